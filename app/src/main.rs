@@ -1,0 +1,3 @@
+//! The program `hullo`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Sound and pictures: devices, codecs, jitter buffer, the call session.
+
+pub mod frame;

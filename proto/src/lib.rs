@@ -1,0 +1,1 @@
+//! The two call protocols as pure machines and byte layouts.

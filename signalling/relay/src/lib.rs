@@ -1,0 +1,1 @@
+//! The relay: opaque sealed blocks in queues.

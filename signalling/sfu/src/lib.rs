@@ -1,0 +1,1 @@
+//! The selective forwarding unit: rooms and forwarding, no key and no codec.

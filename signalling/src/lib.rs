@@ -1,0 +1,1 @@
+//! How people and servers find one another: identity, contacts, invitations, message channel.
