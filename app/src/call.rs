@@ -1,0 +1,12 @@
+//! One call: the protocol's machine, the session and the frame ciphers joined, and the thread that drives them.
+//!
+//! [`engine`] is sans-IO, so that a whole call runs in virtual time; [`driver`] gives it sockets, a clock and
+//! queues; [`media`] owns the devices and codec threads.
+
+pub mod driver;
+pub mod engine;
+pub mod frames;
+pub mod latency;
+pub mod media;
+pub mod side;
+pub mod sockets;

@@ -1,0 +1,314 @@
+//! What the `call` thread does with the engine's events: devices, figures, and news for the model.
+
+use std::time::{Duration, Instant};
+
+use hullo_media::session::{SessionStats, Track};
+use hullo_proto::call::{CallState as MachineState, EndReason, Media};
+use hullo_proto::frame::FrameKind;
+
+use super::super::engine::Event;
+use super::super::frames::FrameQueue;
+use super::super::latency::Latency;
+use super::super::media::{CallMedia, CardTimes, MediaSpecs, Pictures, open_in_background};
+use super::super::side::{SideState, WANT_SOURCE};
+use super::{Command, Commands, DriverEvent};
+use crate::event::{CallEvent, CallState};
+use crate::report::{Flow, Stats, Summary};
+
+/// Everything of the call that is not the engine.
+pub(super) struct Dispatch {
+    pub(super) own: SideState,
+    pub(super) queue: FrameQueue,
+    pub(super) stop_reason: Option<&'static str>,
+    specs: MediaSpecs,
+    pictures: Pictures,
+    commands: Commands,
+    on_event: Box<dyn Fn(DriverEvent) + Send>,
+    media: Option<(CallMedia, CardTimes)>,
+    opening: bool,
+    latency: Latency,
+    far: SideState,
+    times: Times,
+    reason: &'static str,
+    video_was_broken: bool,
+}
+
+#[derive(Default)]
+struct Times {
+    accepted: Option<Instant>,
+    connected: Option<Instant>,
+    first_sound: Option<Instant>,
+    first_picture: Option<Instant>,
+    ended: Option<Instant>,
+}
+
+impl Dispatch {
+    pub(super) fn new(
+        _now: Instant,
+        specs: MediaSpecs,
+        pictures: Pictures,
+        own: SideState,
+        queue: FrameQueue,
+        commands: Commands,
+        on_event: Box<dyn Fn(DriverEvent) + Send>,
+    ) -> Self {
+        Self {
+            own,
+            queue,
+            stop_reason: None,
+            specs,
+            pictures,
+            commands,
+            on_event,
+            media: None,
+            opening: false,
+            latency: Latency::default(),
+            far: SideState::default(),
+            times: Times::default(),
+            reason: "lost",
+            video_was_broken: false,
+        }
+    }
+
+    pub(super) fn tell(&self, event: DriverEvent) {
+        (self.on_event)(event);
+    }
+
+    fn call(&self, event: CallEvent) {
+        self.tell(DriverEvent::Call(event));
+    }
+
+    /// The call is over and its last words have had time to leave.
+    pub(super) fn is_over(&self, now: Instant, farewell: Duration) -> bool {
+        self.times.ended.is_some_and(|at| now >= at + farewell)
+    }
+
+    /// How long the thread may sleep.
+    pub(super) fn wait_max(&self, idle: Duration) -> Duration {
+        if self.times.ended.is_some() { Duration::from_millis(20) } else { idle }
+    }
+
+    pub(super) fn accepted(&mut self, media: Media) {
+        self.own.camera = media == Media::Video;
+    }
+
+    /// Applies a switch. True when the far side must be told.
+    pub(super) fn switch(&mut self, command: Command) -> bool {
+        let before = self.own;
+        match command {
+            Command::Muted(muted) => self.own.muted = muted,
+            Command::Camera(on) => self.own.camera = on,
+            Command::Hold(hold) => self.own.hold = hold,
+            Command::Want(size) => self.own.want = size,
+            Command::Opened(opened) => {
+                for notice in &opened.notices {
+                    self.call(CallEvent::Notice(notice.clone()));
+                }
+                if self.times.ended.is_none() {
+                    let commands = self.commands.clone();
+                    let wants_keyframe = move || commands.send(Command::WantKeyframe);
+                    self.media = Some(CallMedia::start(
+                        self.specs.clone(),
+                        *opened,
+                        self.queue.clone(),
+                        self.pictures.clone(),
+                        self.own.muted || self.own.hold,
+                        wants_keyframe,
+                    ));
+                }
+            }
+            _ => return false,
+        }
+        self.apply_own();
+        self.own != before
+    }
+
+    /// Brings the devices in line with what we say we send.
+    fn apply_own(&mut self) {
+        let Some((media, _)) = &mut self.media else { return };
+        media.set_muted(self.own.muted || self.own.hold);
+        let wanted = self.own.camera && !self.own.hold;
+        if wanted != media.is_camera_on() {
+            match media.set_camera(wanted) {
+                Ok(true) | Ok(false) if !wanted => {}
+                Ok(true) => {}
+                Ok(false) => {
+                    self.own.camera = false;
+                    self.call(CallEvent::Notice("There is no camera here; you send sound only.".to_owned()));
+                }
+                Err(error) => {
+                    self.own.camera = false;
+                    self.call(CallEvent::Notice(format!("The camera stays off: {error}")));
+                }
+            }
+        }
+        self.call(CallEvent::Own { mic_muted: self.own.muted, camera_on: self.own.camera });
+        if !self.own.camera {
+            self.call(CallEvent::OwnPicture(None));
+        }
+    }
+
+    pub(super) fn event(&mut self, now: Instant, event: Event) {
+        self.check_queue();
+        match event {
+            Event::State(state) => self.state(now, &state),
+            Event::Interrupted => self.call(CallEvent::State(CallState::Reconnecting)),
+            Event::Resumed => self.call(CallEvent::State(CallState::Connected)),
+            Event::Audio(frame) => {
+                if self.times.first_sound.is_none() {
+                    self.times.first_sound = Some(now);
+                    self.call(CallEvent::FirstMedia { kind: "audio", received: true });
+                }
+                if let Some((media, _)) = &self.media
+                    && !self.own.hold
+                {
+                    media.play(frame);
+                }
+            }
+            Event::Video(frame) => {
+                if self.times.first_picture.is_none() && frame.kind == FrameKind::VideoKey {
+                    self.times.first_picture = Some(now);
+                    self.call(CallEvent::FirstMedia { kind: "video", received: true });
+                }
+                if let Some((media, _)) = &self.media {
+                    media.show(frame);
+                }
+            }
+            Event::FirstSent(track) => {
+                let kind = if track == Track::Audio { "audio" } else { "video" };
+                self.call(CallEvent::FirstMedia { kind, received: false });
+            }
+            Event::KeyframeWanted => {
+                if let Some((media, _)) = &self.media {
+                    media.request_keyframe();
+                }
+            }
+            Event::VideoBitrate(bps) => {
+                if let Some((media, _)) = &mut self.media {
+                    media.set_bitrate(bps);
+                }
+            }
+            Event::Far(far) => self.far(far),
+            Event::Stats(stats, undecryptable) => self.stats(&stats, undecryptable),
+        }
+    }
+
+    fn check_queue(&mut self) {
+        let broken = self.queue.is_video_broken();
+        if broken && !self.video_was_broken
+            && let Some((media, _)) = &self.media
+        {
+            media.request_keyframe();
+        }
+        self.video_was_broken = broken;
+    }
+
+    fn state(&mut self, now: Instant, state: &MachineState) {
+        let state = match state {
+            MachineState::Inviting => CallState::Inviting,
+            MachineState::Ringing => CallState::Ringing,
+            MachineState::Connecting => {
+                self.times.accepted.get_or_insert(now);
+                self.open_devices();
+                CallState::Connecting
+            }
+            MachineState::Connected => {
+                self.times.connected.get_or_insert(now);
+                CallState::Connected
+            }
+            MachineState::Ended(reason) => {
+                self.times.ended.get_or_insert(now);
+                self.reason = self.stop_reason.unwrap_or(reason.as_str());
+                let duration = self.times.connected.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+                CallState::Ended { reason: self.reason, words: words(reason), duration }
+            }
+        };
+        self.call(CallEvent::State(state));
+    }
+
+    fn open_devices(&mut self) {
+        if !std::mem::replace(&mut self.opening, true) {
+            let commands = self.commands.clone();
+            open_in_background(self.specs.clone(), move |opened| commands.send(Command::Opened(Box::new(opened))));
+        }
+    }
+
+    fn far(&mut self, far: SideState) {
+        if let (Some((media, _)), Some(want)) = (&mut self.media, far.want) {
+            media.set_size_max(if far.want == Some(WANT_SOURCE) { WANT_SOURCE } else { want });
+        }
+        let switches = |state: SideState| (state.muted, state.camera, state.hold);
+        if switches(far) != switches(self.far) || !far.camera {
+            self.call(CallEvent::Far { mic_muted: far.muted || far.hold, camera_on: far.camera && !far.hold });
+        }
+        if !far.camera || far.hold {
+            self.pictures.far.take();
+            self.call(CallEvent::FarPicture(None));
+        }
+        self.far = far;
+    }
+
+    fn stats(&mut self, stats: &SessionStats, undecryptable: u64) {
+        self.read_cards();
+        let (sound, pictures) = self.media.as_ref().map(|(media, _)| (media.audio_summary(), media.video_summary())).unwrap_or_default();
+        let flow = |(packets, bytes): (u64, u64), loss: Option<f32>| Flow { packets, bytes, loss: loss.map(f64::from), ..Flow::default() };
+        let report = Stats {
+            sent: Flow {
+                audio_frames: stats.audio.frames_sent,
+                video_frames: stats.video.frames_sent,
+                video_bitrate_bps: stats.video.bytes_sent * 8,
+                ..flow(stats.sent, stats.sent_loss)
+            },
+            received: Flow {
+                audio_frames: stats.audio.frames_received,
+                video_frames: stats.video.frames_received,
+                video_bitrate_bps: stats.video.bytes_received * 8,
+                jitter_ms: Some(f64::from(stats.audio.jitter_ticks) / 48.0),
+                width: pictures.width,
+                height: pictures.height,
+                freezes: pictures.freezes,
+                concealed_ms: sound.concealed_ms,
+                ..flow(stats.received, stats.received_loss)
+            },
+            rtt_ms: stats.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
+            estimate_bps: stats.estimate_bps,
+            pair: stats.pair.clone(),
+            undecryptable,
+        };
+        self.call(CallEvent::Stats(Box::new(report)));
+    }
+
+    fn read_cards(&mut self) {
+        if let Some((_, card_times)) = &self.media {
+            while let Ok((card, now)) = card_times.try_recv() {
+                self.latency.note(card, now);
+            }
+        }
+    }
+
+    /// Closes the devices and tells the whole call in one object.
+    pub(super) fn finish(mut self, undecryptable: u64, (audio_sent, video_sent): (u64, u64)) {
+        self.read_cards();
+        let elapsed = |from: Option<Instant>, to: Option<Instant>| Some(to?.saturating_duration_since(from?));
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let mut summary = Summary {
+            reason: self.reason.to_owned(),
+            setup_ms: elapsed(self.times.accepted, self.times.first_sound).map(millis),
+            duration_ms: elapsed(self.times.connected, self.times.ended).map_or(0, millis),
+            undecryptable,
+            latency_ms: self.latency.percentiles(),
+            ..Summary::default()
+        };
+        if let Some((media, _)) = self.media.take() {
+            summary.audio = media.audio_summary();
+            summary.video = media.video_summary();
+        }
+        summary.audio.sent = audio_sent;
+        summary.video.sent = video_sent;
+        self.tell(DriverEvent::Finished(Box::new(summary)));
+    }
+}
+
+fn words(reason: &EndReason) -> String {
+    reason.words()
+}

@@ -1,0 +1,480 @@
+//! A whole one-to-one call as one machine: `x.call.*` messages, session, frame ciphers, side channel. Sans-IO.
+//!
+//! ```text
+//! messages ─▶ CallMachine ─▶ keys ─▶ Sealer/Opener
+//! frames   ─▶ seal ─▶ Session ─▶ datagrams ─▶ Session ─▶ open ─▶ frames
+//! ```
+//!
+//! It alone holds the media keys and frame counters of the call, so a nonce cannot be used twice. A frame that does
+//! not open costs that frame: it is dropped and counted.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use hullo_media::frame::EncodedFrame;
+use hullo_media::jitter::AudioFrame;
+use hullo_media::sdp::Description;
+use hullo_media::session::{self, Role, Session, SessionConfig, SessionStats, Track};
+use hullo_proto::call::{CallEvent, CallKeys, CallMachine, CallState, EndReason, IceCandidate, Input as MachineInput, Media, Message, Output as MachineOutput};
+use hullo_proto::frame::{FrameContext, FrameKind, OpenError, Opener, Sealer};
+
+use super::side::SideState;
+
+/// Where bandwidth estimation starts: a call over any DSL line. Higher shows a good picture sooner and floods a
+/// thin link.
+const START_BITRATE_BPS: u64 = 600_000;
+/// What a call may send in all: beyond it the picture of a terminal does not improve.
+const DESIRED_BITRATE_BPS: u64 = 3_000_000;
+/// Pictures get the estimate less this: sound with its headers (DESIGN §6, sound first).
+const SOUND_RATE_BPS: u64 = 60_000;
+/// Share of the estimate that is used, in per cent: str0m's overshoots and does not count headers.
+const ESTIMATE_SHARE_PERCENT: u64 = 85;
+/// Pictures never ask for less, or the encoder stops making sense of it.
+const VIDEO_BITRATE_MIN_BPS: u64 = 60_000;
+/// Pictures never get more.
+const VIDEO_BITRATE_MAX_BPS: u64 = 2_500_000;
+/// How long a silent connection is kept. Shorter drops calls in tunnels, longer leaves people talking to nobody.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+/// After the connection closed, the `x.call.end` that says why may still be on its way through the relay.
+const CLOSE_GRACE: Duration = Duration::from_millis(1_500);
+
+/// One change.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Time passed.
+    Timeout,
+    /// A datagram arrived on one of our addresses.
+    Datagram {
+        /// Its sender.
+        source: SocketAddr,
+        /// Ours.
+        destination: SocketAddr,
+        /// The datagram.
+        bytes: &'a [u8],
+    },
+    /// A message of this contact.
+    Message(&'a Message),
+    /// The user takes the call.
+    Accept(Media),
+    /// The user declines it.
+    Reject,
+    /// The user ends it.
+    HangUp,
+    /// An encoder made a frame.
+    Frame(EncodedFrame),
+    /// What we send and want changed.
+    Own(SideState),
+    /// Our decoder cannot go on without a key frame.
+    WantKeyframe,
+}
+
+/// What comes out.
+#[derive(Debug)]
+pub enum Output {
+    /// A datagram to send.
+    Transmit {
+        /// From this local address.
+        source: SocketAddr,
+        /// To this one.
+        destination: SocketAddr,
+        /// The datagram.
+        bytes: Vec<u8>,
+    },
+    /// A message for the contact.
+    Send(Message),
+    /// Something happened.
+    Event(Event),
+    /// Nothing more until then.
+    Timeout(Option<Instant>),
+}
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Event {
+    /// The call's state.
+    State(CallState),
+    /// The connection went silent; it may come back.
+    Interrupted,
+    /// It came back.
+    Resumed,
+    /// A frame of sound, opened.
+    Audio(AudioFrame),
+    /// A frame of pictures, opened and decodable from here.
+    Video(EncodedFrame),
+    /// The first frame of a track left.
+    FirstSent(Track),
+    /// Our encoder must start anew with a key frame.
+    KeyframeWanted,
+    /// Our picture encoder may use this much, bits per second.
+    VideoBitrate(u32),
+    /// What the far side sends and wants.
+    Far(SideState),
+    /// Figures of the last second, with frames that did not open since the call began.
+    Stats(Box<SessionStats>, u64),
+}
+
+/// One call.
+pub struct Engine {
+    machine: CallMachine,
+    role: Role,
+    addresses: Vec<SocketAddr>,
+    session: Option<Session>,
+    ciphers: Option<Ciphers>,
+    own: SideState,
+    far: SideState,
+    side_open: bool,
+    outputs: VecDeque<Output>,
+    undecryptable: u64,
+    replayed: u64,
+    waits_for_key: bool,
+    lost_at: Option<Instant>,
+    ended: bool,
+    frames_sent: (u64, u64),
+    path: Option<Path>,
+}
+
+/// Stands where a hostile server would: is given each sealed frame that arrives, says what is delivered instead.
+pub type Path = Box<dyn FnMut(Track, &[u8]) -> Vec<(Track, Vec<u8>)> + Send>;
+
+struct Ciphers {
+    seal_audio: Sealer,
+    seal_video: Sealer,
+    open_audio: Opener,
+    open_video: Opener,
+}
+
+impl Ciphers {
+    fn new(keys: &CallKeys) -> Self {
+        let context = FrameContext { secret: &keys.secret, call_id: keys.call_id, own_public: keys.own_public, peer_public: keys.peer_public };
+        Self {
+            seal_audio: Sealer::new(context, Track::Audio.mid()),
+            seal_video: Sealer::new(context, Track::Video.mid()),
+            open_audio: Opener::new(context, Track::Audio.mid()),
+            open_video: Opener::new(context, Track::Video.mid()),
+        }
+    }
+}
+
+impl Engine {
+    /// A call around `machine`, reachable at `addresses` once it is accepted.
+    pub fn new(now: Instant, machine: CallMachine, addresses: Vec<SocketAddr>, own: SideState) -> Self {
+        let mut engine = Self {
+            machine,
+            role: Role::Answerer,
+            addresses,
+            session: None,
+            ciphers: None,
+            own,
+            far: SideState::default(),
+            side_open: false,
+            outputs: VecDeque::new(),
+            undecryptable: 0,
+            replayed: 0,
+            waits_for_key: true,
+            lost_at: None,
+            ended: false,
+            frames_sent: (0, 0),
+            path: None,
+        };
+        engine.pump(now);
+        engine
+    }
+
+    /// Frames that did not open since the call began.
+    pub fn undecryptable(&self) -> u64 {
+        self.undecryptable
+    }
+
+    /// Frames that came a second time and were refused.
+    pub fn replayed(&self) -> u64 {
+        self.replayed
+    }
+
+    /// Frames of sound and of pictures that were sealed and handed to the session.
+    pub fn frames_sent(&self) -> (u64, u64) {
+        self.frames_sent
+    }
+
+    /// Puts something between the session and the ciphers, to see what a hostile path can do.
+    pub fn set_path(&mut self, path: Path) {
+        self.path = Some(path);
+    }
+
+    /// Applies one change.
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        match input {
+            Input::Timeout => self.timeout(now),
+            Input::Datagram { source, destination, bytes } => {
+                self.session(now, session::Input::Receive { source, destination, bytes });
+            }
+            Input::Message(message) => self.machine.handle_input(now, MachineInput::Message(message)),
+            Input::Accept(media) => self.machine.handle_input(now, MachineInput::Accept { media }),
+            Input::Reject => self.machine.handle_input(now, MachineInput::Reject),
+            Input::HangUp => self.machine.handle_input(now, MachineInput::HangUp),
+            Input::Frame(frame) => self.send_frame(now, &frame),
+            Input::Own(own) => self.set_own(now, own),
+            Input::WantKeyframe => self.session(now, session::Input::WantKeyframe),
+        }
+        self.pump(now);
+    }
+
+    /// The next thing to do; [`Output::Timeout`] when drained.
+    pub fn poll_output(&mut self) -> Output {
+        if let Some(output) = self.outputs.pop_front() {
+            return output;
+        }
+        let session = self.session.as_mut().map(Session::poll_output);
+        let session = match session {
+            Some(session::Output::Timeout(at)) => at,
+            _ => None,
+        };
+        let machine = match self.machine.poll_output() {
+            MachineOutput::Timeout(at) => at,
+            _ => None,
+        };
+        Output::Timeout([session, machine, self.lost_at].into_iter().flatten().min())
+    }
+
+    fn timeout(&mut self, now: Instant) {
+        self.machine.handle_input(now, MachineInput::Timeout);
+        self.session(now, session::Input::Timeout);
+        if self.lost_at.is_some_and(|at| at <= now) {
+            self.lost_at = None;
+            self.machine.handle_input(now, MachineInput::SessionLost);
+        }
+    }
+
+    fn session(&mut self, now: Instant, input: session::Input<'_>) {
+        if let Some(session) = &mut self.session {
+            // Only a description can be refused, and that has its own path.
+            let _ = session.handle_input(now, input);
+        }
+    }
+
+    fn send_frame(&mut self, now: Instant, frame: &EncodedFrame) {
+        let track = if frame.kind == FrameKind::Audio { Track::Audio } else { Track::Video };
+        let silent = match track {
+            Track::Audio => self.own.muted,
+            Track::Video => !self.own.camera || self.far.want.is_none(),
+        };
+        let connected = self.session.as_ref().is_some_and(Session::is_connected);
+        if silent || self.own.hold || !connected {
+            return;
+        }
+        let Some(ciphers) = &mut self.ciphers else { return };
+        let sealer = if track == Track::Audio { &mut ciphers.seal_audio } else { &mut ciphers.seal_video };
+        // A frame the layout cannot carry is ours to drop: the next one is as good.
+        let Ok(sealed) = sealer.seal(frame.kind, &frame.data) else { return };
+        let sent = if track == Track::Audio { &mut self.frames_sent.0 } else { &mut self.frames_sent.1 };
+        *sent += 1;
+        if *sent == 1 {
+            self.outputs.push_back(Output::Event(Event::FirstSent(track)));
+        }
+        self.session(now, session::Input::Write { track, frame: sealed, captured_at: frame.captured_at });
+    }
+
+    fn set_own(&mut self, now: Instant, own: SideState) {
+        let camera_came_on = own.camera && !self.own.camera;
+        self.own = own;
+        if self.side_open {
+            self.session(now, session::Input::Side(&own.write()));
+        }
+        if camera_came_on {
+            self.outputs.push_back(Output::Event(Event::KeyframeWanted));
+        }
+    }
+
+    /// Moves what machine and session have to say to each other and to the outside, until both are quiet.
+    fn pump(&mut self, now: Instant) {
+        loop {
+            let mut quiet = true;
+            loop {
+                match self.machine.poll_output() {
+                    MachineOutput::Timeout(_) => break,
+                    MachineOutput::Transmit(message) => self.outputs.push_back(Output::Send(message)),
+                    MachineOutput::Event(event) => self.machine_event(now, event),
+                }
+                quiet = false;
+            }
+            while let Some(output) = self.session.as_mut().map(Session::poll_output) {
+                match output {
+                    session::Output::Timeout(_) => break,
+                    session::Output::Transmit { source, destination, bytes } => {
+                        self.outputs.push_back(Output::Transmit { source, destination, bytes });
+                    }
+                    session::Output::Event(event) => self.session_event(now, event),
+                }
+                quiet = false;
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    fn machine_event(&mut self, now: Instant, event: CallEvent) {
+        match event {
+            CallEvent::State(state) => {
+                if matches!(state, CallState::Ended(_)) && !self.ended {
+                    self.ended = true;
+                    self.lost_at = None;
+                    self.ciphers = None;
+                    self.session(now, session::Input::Close);
+                }
+                self.outputs.push_back(Output::Event(Event::State(state)));
+            }
+            CallEvent::MakeOffer { keys } => {
+                self.open_session(now, Role::Offerer, &keys);
+                self.send_description(now);
+            }
+            CallEvent::MakeAnswer { offer_sdp, candidates, keys } => {
+                self.open_session(now, Role::Answerer, &keys);
+                if self.apply(now, &offer_sdp, &candidates) {
+                    self.send_description(now);
+                }
+            }
+            CallEvent::ApplyAnswer { sdp, candidates } => {
+                self.apply(now, &sdp, &candidates);
+            }
+            CallEvent::RemoteCandidates(candidates) => self.add_candidates(now, &candidates),
+        }
+    }
+
+    fn open_session(&mut self, now: Instant, role: Role, keys: &CallKeys) {
+        let config = SessionConfig { role, start_bitrate_bps: START_BITRATE_BPS, desired_bitrate_bps: DESIRED_BITRATE_BPS };
+        self.role = role;
+        self.session = Some(Session::new(now, &config));
+        self.ciphers = Some(Ciphers::new(keys));
+        for address in self.addresses.clone() {
+            self.session(now, session::Input::LocalCandidate(address));
+        }
+    }
+
+    fn send_description(&mut self, now: Instant) {
+        let Some(session) = &mut self.session else { return };
+        let description = session.describe();
+        let candidates = session.local_candidates().into_iter().map(|line| IceCandidate::new(line, Track::Audio.mid(), 0, &description.ice_ufrag)).collect();
+        self.machine.handle_input(now, MachineInput::LocalDescription { sdp: description.write(), candidates });
+    }
+
+    fn apply(&mut self, now: Instant, sdp: &str, candidates: &[IceCandidate]) -> bool {
+        let described = match Description::parse(sdp) {
+            Ok(description) => match &mut self.session {
+                Some(session) => session.handle_input(now, session::Input::Describe(&description)).map_err(|e| e.to_string()),
+                None => return false,
+            },
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(words) = described {
+            self.machine.handle_input(now, MachineInput::PeerIncompatible(words));
+            return false;
+        }
+        self.add_candidates(now, candidates);
+        true
+    }
+
+    fn add_candidates(&mut self, now: Instant, candidates: &[IceCandidate]) {
+        for candidate in candidates {
+            self.session(now, session::Input::RemoteCandidate(&candidate.candidate));
+        }
+    }
+
+    fn session_event(&mut self, now: Instant, event: session::Event) {
+        let event = match event {
+            session::Event::Connected => {
+                self.machine.handle_input(now, MachineInput::SessionConnected);
+                Event::KeyframeWanted
+            }
+            session::Event::Interrupted => {
+                self.lost_at = Some(now + SILENCE_MAX);
+                Event::Interrupted
+            }
+            session::Event::Resumed => {
+                self.lost_at = None;
+                Event::Resumed
+            }
+            session::Event::Closed => {
+                if !self.ended {
+                    self.lost_at = Some(now + CLOSE_GRACE);
+                }
+                return;
+            }
+            session::Event::Frame { track, bytes, seq, media_time, contiguous } => {
+                let mut frames = vec![(track, bytes.to_vec())];
+                if let Some(path) = &mut self.path {
+                    frames = path(track, &bytes);
+                }
+                for (track, bytes) in frames {
+                    self.receive_frame(now, track, &bytes, seq, media_time, contiguous);
+                }
+                return;
+            }
+            session::Event::KeyframeWanted => Event::KeyframeWanted,
+            session::Event::Estimate(bps) => Event::VideoBitrate(video_bitrate(bps)),
+            session::Event::SideOpen => {
+                self.side_open = true;
+                let own = self.own.write();
+                return self.session(now, session::Input::Side(&own));
+            }
+            session::Event::Side(message) => {
+                let Some(far) = SideState::read(&message) else { return };
+                self.far = far;
+                Event::Far(far)
+            }
+            session::Event::Stats(stats) => Event::Stats(stats, self.undecryptable),
+        };
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn receive_frame(&mut self, now: Instant, track: Track, bytes: &[u8], seq: u64, media_time: u64, contiguous: bool) {
+        let Some(ciphers) = &mut self.ciphers else { return };
+        let opener = if track == Track::Audio { &mut ciphers.open_audio } else { &mut ciphers.open_video };
+        let opened = match opener.open(bytes) {
+            Ok(opened) if (opened.kind == FrameKind::Audio) == (track == Track::Audio) => opened,
+            // A retransmission that was not needed: no sign of a stranger.
+            Err(OpenError::Replayed) => {
+                self.replayed += 1;
+                return;
+            }
+            _ => {
+                self.undecryptable += 1;
+                if track == Track::Video {
+                    self.break_video(now);
+                }
+                return;
+            }
+        };
+        let event = match track {
+            Track::Audio => Event::Audio(AudioFrame { seq, media_time_samples: media_time, data: opened.frame }),
+            Track::Video => {
+                if !contiguous && opened.kind != FrameKind::VideoKey {
+                    self.break_video(now);
+                }
+                if opened.kind == FrameKind::VideoKey {
+                    self.waits_for_key = false;
+                } else if self.waits_for_key {
+                    return self.session(now, session::Input::WantKeyframe);
+                }
+                Event::Video(EncodedFrame { kind: opened.kind, data: opened.frame, captured_at: now })
+            }
+        };
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn break_video(&mut self, now: Instant) {
+        self.waits_for_key = true;
+        self.session(now, session::Input::WantKeyframe);
+    }
+}
+
+fn video_bitrate(estimate_bps: u64) -> u32 {
+    let usable = estimate_bps.saturating_mul(ESTIMATE_SHARE_PERCENT) / 100;
+    let video = usable.saturating_sub(SOUND_RATE_BPS).clamp(VIDEO_BITRATE_MIN_BPS, VIDEO_BITRATE_MAX_BPS);
+    u32::try_from(video).expect("clamped below u32::MAX")
+}
+
+/// Whether a call that ended so did what was asked.
+pub fn is_good_end(reason: &EndReason) -> bool {
+    matches!(reason, EndReason::HungUp | EndReason::FarHungUp)
+}

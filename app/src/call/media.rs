@@ -1,0 +1,280 @@
+//! The devices and codec threads of one call.
+//!
+//! Opened off the `call` thread (a sound server may take its time) once the call is accepted, closed when it ends.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crossbeam_channel::Sender;
+use hullo_media::card;
+use hullo_media::device::DeviceError;
+use hullo_media::frame::{EncodedFrame, Picture};
+use hullo_media::jitter::AudioFrame;
+use hullo_media::pipeline::{AudioDecode, AudioEncode, VideoDecode, VideoEncode, VideoLimits};
+use hullo_media::record::Recorder;
+use hullo_media::slot::Slot;
+use hullo_media::source::{AudioSource, CameraSpec, MicSpec, SpeakerSpec, VideoSource, open_camera, open_mic, open_speaker};
+use hullo_media::sink::AudioSink;
+
+use super::driver::Command;
+use super::frames::FrameQueue;
+use super::side::WANT_SOURCE;
+use crate::report::{AudioSummary, VideoSummary};
+
+/// Pictures per second that leave at most; a terminal shows no more.
+const FRAME_RATE_MAX: u32 = 30;
+/// Where the encoder starts before the network was measured, bits per second.
+const VIDEO_BITRATE_START_BPS: u32 = 450_000;
+
+/// Which devices a call uses. `None`: the default device, or nothing where there is none.
+#[derive(Clone, Debug, Default)]
+pub struct MediaSpecs {
+    /// Pictures in.
+    pub camera: Option<CameraSpec>,
+    /// Sound in.
+    pub mic: Option<MicSpec>,
+    /// Sound out.
+    pub speaker: Option<SpeakerSpec>,
+    /// Decoded pictures of the far side go here.
+    pub record_video: Option<PathBuf>,
+}
+
+impl MediaSpecs {
+    /// Tries what was named explicitly, so that a wrong name is told before anyone's phone rings.
+    ///
+    /// # Errors
+    /// The user's or the machine's: what cannot be opened, and what to do.
+    pub fn check(&self, video: bool) -> Result<(), DeviceError> {
+        if let Some(camera) = self.camera.as_ref().filter(|_| video) {
+            open_camera(camera)?;
+        }
+        if let Some(mic) = &self.mic {
+            open_mic(mic)?;
+        }
+        if let Some(speaker @ SpeakerSpec::Device(_)) = &self.speaker {
+            open_speaker(speaker)?;
+        }
+        Ok(())
+    }
+
+    fn camera(&self) -> Result<Option<Box<dyn VideoSource>>, DeviceError> {
+        open_camera(self.camera.as_ref().unwrap_or(&CameraSpec::Device(None)))
+    }
+}
+
+/// Where pictures go for drawing; newest wins.
+#[derive(Clone)]
+pub struct Pictures {
+    /// The far side's.
+    pub far: Slot<Arc<Picture>>,
+    /// Our own.
+    pub own: Slot<Arc<Picture>>,
+    /// False: nobody draws, so none are put there.
+    pub drawn: bool,
+    /// Called after a picture was put, at most once until [`Pictures::taken`].
+    notify: Arc<dyn Fn() + Send + Sync>,
+    pending: Arc<AtomicBool>,
+}
+
+impl Pictures {
+    /// Empty slots; `notify` wakes whoever draws.
+    pub fn new(drawn: bool, notify: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { far: Slot::new(), own: Slot::new(), drawn, notify: Arc::new(notify), pending: Arc::default() }
+    }
+
+    /// The drawing side says that it takes the pictures now.
+    pub fn taken(&self) {
+        self.pending.store(false, Ordering::Release);
+    }
+
+    fn put(&self, slot: &Slot<Arc<Picture>>, picture: Arc<Picture>) {
+        if self.drawn {
+            slot.put(picture);
+            if !self.pending.swap(true, Ordering::AcqRel) {
+                (self.notify)();
+            }
+        }
+    }
+}
+
+/// What opening the devices gave.
+pub struct Opened {
+    mic: Option<Box<dyn AudioSource>>,
+    speaker: Option<Box<dyn AudioSink>>,
+    recorder: Option<Recorder>,
+    /// Sentences for the user about what could not be opened.
+    pub notices: Vec<String>,
+}
+
+/// Opens sound and recording on a thread of its own and hands them to the `call` thread.
+pub fn open_in_background(specs: MediaSpecs, ready: impl FnOnce(Opened) + Send + 'static) {
+    hullo_media::thread::spawn("open-devices", move || ready(open(&specs)));
+}
+
+fn open(specs: &MediaSpecs) -> Opened {
+    let mut notices = Vec::new();
+    let mut note = |what: &str, error: DeviceError| notices.push(format!("{what}: {error}"));
+    let mic = open_mic(specs.mic.as_ref().unwrap_or(&MicSpec::Device(None))).unwrap_or_else(|error| {
+        note("No microphone, you are not heard", error);
+        None
+    });
+    let speaker = open_speaker(specs.speaker.as_ref().unwrap_or(&SpeakerSpec::Device(None))).map(Some).unwrap_or_else(|error| {
+        note("No speaker, you hear nothing", error);
+        None
+    });
+    let recorder = specs.record_video.as_ref().and_then(|path| match Recorder::create(path) {
+        Ok(recorder) => Some(recorder),
+        Err(error) => {
+            note("Nothing is recorded", error);
+            None
+        }
+    });
+    Opened { mic, speaker, recorder, notices }
+}
+
+/// Running devices and codecs.
+pub struct CallMedia {
+    specs: MediaSpecs,
+    queue: FrameQueue,
+    pictures: Pictures,
+    audio_encode: Option<AudioEncode>,
+    video_encode: Option<VideoEncode>,
+    audio_decode: AudioDecode,
+    video_decode: VideoDecode,
+    captured_before: u64,
+    bitrate_bps: u32,
+    limits: (u32, u32),
+}
+
+/// What a decoded picture's card said, for the latency figure: its clock and ours, in 0.1 ms.
+pub type CardTimes = crossbeam_channel::Receiver<(u32, u32)>;
+
+/// Readings between two looks of the `call` thread; more are dropped.
+const CARD_TIMES_MAX: usize = 256;
+
+impl CallMedia {
+    /// Starts the codec threads. `commands` reaches the `call` thread.
+    pub fn start(specs: MediaSpecs, opened: Opened, queue: FrameQueue, pictures: Pictures, muted: bool, wants_keyframe: impl Fn() + Send + 'static) -> (Self, CardTimes) {
+        let (card_sender, card_times) = crossbeam_channel::bounded(CARD_TIMES_MAX);
+        let far = pictures.clone();
+        let on_picture = Box::new(move |picture: Arc<Picture>, _decoded_at: Instant| {
+            if let Some(card) = card::read_time_code(&picture) {
+                // A full queue only loses a reading.
+                let _ = card_sender.try_send((card, hullo_media::clock::ticks_now()));
+            }
+            far.put(&far.far, picture);
+        });
+        let wants_keyframe = Box::new(move || {
+            // Asked for again with the next broken frame.
+            let _ = commands.try_send(Command::WantKeyframe);
+        });
+        let speaker = opened.speaker.unwrap_or_else(hullo_media::sink::silent);
+        let media = Self {
+            audio_encode: opened.mic.map(|mic| AudioEncode::start(mic, queue.clone(), muted)),
+            video_encode: None,
+            audio_decode: AudioDecode::start(speaker),
+            video_decode: VideoDecode::start(opened.recorder, on_picture, wants_keyframe),
+            specs,
+            queue,
+            pictures,
+            captured_before: 0,
+            bitrate_bps: VIDEO_BITRATE_START_BPS,
+            limits: WANT_SOURCE,
+        };
+        (media, card_times)
+    }
+
+    /// Sound on or off.
+    pub fn set_muted(&self, muted: bool) {
+        if let Some(encode) = &self.audio_encode {
+            encode.set_muted(muted);
+        }
+    }
+
+    /// Switches the camera; its device is closed while off.
+    ///
+    /// # Errors
+    /// The machine's: no camera, or one that cannot be opened.
+    pub fn set_camera(&mut self, on: bool) -> Result<bool, DeviceError> {
+        if !on {
+            if let Some(encode) = self.video_encode.take() {
+                self.captured_before += encode.counters().captured;
+            }
+            return Ok(false);
+        }
+        if self.video_encode.is_none() {
+            let Some(source) = self.specs.camera()? else { return Ok(false) };
+            let own = self.pictures.clone();
+            let preview = Box::new(move |picture: Arc<Picture>| own.put(&own.own, picture));
+            self.video_encode = Some(VideoEncode::start(source, self.queue.clone(), self.video_limits(), preview));
+        }
+        Ok(true)
+    }
+
+    /// Whether pictures are being captured.
+    pub fn is_camera_on(&self) -> bool {
+        self.video_encode.is_some()
+    }
+
+    /// A new bit rate for pictures.
+    pub fn set_bitrate(&mut self, bps: u32) {
+        self.bitrate_bps = bps;
+        if let Some(encode) = &self.video_encode {
+            encode.set_bitrate(bps);
+        }
+    }
+
+    /// The largest picture the far side can show.
+    pub fn set_size_max(&mut self, size: (u32, u32)) {
+        if self.limits != size {
+            self.limits = size;
+            if let Some(encode) = &self.video_encode {
+                encode.set_limits(self.video_limits());
+            }
+        }
+    }
+
+    /// The next picture must be a key frame.
+    pub fn request_keyframe(&self) {
+        if let Some(encode) = &self.video_encode {
+            encode.request_keyframe();
+        }
+    }
+
+    /// Sound of the far side, sealed no more.
+    pub fn play(&self, frame: AudioFrame) {
+        self.audio_decode.push(frame);
+    }
+
+    /// A picture of the far side.
+    pub fn show(&self, frame: EncodedFrame) {
+        self.video_decode.push(frame);
+    }
+
+    /// Sound so far: `sent` is not known here.
+    pub fn audio_summary(&self) -> AudioSummary {
+        let counters = self.audio_decode.counters();
+        AudioSummary { sent: 0, received: counters.received, concealed_ms: counters.concealed_ms, played_ms: counters.played_ms }
+    }
+
+    /// Pictures so far: `sent` is not known here.
+    pub fn video_summary(&self) -> VideoSummary {
+        let counters = self.video_decode.counters();
+        let captured = self.captured_before + self.video_encode.as_ref().map_or(0, |encode| encode.counters().captured);
+        VideoSummary {
+            captured,
+            sent: 0,
+            received: counters.received,
+            decoded: counters.decoded,
+            freezes: counters.freezes,
+            width: counters.width,
+            height: counters.height,
+        }
+    }
+
+    fn video_limits(&self) -> VideoLimits {
+        VideoLimits { width_max: self.limits.0, height_max: self.limits.1, bitrate_bps: self.bitrate_bps, fps_max: FRAME_RATE_MAX }
+    }
+}

@@ -1,0 +1,170 @@
+//! The command line of DESIGN §8, as far as this program goes. Stable: scripts rely on it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec};
+
+/// Calls from the terminal, end-to-end encrypted.
+#[derive(Debug, Parser)]
+#[command(name = "hullo", version, about, long_about = None, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do; without a command the screen opens.
+    #[command(subcommand)]
+    pub action: Option<Action>,
+    /// What every command takes.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+const EXIT_CODES: &str = "Exit status: 0 done; 2 wrong use; 3 no such contact; 4 refused, busy or unanswered; \
+5 network or server; 6 device; 1 anything else.";
+
+/// What every command takes.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// Folder of the identity and the contacts.
+    #[arg(long, global = true, env = "HULLO_HOME", value_name = "DIR")]
+    pub profile: Option<PathBuf>,
+    /// No full screen: one sentence per change. The default when stdout is no terminal.
+    #[arg(long, global = true)]
+    pub plain: bool,
+    /// One JSON object per line on stdout.
+    #[arg(long, global = true, conflicts_with = "plain")]
+    pub json: bool,
+    /// End after this many seconds.
+    #[arg(long, global = true, value_name = "N", value_parser = seconds)]
+    pub seconds: Option<Duration>,
+    /// `device[:NAME]`, `file:PATH` (Y4M), `test` or `none`.
+    #[arg(long, global = true, value_name = "CAMERA")]
+    pub camera: Option<CameraSpec>,
+    /// `device[:NAME]`, `file:PATH` (WAV), `test` or `none`.
+    #[arg(long, global = true, value_name = "MIC")]
+    pub mic: Option<MicSpec>,
+    /// `device[:NAME]`, `file:PATH.wav` or `none`.
+    #[arg(long, global = true, value_name = "SPEAKER")]
+    pub speaker: Option<SpeakerSpec>,
+    /// Write what was decoded from the far side to this Y4M file.
+    #[arg(long, global = true, value_name = "FILE.y4m")]
+    pub record_video: Option<PathBuf>,
+    /// The server's URL with its pin, as `hullo serve` prints it. Remembered.
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
+    /// How many colours to draw with.
+    #[arg(long, global = true, value_name = "WHICH", default_value = "auto")]
+    pub color: Color,
+}
+
+/// How many colours to draw with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// What the terminal says it can.
+    #[default]
+    Auto,
+    /// 24 bits.
+    Truecolor,
+    /// The 256 of xterm.
+    #[value(name = "256")]
+    Palette,
+    /// The sixteen of every terminal.
+    #[value(name = "16")]
+    Ansi,
+    /// None at all.
+    None,
+}
+
+/// One command.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Action {
+    /// A server and a friend with a test card on this machine, and a call with you.
+    Demo,
+    /// Run a server: the relay that carries messages between contacts.
+    Serve {
+        /// Where to listen.
+        #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:4433")]
+        listen: String,
+        /// The address others reach this machine by.
+        #[arg(long, value_name = "IP")]
+        announce: Option<String>,
+    },
+    /// Show or set what others see.
+    Name {
+        /// The new name.
+        name: Option<String>,
+    },
+    /// Make a link that makes whoever redeems it a contact. Works once, for 7 days.
+    Invite {
+        /// Stay until it was redeemed.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Redeem a contact link; `-` reads it from stdin, so that it never stands in the process list.
+    Add {
+        /// The link.
+        link: String,
+    },
+    /// List the contacts.
+    Contacts,
+    /// Call a contact.
+    Call {
+        /// The contact's name.
+        name: String,
+        /// With the camera on.
+        #[arg(long)]
+        video: bool,
+    },
+    /// Wait for one call and take it.
+    Answer {
+        /// Only from this contact.
+        name: Option<String>,
+        /// With the camera on.
+        #[arg(long)]
+        video: bool,
+    },
+    /// Your own camera through the whole picture path, no network.
+    Mirror,
+    /// Tell a running hullo what to do.
+    Ctl {
+        /// `mute`, `unmute`, `toggle`, `video on|off|toggle`, `accept`, `reject`, `hold`, `hangup`, `status`.
+        #[arg(required = true, num_args = 1..=2)]
+        command: Vec<String>,
+    },
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
+    if !(seconds > 0.0 && seconds <= SECONDS_MAX) {
+        return Err("give a number of seconds between 0 and a year".to_owned());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+/// A year: more is a typing error.
+const SECONDS_MAX: f64 = 31_536_000.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_may_follow_the_command() {
+        let cli = Cli::try_parse_from(["hullo", "call", "bob", "--video", "--json", "--camera", "test", "--seconds", "2.5"]).expect("valid");
+        assert!(matches!(cli.action, Some(Action::Call { video: true, .. })));
+        assert!(cli.options.json);
+        assert_eq!(cli.options.seconds, Some(Duration::from_millis(2_500)));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for args in [&["hullo", "--seconds", "-1"][..], &["hullo", "--seconds", "NaN"], &["hullo", "--camera", "nonsense"], &["hullo", "--json", "--plain"]] {
+            assert!(Cli::try_parse_from(args).is_err(), "{args:?}");
+        }
+    }
+}

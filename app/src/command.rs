@@ -1,0 +1,73 @@
+//! The words a script may send: on stdin in `--plain` and `--json`, and through `hullo ctl`. The same as the keys.
+
+use crate::event::{Command, Media, Switch};
+
+/// Reads one line. Unknown words give an error that lists the known ones.
+///
+/// # Errors
+/// The user's: a sentence to show.
+pub fn parse(line: &str) -> Result<Command, String> {
+    let mut words = line.split_whitespace();
+    let (first, second, rest) = (words.next().unwrap_or(""), words.next(), words.next());
+    if rest.is_some() {
+        return Err(unknown(line));
+    }
+    let command = match (first, second) {
+        ("mute", None) => Command::Mute(Switch::On),
+        ("unmute", None) => Command::Mute(Switch::Off),
+        ("toggle", None) => Command::Mute(Switch::Toggle),
+        ("video", Some(word)) => Command::Video(switch(word).ok_or_else(|| unknown(line))?),
+        ("hold", None) => Command::Hold(Switch::Toggle),
+        ("hold", Some(word)) => Command::Hold(switch(word).ok_or_else(|| unknown(line))?),
+        ("accept", None) => Command::Accept(Media::Audio),
+        ("accept", Some("video")) => Command::Accept(Media::Video),
+        ("reject", None) => Command::Reject,
+        ("hangup", None) => Command::HangUp,
+        ("status", None) => Command::Status,
+        ("quit", None) => Command::Quit,
+        ("invite", None) => Command::Invite,
+        ("add", Some(link)) => Command::Add(link.to_owned()),
+        ("call", Some(name)) => Command::Call(name.to_owned(), Media::Audio),
+        ("videocall", Some(name)) => Command::Call(name.to_owned(), Media::Video),
+        _ => return Err(unknown(line)),
+    };
+    Ok(command)
+}
+
+fn switch(word: &str) -> Option<Switch> {
+    match word {
+        "on" => Some(Switch::On),
+        "off" => Some(Switch::Off),
+        "toggle" => Some(Switch::Toggle),
+        _ => None,
+    }
+}
+
+fn unknown(line: &str) -> String {
+    let shown: String = line.chars().filter(|c| !c.is_control()).take(40).collect();
+    format!(
+        "`{shown}` is no command; known are mute, unmute, toggle, video on|off|toggle, hold on|off|toggle, \
+         accept [video], reject, hangup, call NAME, videocall NAME, invite, add LINK, status, quit"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_documented_word_is_known() {
+        for line in ["mute", "unmute", "toggle", "video on", "video off", "accept", "reject", "hold", "hangup", "status", " mute  "] {
+            assert!(parse(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn unknown_words_are_answered_with_the_known_ones() {
+        for line in ["", "mute now", "video", "video maybe", "rm -rf", "\u{1b}[31m"] {
+            let error = parse(line).expect_err(line);
+            assert!(error.contains("unmute"), "{error}");
+            assert!(!error.contains('\u{1b}'));
+        }
+    }
+}

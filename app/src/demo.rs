@@ -1,0 +1,135 @@
+//! `hullo demo`: a server and a friend with a test card on this machine, and a call with you.
+//!
+//! Server and friend are real processes of this same program, with profiles in a folder that goes away afterwards.
+//! Nothing of yours is read or changed, and nothing leaves this machine.
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What the friend is called.
+pub const FRIEND: &str = "Testcard";
+/// A helper process gets this long for its first answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The friend's last figures get this long after the call.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// Lines of a helper process that may wait to be read.
+const LINES_MAX: usize = 1_024;
+
+/// The stage: ends with everything on it when dropped.
+pub struct Demo {
+    friend: Process,
+    _server: Process,
+    folder: TempDir,
+}
+
+/// What the friend saw of the call.
+#[derive(Debug, Default)]
+pub struct FriendSaw {
+    /// Frames of sound that arrived.
+    pub audio_received: u64,
+    /// Pictures decoded.
+    pub video_decoded: u64,
+}
+
+impl Demo {
+    /// Starts the server and the friend, and makes you two contacts.
+    ///
+    /// # Errors
+    /// The machine's: a process did not start or did not answer; its own words are passed on.
+    pub fn start() -> io::Result<Self> {
+        let folder = TempDir::with_prefix("hullo-demo")?;
+        let friend_home = folder.path().join("friend");
+        let mut server = Process::spawn(&folder.path().join("server"), &["serve", "--listen", "127.0.0.1:0"], None)?;
+        let url = text(&server.wait_for("ready")?, "url")?;
+        Process::spawn(&friend_home, &["name", FRIEND, "--server", &url], None)?.wait_for("name")?;
+        let link = text(&Process::spawn(&friend_home, &["invite"], None)?.wait_for("invite")?, "link")?;
+        let you = folder.path().join("you");
+        Process::spawn(&you, &["add", "-", "--server", &url], Some(&link))?.wait_for("contact")?;
+        let mut friend = Process::spawn(&friend_home, &["answer", "--video", "--camera", "test", "--mic", "test", "--speaker", "none"], None)?;
+        friend.wait_for("ready")?;
+        Ok(Self { friend, _server: server, folder })
+    }
+
+    /// Your profile for the demo.
+    pub fn profile(&self) -> PathBuf {
+        self.folder.path().join("you")
+    }
+
+    /// After the call: what the friend saw of it.
+    pub fn friend_saw(&mut self) -> FriendSaw {
+        let Ok(summary) = self.friend.wait_until(FAREWELL, |event| event["event"] == "summary") else { return FriendSaw::default() };
+        FriendSaw {
+            audio_received: summary["audio"]["received"].as_u64().unwrap_or(0),
+            video_decoded: summary["video"]["decoded"].as_u64().unwrap_or(0),
+        }
+    }
+}
+
+/// A process of this program whose JSON lines are read. Killed when dropped.
+struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    last: String,
+}
+
+impl Process {
+    fn spawn(profile: &Path, args: &[&str], input: Option<&str>) -> io::Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(args)
+            .args(["--json", "--profile"])
+            .arg(profile)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+            writeln!(stdin, "{input}")?;
+        }
+        let stdout = child.stdout.take().ok_or_else(|| io::Error::other("a helper process has no output"))?;
+        let (sender, lines) = sync_channel(LINES_MAX);
+        hullo_media::thread::spawn("demo-lines", move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { child, lines, last: String::new() })
+    }
+
+    fn wait_for(&mut self, name: &str) -> io::Result<Value> {
+        self.wait_until(PATIENCE, |event| event["event"] == name)
+    }
+
+    fn wait_until(&mut self, limit: Duration, fits: impl Fn(&Value) -> bool) -> io::Result<Value> {
+        loop {
+            let line = self.lines.recv_timeout(limit).map_err(|_| {
+                io::Error::other(format!("A part of the demo did not start. Its last words: {}", if self.last.is_empty() { "none" } else { &self.last }))
+            })?;
+            if let Ok(event) = serde_json::from_str::<Value>(&line)
+                && fits(&event)
+            {
+                return Ok(event);
+            }
+            self.last = line;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn text(event: &Value, member: &str) -> io::Result<String> {
+    event[member].as_str().map(str::to_owned).ok_or_else(|| io::Error::other(format!("a part of the demo gave no {member}")))
+}

@@ -1,0 +1,296 @@
+//! The loop: waits for one thing to happen, lets the model take it, does what the model asks for, shows the result.
+//!
+//! Everything that can wake the program is a [`Wake`]; nothing else does.
+
+#![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
+
+use std::io::BufRead as _;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use hullo_proto::call::Message;
+use hullo_signalling::channel::{ChannelCommand, ChannelEvent};
+
+use crate::call::driver::{Command as CallCommand, DriverEvent};
+use crate::call::media::Pictures;
+use crate::calls::{Calls, Outcome, proto_media};
+use crate::command;
+use crate::effect::Effect;
+use crate::event::{CallEvent, Event, StopReason};
+use crate::front::Front;
+use crate::model::Model;
+use crate::net::{NetEvent, NetHandle};
+use crate::profile::control::Responder;
+use crate::report::Report;
+use crate::update::update;
+
+/// Everything that can wake the program.
+pub enum Wake {
+    /// Something for the model as it is.
+    Event(Event),
+    /// From the network thread.
+    Net(NetEvent),
+    /// From the thread of call number so and so.
+    Driver(u64, DriverEvent),
+    /// New pictures lie in the slots.
+    Pictures,
+    /// Another process of the same user asks something.
+    Control(serde_json::Value, Responder),
+}
+
+/// Things that may wait for the loop. It drains them faster than they come; when it does not, the senders wait.
+const WAKES_MAX: usize = 1_024;
+/// The model's clock moves at least so often; also the rate of the call's time on the screen.
+const TICK: Duration = Duration::from_millis(250);
+/// The last message and the last summary get this long after the decision to leave.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// Longest line read from stdin, bytes.
+const LINE_MAX: u64 = 4_096;
+
+/// The queue of the loop.
+pub fn wakes() -> (Sender<Wake>, Receiver<Wake>) {
+    bounded(WAKES_MAX)
+}
+
+/// All parts of a running program.
+pub struct Runner<'a> {
+    /// What is known.
+    pub model: Model,
+    /// What is shown.
+    pub front: &'a mut dyn Front,
+    /// The message channel.
+    pub net: NetHandle,
+    /// The calls.
+    pub calls: Calls,
+    /// Slots of pictures to draw.
+    pub pictures: Pictures,
+    /// What wakes the loop.
+    pub wakes: Receiver<Wake>,
+    /// When the program began.
+    pub started: Instant,
+    /// When `--seconds` are over.
+    pub ends_at: Option<Instant>,
+    /// Random bytes for message ids.
+    pub rng: rand_chacha::ChaCha20Rng,
+    /// The loop's own notes.
+    pub notes: Notes,
+}
+
+/// What the loop remembers from turn to turn.
+#[derive(Default)]
+pub struct Notes {
+    exit: Option<(u8, Instant)>,
+    stop_word: Option<&'static str>,
+    summary: Option<crate::report::Summary>,
+}
+
+impl Runner<'_> {
+    /// Runs until the model or the front end's reader is gone. Returns the exit status.
+    pub fn run(&mut self) -> u8 {
+        self.report(&Report::Ready { url: None });
+        loop {
+            let now = Instant::now();
+            if let Some((status, until)) = self.notes.exit
+                && (!self.calls.is_busy() || now >= until)
+            {
+                return status;
+            }
+            if self.ends_at.is_some_and(|at| at <= now) {
+                self.ends_at = None;
+                self.notes.stop_word = Some("seconds");
+                self.event(Event::Stop(StopReason::Seconds));
+            }
+            let wait = self.ends_at.map_or(TICK, |at| at.saturating_duration_since(now)).min(TICK);
+            match self.wakes.recv_timeout(wait) {
+                Ok(wake) => self.wake(wake),
+                Err(RecvTimeoutError::Timeout) => self.event(Event::Tick),
+                Err(RecvTimeoutError::Disconnected) => return 1,
+            }
+            // One drawing serves all that has already come.
+            while let Ok(wake) = self.wakes.try_recv() {
+                self.wake(wake);
+            }
+            if self.front.draw(&self.model).is_err() {
+                self.leave(1);
+            }
+        }
+    }
+
+    /// The summary of the last call, once it is over.
+    pub fn summary(&self) -> Option<&crate::report::Summary> {
+        self.notes.summary.as_ref()
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn report(&mut self, report: &Report) {
+        if self.front.report(self.now_ms(), report).is_err() {
+            // Whoever read the output is gone: like a hang-up of the terminal.
+            self.leave(1);
+        }
+    }
+
+    fn leave(&mut self, status: u8) {
+        if self.notes.exit.is_none() {
+            self.notes.exit = Some((status, Instant::now() + FAREWELL));
+            self.calls.command(CallCommand::HangUp(self.notes.stop_word));
+        }
+    }
+
+    fn wake(&mut self, wake: Wake) {
+        match wake {
+            Wake::Event(event) => self.event(event),
+            Wake::Net(event) => self.net_event(event),
+            Wake::Driver(number, event) => self.driver_event(number, event),
+            Wake::Pictures => {
+                self.pictures.taken();
+                if let Some(picture) = self.pictures.far.take() {
+                    self.event(Event::Call(CallEvent::FarPicture(Some(picture))));
+                }
+                if let Some(picture) = self.pictures.own.take() {
+                    self.event(Event::Call(CallEvent::OwnPicture(Some(picture))));
+                }
+            }
+            Wake::Control(request, responder) => crate::control::answer(self, &request, responder),
+        }
+    }
+
+    /// Lets the model take an event and does what it asks for.
+    pub fn event(&mut self, event: Event) {
+        if matches!(event, Event::Stop(StopReason::Signal)) {
+            self.notes.stop_word = Some("signal");
+        }
+        self.model.set_now(self.now_ms());
+        let mut effects = std::collections::VecDeque::from(update(&mut self.model, event));
+        while let Some(effect) = effects.pop_front() {
+            if let Some(event) = self.effect(effect) {
+                effects.extend(update(&mut self.model, event));
+            }
+        }
+    }
+
+    /// Does one thing; some things are answered with an event at once.
+    fn effect(&mut self, effect: Effect) -> Option<Event> {
+        match effect {
+            Effect::StartCall(contact, media) => match self.calls.start(Instant::now(), contact, media) {
+                Ok(started) => return Some(started),
+                Err(words) => return Some(Event::Failed(words)),
+            },
+            Effect::AcceptCall(media) => self.calls.command(CallCommand::Accept(proto_media(media))),
+            Effect::RejectCall => self.calls.command(CallCommand::Reject),
+            Effect::HangUp => self.calls.command(CallCommand::HangUp(self.notes.stop_word)),
+            Effect::SetMicMuted(muted) => self.calls.command(CallCommand::Muted(muted)),
+            Effect::SetCamera(on) => self.calls.command(CallCommand::Camera(on)),
+            Effect::SetHold(hold) => self.calls.command(CallCommand::Hold(hold)),
+            Effect::WantPicture(size) => self.calls.command(CallCommand::Want(size)),
+            Effect::Invite => self.net.command(ChannelCommand::Invite { server: None }),
+            Effect::Add(link) => self.net.command(ChannelCommand::Add { link }),
+            Effect::SetName(name) => self.net.command(ChannelCommand::SetName(name)),
+            Effect::Report(report) => self.report(&report),
+            Effect::Bell => self.front.bell(),
+            Effect::Copy(text) => self.front.copy(&text),
+            Effect::Quit(status) => self.leave(status),
+        }
+        None
+    }
+
+    fn driver_event(&mut self, number: u64, event: DriverEvent) {
+        if number != self.calls.number() {
+            return;
+        }
+        match event {
+            DriverEvent::Send(message) => self.send(&message),
+            DriverEvent::Call(event) => self.event(Event::Call(event)),
+            DriverEvent::Finished(summary) => {
+                self.calls.finished(number);
+                self.notes.summary = Some((*summary).clone());
+                self.report(&Report::Summary(summary));
+            }
+        }
+    }
+
+    fn send(&mut self, message: &Message) {
+        let Some(contact) = self.calls.contact() else { return };
+        self.send_to(contact, message);
+    }
+
+    fn send_to(&mut self, contact: crate::event::ContactId, message: &Message) {
+        use rand_chacha::rand_core::Rng as _;
+        let mut id = [0; 12];
+        self.rng.fill_bytes(&mut id);
+        match message.write(id) {
+            Ok(payload) => self.net.command(ChannelCommand::Send { contact: crate::net::channel_id(contact), payload }),
+            Err(error) => self.event(Event::Failed(format!("The call message could not be written: {error}"))),
+        }
+    }
+
+    fn net_event(&mut self, event: NetEvent) {
+        match event {
+            NetEvent::Channel(ChannelEvent::Message { contact, payload, sent_ago }) => {
+                let Ok(message) = Message::parse(&payload) else {
+                    tracing::warn!("a contact sent a message that cannot be read");
+                    return;
+                };
+                let contact = crate::net::contact_id(contact);
+                let name = self.model.name_of(contact).to_owned();
+                match self.calls.message(Instant::now(), contact, &name, message, sent_ago) {
+                    Outcome::Events(events) => events.into_iter().for_each(|event| self.event(event)),
+                    Outcome::Reply(reply, words) => {
+                        self.send_to(contact, &reply);
+                        self.event(Event::Call(CallEvent::Notice(words)));
+                    }
+                }
+            }
+            other => {
+                for event in crate::net::translate(other) {
+                    self.event(event);
+                }
+            }
+        }
+    }
+}
+
+/// Reads commands from stdin, a line each, until it ends.
+pub fn read_stdin(wake: Sender<Wake>) {
+    hullo_media::thread::spawn("stdin", move || {
+        let mut stdin = std::io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            let mut limited = std::io::Read::take(&mut stdin, LINE_MAX);
+            match limited.read_until(b'\n', &mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+            let line = String::from_utf8_lossy(&line);
+            if line.trim().is_empty() {
+                continue;
+            }
+            let event = match command::parse(line.trim()) {
+                Ok(command) => Event::Command(command),
+                Err(words) => Event::Failed(words),
+            };
+            if wake.send(Wake::Event(event)).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// Turns SIGTERM, SIGINT and SIGHUP into events.
+///
+/// # Errors
+/// The machine's: the handlers cannot be set.
+pub fn watch_signals(wake: Sender<Wake>) -> std::io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    hullo_media::thread::spawn("signals", move || {
+        for _ in signals.forever() {
+            if wake.send(Wake::Event(Event::Stop(StopReason::Signal))).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! The program as its users run it: real processes, real sockets, real files.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a failed test says where; real processes run in real time")]
+
+mod kit;
+
+use std::time::Duration;
+
+use kit::{Home, Hullo, Server};
+use serde_json::Value;
+
+/// Long enough for a loaded machine; nothing waits for it on the good path.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn contacts(server: &Server) -> (Home, Home) {
+    let (alice, bob) = (Home::new(), Home::new());
+    alice.run(&["name", "alice", "--server", server.url()]).success();
+    bob.run(&["name", "bob", "--server", server.url()]).success();
+    let link = alice.run(&["invite", "--json"]).success().event("invite")["link"].as_str().unwrap().to_owned();
+    bob.run_with_input(&["add", "-", "--json"], &link).success();
+    (alice, bob)
+}
+
+fn call_args<'a>(first: &[&'a str]) -> Vec<&'a str> {
+    let mut args = first.to_vec();
+    args.extend(["--json", "--camera", "test", "--mic", "test", "--speaker", "none"]);
+    args
+}
+
+#[test]
+fn two_people_see_and_hear_each_other() {
+    let server = Server::start();
+    let (alice, bob) = contacts(&server);
+    let mut answer = Hullo::spawn(&bob, &call_args(&["answer", "--video"]));
+    answer.wait_for("ready", PATIENCE);
+    let mut call = Hullo::spawn(&alice, &call_args(&["call", "bob", "--video"]));
+    for side in [&mut call, &mut answer] {
+        side.wait_for_call("connected", PATIENCE);
+        for kind in ["audio", "video"] {
+            side.wait_until(PATIENCE, |event| event["event"] == "media" && event["kind"] == kind && event["direction"] == "received");
+        }
+    }
+    // A figure of every second is written, with the far side's picture in it.
+    call.wait_until(PATIENCE, |event| event["event"] == "stats" && event["received"]["width"] == 640);
+    call.write("mute");
+    answer.wait_until(PATIENCE, |event| event["event"] == "participant" && event["change"] == "muted" && event["on"] == true);
+    call.write("video off");
+    answer.wait_until(PATIENCE, |event| event["event"] == "participant" && event["change"] == "camera" && event["on"] == false);
+    call.write("hangup");
+    for (side, reason) in [(call, "hung_up"), (answer, "far_hung_up")] {
+        let done = side.finish(PATIENCE);
+        assert_eq!(done.code, 0, "{}", done.shown());
+        let summary = done.event("summary");
+        assert_eq!(summary["reason"], reason);
+        assert_eq!(summary["undecryptable"], 0);
+        assert!(summary["audio"]["received"].as_u64().unwrap() > 10, "{summary}");
+        assert!(summary["video"]["decoded"].as_u64().unwrap() > 10, "{summary}");
+        assert!(summary["latency_ms"]["p50"].as_f64().unwrap() > 0.0, "{summary}");
+    }
+}
+
+#[test]
+fn a_declined_call_is_told_and_ends_with_4() {
+    let server = Server::start();
+    let (alice, bob) = contacts(&server);
+    let mut screen = Hullo::spawn(&bob, &call_args(&["--json"]));
+    screen.wait_for("ready", PATIENCE);
+    let call = Hullo::spawn(&alice, &call_args(&["call", "bob"]));
+    screen.wait_for("incoming", PATIENCE);
+    screen.write("reject");
+    let done = call.finish(PATIENCE);
+    assert_eq!(done.code, 4, "{}", done.shown());
+    assert_eq!(done.call_state("ended")["reason"], "declined");
+    screen.write("quit");
+    assert_eq!(screen.finish(PATIENCE).code, 0);
+}
+
+#[test]
+fn the_call_goes_on_when_the_relay_goes_away() {
+    let server = Server::start();
+    let (alice, bob) = contacts(&server);
+    let mut answer = Hullo::spawn(&bob, &call_args(&["answer"]));
+    answer.wait_for("ready", PATIENCE);
+    let mut call = Hullo::spawn(&alice, &call_args(&["call", "bob"]));
+    call.wait_for_call("connected", PATIENCE);
+    drop(server);
+    call.wait_until(PATIENCE, |event| event["event"] == "server" && event["up"] == false);
+    for _ in 0..2 {
+        call.forget();
+        call.wait_until(PATIENCE, |event| event["event"] == "stats" && event["received"]["audio_frames"].as_u64() > Some(30));
+    }
+    call.write("hangup");
+    for side in [call, answer] {
+        let done = side.finish(PATIENCE);
+        assert_eq!(done.code, 0, "{}", done.shown());
+    }
+}
+
+#[test]
+fn a_used_link_a_broken_link_and_an_own_link_are_told_apart() {
+    let server = Server::start();
+    let (alice, bob, carol) = (Home::new(), Home::new(), Home::new());
+    let link = alice.run(&["invite", "--json", "--server", server.url()]).success().event("invite")["link"].as_str().unwrap().to_owned();
+    let own = alice.run(&["add", &link]);
+    assert!(own.code != 0 && own.says("your own"), "{}", own.shown());
+    bob.run(&["add", &link]).success();
+    let used = carol.run(&["add", &link]);
+    assert!(used.code != 0 && used.says("used"), "{}", used.shown());
+    let cut = carol.run(&["add", &link[..link.len() - 9]]);
+    assert!(cut.code == 2 && cut.says("incomplete"), "{}", cut.shown());
+    let wrong = carol.run(&["add", "https://example.org/"]);
+    assert!(wrong.code == 2 && wrong.says("hullo:"), "{}", wrong.shown());
+}
+
+#[test]
+fn wrong_use_is_answered_with_its_exit_code_and_words() {
+    let home = Home::new();
+    let text = home.file("text.y4m", b"this is no video at all");
+    for (args, code, words) in [
+        (&["call", "nobody", "--mic", "test", "--speaker", "none"][..], 3, "no contact"),
+        (&["mirror", "--camera", text.as_str(), "--seconds", "1"], 6, "Y4M"),
+        (&["mirror", "--camera", "file:not-there.y4m", "--seconds", "1"], 6, "not-there.y4m"),
+        (&["mirror", "--camera", "nonsense"], 2, "device"),
+        (&["invite"], 5, "hullo serve"),
+        (&["invite", "--server", "nonsense"], 2, "https://"),
+    ] {
+        let done = home.run(args);
+        assert_eq!(done.code, code, "{args:?}: {}", done.shown());
+        assert!(done.says(words), "{args:?}: {}", done.shown());
+    }
+}
+
+#[test]
+fn a_file_that_is_no_sound_is_told_before_anyone_is_called() {
+    let server = Server::start();
+    let (alice, _bob) = contacts(&server);
+    let noise = alice.file("noise.wav", b"RIFF but not really");
+    let done = alice.run(&["call", "bob", "--mic", &noise, "--speaker", "none"]);
+    assert_eq!(done.code, 6, "{}", done.shown());
+    assert!(done.says("WAV"), "{}", done.shown());
+}
+
+#[test]
+fn a_server_that_is_down_or_not_the_pinned_one_is_told_apart() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let server = Server::start();
+    let url = server.url().to_owned();
+    let pin = url.split_once('#').unwrap().1.to_owned();
+    drop(server);
+    let down = alice.run(&["invite", "--server", &url]);
+    assert_eq!(down.code, 5, "{}", down.shown());
+    let other = Server::start();
+    let forged = format!("{}#{pin}", other.url().split_once('#').unwrap().0);
+    let wrong = bob.run(&["invite", "--server", &forged]);
+    assert_eq!(wrong.code, 5, "{}", wrong.shown());
+    assert!(wrong.says("certificate"), "{}", wrong.shown());
+}
+
+#[test]
+fn a_busy_port_is_told() {
+    let server = Server::start();
+    let home = Home::new();
+    let done = home.run(&["serve", "--listen", server.address()]);
+    assert_eq!(done.code, 5, "{}", done.shown());
+    assert!(done.says("in use"), "{}", done.shown());
+}
+
+#[test]
+fn a_second_process_on_the_profile_is_refused_and_the_small_commands_go_through_the_first() {
+    let server = Server::start();
+    let (alice, bob) = contacts(&server);
+    let mut answer = Hullo::spawn(&bob, &call_args(&["answer"]));
+    answer.wait_for("ready", PATIENCE);
+    let second = bob.run(&["answer", "--mic", "test", "--speaker", "none"]);
+    assert_ne!(second.code, 0);
+    assert!(second.says("already"), "{}", second.shown());
+    let listed = bob.run(&["contacts", "--json"]).success();
+    assert_eq!(listed.event("contact")["name"], "alice");
+    let link = bob.run(&["invite", "--json"]).success().event("invite")["link"].as_str().unwrap().to_owned();
+    assert!(link.starts_with("hullo:"));
+    let status = bob.run(&["ctl", "status", "--json"]).success();
+    assert!(!status.events.is_empty());
+    drop(alice);
+    answer.write("quit");
+    let _ = answer.finish(PATIENCE);
+}
+
+#[test]
+fn the_demo_without_a_terminal_ends_well() {
+    let home = Home::new();
+    let done = home.run(&["demo"]);
+    assert_eq!(done.code, 0, "{}", done.shown());
+    assert!(done.says("decoded"), "{}", done.shown());
+}
+
+#[test]
+fn the_name_is_kept() {
+    let home = Home::new();
+    home.run(&["name", "Grete Müller"]).success();
+    let shown = home.run(&["name", "--json"]).success();
+    assert_eq!(shown.event("name")["name"], Value::from("Grete Müller"));
+    let refused = home.run(&["name", "two\nlines"]);
+    assert_eq!(refused.code, 2, "{}", refused.shown());
+}

@@ -1,0 +1,495 @@
+//! One connection between two people: str0m's Direct API behind our own words. Sans-IO.
+//!
+//! ```text
+//! new ── describe() ──▶ peer            SealedFrame ─▶ write ─▶ Transmit
+//!     ◀─ handle(Describe / Candidate)   Receive ─▶ Event::Frame
+//! ```
+//!
+//! The session moves sealed frames and knows no key: only a [`SealedFrame`] can be written, and what arrives is
+//! handed on unopened. It never reads a clock and owns no socket. After each input it is drained to
+//! [`Output::Timeout`] (str0m's single-mutation rule), which [`Session::handle_input`] asserts.
+//!
+//! Sources: RFC 8445 (ICE), RFC 8829 (roles), str0m 0.25 `direct_api`.
+
+mod setup;
+mod stats;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hullo_proto::frame::{FrameKind, SealedFrame};
+use str0m::bwe::{Bitrate, BweKind};
+use str0m::channel::{ChannelConfig, ChannelId, Reliability};
+use str0m::ice::{IceConnectionState, IceCreds};
+use str0m::media::{Frequency, KeyframeRequestKind, MediaTime, Mid, Pt};
+use str0m::net::{Protocol, Receive};
+use str0m::{Candidate, Rtc};
+
+pub use setup::{Role, SessionError, Track};
+pub use stats::{SessionStats, TrackStats};
+
+use crate::sdp::Description;
+
+/// Largest datagram taken from the network. Larger ones are no WebRTC.
+pub const DATAGRAM_BYTES_MAX: usize = 2_000;
+
+/// Sealed video frames waiting to be paced out; above this the frame is dropped and counted. More means a longer
+/// delay before a freeze is noticed, fewer means needless drops at key frames.
+const VIDEO_QUEUE_MAX: Duration = Duration::from_millis(250);
+
+/// Remote candidates taken per session. A description that lists more lies or is broken.
+const CANDIDATES_MAX: usize = 32;
+
+/// Side-channel message size: switches and sizes, nothing long.
+pub const SIDE_BYTES_MAX: usize = 1_024;
+
+/// Fastest that keyframe requests are repeated. Lower heals sooner, higher spares the sender's rate.
+const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(300);
+
+/// What the session starts from.
+pub struct SessionConfig {
+    /// Who wrote the offer.
+    pub role: Role,
+    /// Estimate to start from, bits per second.
+    pub start_bitrate_bps: u64,
+    /// What we would like to send in all, bits per second; probing stops there.
+    pub desired_bitrate_bps: u64,
+}
+
+/// One change.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Time passed.
+    Timeout,
+    /// A datagram arrived.
+    Receive {
+        /// Who sent it.
+        source: SocketAddr,
+        /// The local address it came to: a candidate's.
+        destination: SocketAddr,
+        /// The datagram.
+        bytes: &'a [u8],
+    },
+    /// One of our own addresses may be used.
+    LocalCandidate(SocketAddr),
+    /// The peer told a candidate, as a `candidate:…` line. Unusable ones are counted and ignored (mDNS, TCP).
+    RemoteCandidate(&'a str),
+    /// The peer's description.
+    Describe(&'a Description),
+    /// A frame to send. Before the connection stands, and when the pacer's queue is long, it is dropped and counted.
+    Write {
+        /// Whose.
+        track: Track,
+        /// Sealed: nothing else can be written.
+        frame: SealedFrame,
+        /// When it was captured.
+        captured_at: Instant,
+    },
+    /// The decoder cannot go on without a key frame.
+    WantKeyframe,
+    /// A message for the peer's side channel. At most [`SIDE_BYTES_MAX`] bytes.
+    Side(&'a [u8]),
+    /// Say goodbye.
+    Close,
+}
+
+/// What comes out.
+#[derive(Debug)]
+pub enum Output {
+    /// A datagram to send.
+    Transmit {
+        /// From this local address.
+        source: SocketAddr,
+        /// To this one.
+        destination: SocketAddr,
+        /// The datagram.
+        bytes: Vec<u8>,
+    },
+    /// Something happened.
+    Event(Event),
+    /// Nothing more until then.
+    Timeout(Option<Instant>),
+}
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Event {
+    /// ICE and DTLS stand: frames flow.
+    Connected,
+    /// No answer from the peer for a while; it may come back.
+    Interrupted,
+    /// It came back.
+    Resumed,
+    /// The peer closed the connection, or it broke for good.
+    Closed,
+    /// A sealed frame arrived whole.
+    Frame {
+        /// Whose.
+        track: Track,
+        /// Sealed bytes.
+        bytes: Arc<[u8]>,
+        /// Sequence number of its first packet, unwrapped.
+        seq: u64,
+        /// RTP time in the track's clock (48 kHz or 90 kHz), unwrapped.
+        media_time: u64,
+        /// False when packets before it are missing.
+        contiguous: bool,
+    },
+    /// The peer wants a key frame from us.
+    KeyframeWanted,
+    /// What the network carries towards the peer, bits per second.
+    Estimate(u64),
+    /// The side channel stands.
+    SideOpen,
+    /// A message on the side channel.
+    Side(Vec<u8>),
+    /// Figures of the last second.
+    Stats(Box<SessionStats>),
+}
+
+/// One connection to one peer.
+pub struct Session {
+    rtc: Rtc,
+    role: Role,
+    epoch: Instant,
+    now: Instant,
+    outputs: VecDeque<Output>,
+    next_timeout: Option<Instant>,
+    side: Option<ChannelId>,
+    side_open: bool,
+    tracks: setup::Tracks,
+    described: bool,
+    connected: bool,
+    interrupted: bool,
+    closed: bool,
+    candidates: usize,
+    last_keyframe_request: Option<Instant>,
+    stats: stats::Collector,
+}
+
+impl Session {
+    /// A session that waits for candidates and the peer's description.
+    ///
+    /// # Panics
+    /// Never for input of the peer; DTLS needs the process-wide crypto provider, which this installs.
+    pub fn new(now: Instant, config: &SessionConfig) -> Self {
+        let (mut rtc, tracks) = setup::rtc(now, config);
+        rtc.bwe().set_bitrate(Bitrate::from(0), Bitrate::from(config.desired_bitrate_bps));
+        let mut session = Self {
+            rtc,
+            role: config.role,
+            epoch: now,
+            now,
+            outputs: VecDeque::new(),
+            next_timeout: None,
+            side: None,
+            side_open: false,
+            tracks,
+            described: false,
+            connected: false,
+            interrupted: false,
+            closed: false,
+            candidates: 0,
+            last_keyframe_request: None,
+            stats: stats::Collector::default(),
+        };
+        session.drain();
+        session
+    }
+
+    /// Our side's description, to be sent to the peer.
+    pub fn describe(&mut self) -> Description {
+        setup::describe(&mut self.rtc, self.role, &self.tracks)
+    }
+
+    /// Whether frames flow.
+    pub fn is_connected(&self) -> bool {
+        self.connected && !self.closed
+    }
+
+    /// Applies one change, then drains str0m into the queue of outputs.
+    ///
+    /// # Errors
+    /// [`SessionError`] when the peer's description contradicts itself or what we can do. The session stays usable.
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<(), SessionError> {
+        self.now = self.now.max(now);
+        if self.closed {
+            return Ok(());
+        }
+        let result = self.apply(input);
+        self.drain();
+        result
+    }
+
+    /// The next thing to do; [`Output::Timeout`] when drained.
+    pub fn poll_output(&mut self) -> Output {
+        match self.outputs.pop_front() {
+            Some(output) => output,
+            None => Output::Timeout(self.next_timeout),
+        }
+    }
+
+    fn apply(&mut self, input: Input<'_>) -> Result<(), SessionError> {
+        match input {
+            Input::Timeout => self.feed(None),
+            Input::Receive { source, destination, bytes } => self.receive(source, destination, bytes),
+            Input::LocalCandidate(address) => {
+                if let Ok(candidate) = Candidate::host(address, "udp") {
+                    self.rtc.add_local_candidate(candidate);
+                }
+                self.feed(None);
+            }
+            Input::RemoteCandidate(line) => self.remote_candidate(line),
+            Input::Describe(description) => return self.apply_description(description),
+            Input::Write { track, frame, captured_at } => self.write(track, frame, captured_at),
+            Input::WantKeyframe => self.request_keyframe(),
+            Input::Side(message) => self.write_side(message),
+            Input::Close => {
+                // Failing to say goodbye leaves nothing to do: the peer notices by itself.
+                let _ = self.rtc.close();
+            }
+        }
+        Ok(())
+    }
+
+    fn feed(&mut self, receive: Option<Receive<'_>>) {
+        let input = match receive {
+            Some(receive) => str0m::Input::Receive(self.now, receive),
+            None => str0m::Input::Timeout(self.now),
+        };
+        if self.rtc.handle_input(input).is_err() {
+            self.stats.refused_datagrams += 1;
+        }
+    }
+
+    fn receive(&mut self, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) {
+        if bytes.len() > DATAGRAM_BYTES_MAX {
+            self.stats.refused_datagrams += 1;
+            return;
+        }
+        let Ok(receive) = Receive::new(Protocol::Udp, source, destination, bytes) else {
+            self.stats.refused_datagrams += 1;
+            return;
+        };
+        if !self.rtc.accepts(&str0m::Input::Receive(self.now, Receive { ..receive })) {
+            self.stats.refused_datagrams += 1;
+            return;
+        }
+        let Ok(receive) = Receive::new(Protocol::Udp, source, destination, bytes) else { return };
+        self.stats.received(bytes.len());
+        self.feed(Some(receive));
+    }
+
+    fn remote_candidate(&mut self, line: &str) {
+        self.candidates += 1;
+        if self.candidates > CANDIDATES_MAX {
+            return;
+        }
+        match Candidate::from_sdp_string(line.trim()) {
+            Ok(candidate) if candidate.proto() == Protocol::Udp => self.rtc.add_remote_candidate(candidate),
+            _ => self.stats.refused_candidates += 1,
+        }
+        self.feed(None);
+    }
+
+    fn apply_description(&mut self, description: &Description) -> Result<(), SessionError> {
+        if self.described {
+            return Err(SessionError::DescribedTwice);
+        }
+        setup::check(self.role, description)?;
+        let creds = IceCreds { ufrag: description.ice_ufrag.clone(), pass: description.ice_pwd.clone() };
+        self.rtc.direct_api().set_remote_ice_credentials(creds);
+        self.drain();
+        setup::expect_streams(&mut self.rtc, description);
+        self.drain();
+        let active = setup::is_dtls_client(self.role, description);
+        if self.rtc.direct_api().start_dtls(active).is_err() {
+            return Err(SessionError::Dtls);
+        }
+        self.drain();
+        if description.side_channel {
+            let mut api = self.rtc.direct_api();
+            api.start_sctp(active);
+            self.side = Some(api.create_data_channel(ChannelConfig {
+                label: "hullo".to_owned(),
+                ordered: true,
+                reliability: Reliability::Reliable,
+                negotiated: Some(SIDE_CHANNEL),
+                protocol: String::new(),
+            }));
+        }
+        self.described = true;
+        self.feed(None);
+        Ok(())
+    }
+
+    fn write(&mut self, track: Track, frame: SealedFrame, captured_at: Instant) {
+        let mid = self.tracks.mid(track);
+        if !self.connected || self.interrupted || (frame.kind() == FrameKind::Audio) != (track == Track::Audio) {
+            self.stats.unsent_frames += 1;
+            return;
+        }
+        if track == Track::Video && self.video_queue_delay(mid) > VIDEO_QUEUE_MAX {
+            self.stats.unsent_frames += 1;
+            // A hole in the stream: what follows cannot be decoded without a key frame.
+            self.outputs.push_back(Output::Event(Event::KeyframeWanted));
+            return;
+        }
+        let since_epoch = captured_at.saturating_duration_since(self.epoch);
+        let (pt, time) = match track {
+            Track::Audio => {
+                let ticks = self.tracks.audio_clock.ticks(since_epoch);
+                (setup::OPUS_PT, MediaTime::new(ticks, Frequency::FORTY_EIGHT_KHZ))
+            }
+            Track::Video => {
+                let ticks = u64::try_from(since_epoch.as_micros() * 9 / 100).unwrap_or(u64::MAX);
+                (setup::H264_PT, MediaTime::new(ticks, Frequency::NINETY_KHZ))
+            }
+        };
+        let is_key = frame.kind() == FrameKind::VideoKey;
+        let bytes = frame.into_bytes();
+        self.stats.sending(track, bytes.len(), is_key);
+        let Some(writer) = self.rtc.writer(mid) else { return };
+        if writer.write(Pt::new_with_value(pt), self.now, time, bytes).is_err() {
+            self.stats.unsent_frames += 1;
+        }
+    }
+
+    fn video_queue_delay(&mut self, mid: Mid) -> Duration {
+        let now = self.now;
+        let mut api = self.rtc.direct_api();
+        let Some(stream) = api.stream_tx_by_mid(mid, None) else { return Duration::ZERO };
+        match stream.queue_info() {
+            Some(info) if info.packet_count() > 0 => {
+                info.first_unsent().map_or(Duration::ZERO, |queued| now.saturating_duration_since(queued))
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn request_keyframe(&mut self) {
+        let due = self.last_keyframe_request.is_none_or(|last| self.now.saturating_duration_since(last) >= KEYFRAME_REQUEST_INTERVAL);
+        if !due || !self.connected {
+            return;
+        }
+        let mid = self.tracks.mid(Track::Video);
+        let mut api = self.rtc.direct_api();
+        let Some(stream) = api.stream_rx_by_mid(mid, None) else { return };
+        stream.request_keyframe(KeyframeRequestKind::Pli);
+        self.last_keyframe_request = Some(self.now);
+        self.stats.keyframe_requests += 1;
+    }
+
+    fn write_side(&mut self, message: &[u8]) {
+        let Some(mut channel) = self.side.filter(|_| self.side_open).and_then(|id| self.rtc.channel(id)) else { return };
+        if message.len() > SIDE_BYTES_MAX || !matches!(channel.write(false, message), Ok(true)) {
+            self.stats.unsent_side += 1;
+        }
+    }
+
+    /// Moves everything str0m has to say into our queue; the end of each change.
+    fn drain(&mut self) {
+        loop {
+            match self.rtc.poll_output() {
+                Ok(str0m::Output::Timeout(at)) => {
+                    self.next_timeout = self.rtc.is_alive().then_some(at);
+                    break;
+                }
+                Ok(str0m::Output::Transmit(transmit)) => {
+                    self.stats.sent(transmit.contents.len());
+                    self.outputs.push_back(Output::Transmit {
+                        source: transmit.source,
+                        destination: transmit.destination,
+                        bytes: transmit.contents.into(),
+                    });
+                }
+                Ok(str0m::Output::Event(event)) => self.translate(event),
+                Err(_) => {
+                    self.close();
+                    break;
+                }
+            }
+        }
+        if !self.rtc.is_alive() {
+            self.close();
+        }
+    }
+
+    fn close(&mut self) {
+        if !self.closed {
+            self.closed = true;
+            self.next_timeout = None;
+            self.outputs.push_back(Output::Event(Event::Closed));
+        }
+    }
+
+    fn translate(&mut self, event: str0m::Event) {
+        let event = match event {
+            str0m::Event::Connected if !self.connected => {
+                self.connected = true;
+                Event::Connected
+            }
+            str0m::Event::IceConnectionStateChange(state) => return self.ice_state(state),
+            str0m::Event::MediaData(data) => {
+                let Some(track) = self.tracks.track(data.mid) else { return };
+                self.stats.frame(track, data.data.len());
+                Event::Frame {
+                    track,
+                    seq: **data.seq_range.start(),
+                    media_time: data.time.numer(),
+                    contiguous: data.contiguous,
+                    bytes: data.data,
+                }
+            }
+            str0m::Event::KeyframeRequest(request) if request.mid == self.tracks.mid(Track::Video) => Event::KeyframeWanted,
+            str0m::Event::EgressBitrateEstimate(BweKind::Twcc { estimate, .. }) => {
+                self.stats.estimate_bps = Some(estimate.as_u64());
+                Event::Estimate(estimate.as_u64())
+            }
+            str0m::Event::ChannelOpen(id, _) if Some(id) == self.side => {
+                self.side_open = true;
+                Event::SideOpen
+            }
+            str0m::Event::ChannelData(data) if Some(data.id) == self.side && data.data.len() <= SIDE_BYTES_MAX => Event::Side(data.data),
+            str0m::Event::PeerStats(peer) => {
+                let stats = self.stats.peer(self.now, &peer);
+                Event::Stats(Box::new(stats))
+            }
+            str0m::Event::MediaIngressStats(media) => {
+                if let Some(track) = self.tracks.track(media.mid) {
+                    self.stats.ingress(track, &media);
+                }
+                return;
+            }
+            str0m::Event::MediaEgressStats(media) => {
+                if let Some(track) = self.tracks.track(media.mid) {
+                    self.stats.egress(track, &media);
+                }
+                return;
+            }
+            // The close event itself follows when nothing is left to send.
+            _ => return,
+        };
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn ice_state(&mut self, state: IceConnectionState) {
+        let event = match state {
+            IceConnectionState::Disconnected if self.connected && !self.interrupted => {
+                self.interrupted = true;
+                Event::Interrupted
+            }
+            IceConnectionState::Connected | IceConnectionState::Completed if self.interrupted => {
+                self.interrupted = false;
+                Event::Resumed
+            }
+            _ => return,
+        };
+        self.outputs.push_back(Output::Event(event));
+    }
+}
+
+/// SCTP stream of the side channel, agreed without a handshake on it.
+const SIDE_CHANNEL: u16 = 0;

@@ -1,0 +1,171 @@
+//! How a session is put together: codecs, tracks, roles, and what a peer's description must say.
+
+use std::time::{Duration, Instant};
+
+use str0m::bwe::Bitrate;
+use str0m::crypto::Fingerprint;
+use str0m::format::{Codec, FormatParams};
+use str0m::media::{Frequency, MediaKind, Mid, Pt};
+use str0m::rtp::{Extension, ExtensionMap, Ssrc};
+use str0m::{Rtc, RtcConfig};
+use thiserror::Error;
+
+use super::SessionConfig;
+use crate::sdp::{Description, Kind, Setup, TrackDescription};
+
+/// Payload types of our own descriptions, the ones Chromium uses for the same codecs.
+pub(super) const OPUS_PT: u8 = 111;
+pub(super) const H264_PT: u8 = 96;
+pub(super) const H264_RTX_PT: u8 = 97;
+
+/// Constrained Baseline, level 3.1: what openh264 writes and everyone reads.
+const H264_PROFILE: u32 = 0x42_e01f;
+
+/// Packets kept for retransmission: about 0.5 s of 2.5 Mbit/s. More costs 1.2 kB each, fewer heal less.
+const SEND_BUFFER_VIDEO: usize = 150;
+
+/// One figure a second.
+const STATS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Who wrote the offer. The callee does (SimpleX's flow), and controls ICE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Wrote the offer.
+    Offerer,
+    /// Wrote the answer.
+    Answerer,
+}
+
+/// One of the two tracks in use; the screen's pair of m-lines stays silent for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Track {
+    /// Microphone, mid 0.
+    Audio,
+    /// Camera, mid 1.
+    Video,
+}
+
+impl Track {
+    /// The track's mid, which is also part of its frame key.
+    pub fn mid(self) -> &'static str {
+        match self {
+            Self::Audio => "0",
+            Self::Video => "1",
+        }
+    }
+}
+
+/// The peer's description cannot be used. The peer is at fault.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum SessionError {
+    /// A second description for one session.
+    #[error("the other side described its connection twice")]
+    DescribedTwice,
+    /// Offer where an answer was due, or the other way round.
+    #[error("the other side sent {0}, which is not its turn")]
+    WrongKind(&'static str),
+    /// Both want to be the same end of DTLS.
+    #[error("the other side's description leaves nobody to start the handshake")]
+    Setup,
+    /// A codec or payload type that was not agreed.
+    #[error("the other side does not speak {0} the way Hullo does; it may need an update")]
+    Codec(&'static str),
+    /// DTLS refused to start.
+    #[error("the secure connection could not be started")]
+    Dtls,
+}
+
+/// Our two tracks and their ids on the wire.
+pub(super) struct Tracks {
+    audio: Stream,
+    video: Stream,
+    pub(super) audio_clock: AudioClock,
+}
+
+struct Stream {
+    mid: Mid,
+    ssrc: Ssrc,
+    rtx: Option<Ssrc>,
+}
+
+impl Tracks {
+    pub(super) fn mid(&self, track: Track) -> Mid {
+        match track {
+            Track::Audio => self.audio.mid,
+            Track::Video => self.video.mid,
+        }
+    }
+
+    pub(super) fn track(&self, mid: Mid) -> Option<Track> {
+        if mid == self.audio.mid {
+            Some(Track::Audio)
+        } else if mid == self.video.mid {
+            Some(Track::Video)
+        } else {
+            None
+        }
+    }
+}
+
+/// Turns capture times into RTP time that advances by exactly 960 ticks a frame, so that scheduling noise of the
+/// capture thread does not look like jitter, and follows real time across pauses (mute, hold).
+#[derive(Default)]
+pub(super) struct AudioClock {
+    next: Option<u64>,
+}
+
+impl AudioClock {
+    /// Ticks of 48 kHz for a 20 ms frame captured `since_epoch` after the session began.
+    pub(super) fn ticks(&mut self, since_epoch: Duration) -> u64 {
+        let real = u64::try_from(since_epoch.as_micros() * 48 / 1_000).unwrap_or(u64::MAX);
+        let ticks = match self.next {
+            Some(next) if real.abs_diff(next) < CLOCK_SLACK_TICKS => next,
+            Some(next) => next.max(real),
+            None => real,
+        };
+        self.next = Some(ticks.saturating_add(FRAME_TICKS));
+        ticks
+    }
+}
+
+const FRAME_TICKS: u64 = 960;
+/// 200 ms: a longer gap is a pause, a shorter one scheduling.
+const CLOCK_SLACK_TICKS: u64 = 9_600;
+
+pub(super) fn rtc(now: Instant, config: &SessionConfig) -> (Rtc, Tracks) {
+    str0m::crypto::from_feature_flags().install_process_default();
+    let mut extensions = ExtensionMap::empty();
+    extensions.set(2, Extension::AbsoluteSendTime);
+    extensions.set(3, Extension::TransportSequenceNumber);
+    extensions.set(4, Extension::RtpMid);
+    let mut rtc_config = RtcConfig::new()
+        .clear_codecs()
+        .set_extension_map(extensions)
+        .enable_bwe(Some(Bitrate::from(config.start_bitrate_bps)))
+        .set_stats_interval(Some(STATS_INTERVAL))
+        // Our own jitter buffer orders sound; str0m's would stall 300 ms after one lost packet.
+        .set_reordering_size_audio(0)
+        .set_send_buffer_video(SEND_BUFFER_VIDEO);
+    let codecs = rtc_config.codec_config();
+    codecs.add_config(
+        Pt::new_with_value(OPUS_PT),
+        None,
+        Codec::Opus,
+        Frequency::FORTY_EIGHT_KHZ,
+        Some(2),
+        FormatParams { min_p_time: Some(10), use_inband_fec: Some(true), ..FormatParams::default() },
+    );
+    codecs.add_h264(Pt::new_with_value(H264_PT), Some(Pt::new_with_value(H264_RTX_PT)), true, H264_PROFILE);
+    let mut rtc = rtc_config.build(now);
+    let mut api = rtc.direct_api();
+    api.set_ice_controlling(config.role == Role::Offerer);
+    api.enable_twcc_feedback();
+    let audio = Stream { mid: Mid::from(Track::Audio.mid()), ssrc: api.new_ssrc(), rtx: None };
+    api.declare_media(audio.mid, MediaKind::Audio);
+    api.declare_stream_tx(audio.ssrc, None, audio.mid, None);
+    let (ssrc, rtx) = (api.new_ssrc(), api.new_ssrc());
+    let video = Stream { mid: Mid::from(Track::Video.mid()), ssrc, rtx: Some(rtx) };
+    api.declare_media(video.mid, MediaKind::Video);
+    api.declare_stream_tx(video.ssrc, video.rtx, video.mid, None);
+    (rtc, Tracks { audio, video, audio_clock: AudioClock::default() })
+}

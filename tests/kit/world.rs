@@ -1,0 +1,366 @@
+//! Two people, their codecs, and a seeded network between them, in one thread under a virtual clock.
+//!
+//! Everything but str0m's own randomness follows from the seed, so a failure prints it; str0m's cannot be seeded,
+//! so tests judge what people would notice, not bytes.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use hullo::call::engine::{Engine, Event, Input, Output};
+use hullo::call::side::SideState;
+use hullo_media::codec::{h264, opus};
+use hullo_media::frame::{BLOCK_SAMPLES, EncodedFrame};
+use hullo_media::jitter::{AudioBuffer as _, Pull, ReorderBuffer};
+use hullo_media::source::{AudioSource, CaptureTime, VideoSource, open_camera, open_mic};
+use hullo_proto::call::{CallMachine, CallState, Media, Message};
+use hullo_proto::frame::FrameKind;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+use str0m_netem::{LossModel, Netem, NetemConfig, Probability, RandomLoss};
+
+/// A step moves to the next deadline but never further, so that codecs run on time.
+const STEP_MAX: Duration = Duration::from_millis(5);
+/// The relay between the two takes this long for a message.
+const RELAY_DELAY: Duration = Duration::from_millis(30);
+const SOUND_INTERVAL: Duration = Duration::from_millis(20);
+const PICTURE_INTERVAL: Duration = Duration::from_micros(33_333);
+
+/// One end of the call.
+pub struct Person {
+    /// The call as this person's program runs it.
+    pub engine: Engine,
+    /// States passed through, in order.
+    pub states: Vec<CallState>,
+    /// What the far side last said about itself.
+    pub far: Option<SideState>,
+    /// What this person sends and wants.
+    pub own: SideState,
+    /// Pictures decoded.
+    pub pictures: u64,
+    /// Clocks read from the far test card, with the virtual time at which they were shown.
+    pub card_delays_ms: Vec<f64>,
+    /// Blocks of sound played that were neither silence nor made up.
+    pub blocks_played: u64,
+    /// Blocks made up.
+    pub blocks_concealed: u64,
+    /// Energy of all sound played, sum of squares.
+    pub energy: f64,
+    address: SocketAddr,
+    inbox: VecDeque<(Instant, Message)>,
+    microphone: Box<dyn AudioSource>,
+    camera: Box<dyn VideoSource>,
+    voice: opus::Encoder,
+    video: h264::Encoder,
+    screen: h264::Decoder,
+    buffer: ReorderBuffer,
+    force_key: bool,
+}
+
+/// Two people and what is between them.
+pub struct World {
+    /// The virtual now.
+    pub now: Instant,
+    /// Caller and callee.
+    pub people: [Person; 2],
+    /// Messages never arrive while true: the relay is down.
+    pub relay_down: bool,
+    seed: u64,
+    start: Instant,
+    links: [Netem<Datagram>; 2],
+    next_sound: Instant,
+    next_picture: Instant,
+}
+
+#[derive(Clone)]
+struct Datagram {
+    source: SocketAddr,
+    destination: SocketAddr,
+    bytes: Vec<u8>,
+}
+
+impl str0m_netem::WithLen for Datagram {
+    fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// What a link does to datagrams.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Link {
+    /// One way.
+    pub delay: Duration,
+    /// Spread around it.
+    pub jitter: Duration,
+    /// Share lost, 0..=1.
+    pub loss: f32,
+}
+
+impl Link {
+    fn netem(self, seed: u64) -> NetemConfig {
+        let loss = if self.loss > 0.0 { LossModel::Random(RandomLoss::new(Probability::new(self.loss))) } else { LossModel::None };
+        NetemConfig::new().latency(self.delay).jitter(self.jitter).loss(loss).seed(seed)
+    }
+}
+
+impl World {
+    /// A caller who has just called and a callee whose program has not heard of it yet.
+    pub fn new(seed: u64, link: Link, media: Media) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "an arbitrary zero of the virtual clock")]
+        let now = Instant::now();
+        let rng = |salt: u64| ChaCha20Rng::seed_from_u64(seed.wrapping_mul(3).wrapping_add(salt));
+        let own = SideState { camera: media == Media::Video, ..SideState::default() };
+        let [caller, callee] = [SocketAddr::from(([10, 0, 0, 1], 5_000)), SocketAddr::from(([10, 0, 0, 2], 5_000))];
+        let machine = CallMachine::call([7; 16], media, rng(1), now);
+        let mut alice = Person::new(Engine::new(now, machine, vec![caller], own), caller, own);
+        let invitation = alice.first_message();
+        let machine = CallMachine::incoming(now, &invitation, rng(2)).expect("the invitation is good");
+        let bob = Person::new(Engine::new(now, machine, vec![callee], own), callee, own);
+        let mut world = Self {
+            now,
+            people: [alice, bob],
+            relay_down: false,
+            seed,
+            start: now,
+            links: [Netem::new(link.netem(seed ^ 0xa)), Netem::new(link.netem(seed ^ 0xb))],
+            next_sound: now,
+            next_picture: now,
+        };
+        world.drain(0);
+        world.drain(1);
+        world
+    }
+
+    /// Gives one person something to do.
+    pub fn input(&mut self, person: usize, input: Input<'_>) {
+        if let Input::Own(own) = &input {
+            self.people[person].own = *own;
+        }
+        self.people[person].engine.handle_input(self.now, input);
+        self.drain(person);
+    }
+
+    /// Both links change.
+    pub fn set_link(&mut self, link: Link) {
+        for (index, netem) in self.links.iter_mut().enumerate() {
+            netem.set_config(link.netem(self.seed ^ index as u64));
+        }
+    }
+
+    /// Runs until `done` or the limit of virtual time. Panics at the limit with the seed.
+    pub fn drive_until(&mut self, limit: Duration, what: &str, mut done: impl FnMut(&Self) -> bool) {
+        let end = self.now + limit;
+        while !done(self) {
+            let states = self.people.each_ref().map(|person| person.states.clone());
+            assert!(self.now < end, "seed {}: no {what} within {limit:?}; states {states:?}", self.seed);
+            self.step();
+        }
+    }
+
+    /// Runs for this much virtual time.
+    pub fn drive(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        let mut next = self.now + STEP_MAX;
+        for index in 0..2 {
+            let person = &mut self.people[index];
+            if let Some(at) = person.deadline() {
+                next = next.min(at);
+            }
+            if let Some((at, _)) = person.inbox.front() {
+                next = next.min(*at);
+            }
+            next = next.min(self.links[index].poll_timeout());
+        }
+        self.now = next.min(self.next_sound).min(self.next_picture).max(self.now + Duration::from_micros(1));
+        self.capture();
+        for index in 0..2 {
+            self.deliver(index);
+            self.people[index].engine.handle_input(self.now, Input::Timeout);
+            self.drain(index);
+        }
+    }
+
+    fn capture(&mut self) {
+        let at = CaptureTime { elapsed: self.now - self.start, clock_us: u64::try_from((self.now - self.start).as_micros()).expect("short") };
+        let (sound, picture) = (self.now >= self.next_sound, self.now >= self.next_picture);
+        for index in 0..2 {
+            let person = &mut self.people[index];
+            let mut frames = Vec::new();
+            if sound {
+                person.play(self.now);
+                frames.extend(person.capture_sound(at, self.now));
+            }
+            if picture && person.own.camera {
+                frames.extend(person.capture_picture(at, self.now));
+            }
+            for frame in frames {
+                self.people[index].engine.handle_input(self.now, Input::Frame(frame));
+                self.drain(index);
+            }
+        }
+        if sound {
+            self.next_sound += SOUND_INTERVAL;
+        }
+        if picture {
+            self.next_picture += PICTURE_INTERVAL;
+        }
+    }
+
+    fn deliver(&mut self, to: usize) {
+        while self.people[to].inbox.front().is_some_and(|(at, _)| *at <= self.now) {
+            let (_, message) = self.people[to].inbox.pop_front().expect("looked");
+            self.people[to].engine.handle_input(self.now, Input::Message(&message));
+            self.drain(to);
+        }
+        // Link `i` carries what person `i` sent.
+        let from = 1 - to;
+        self.links[from].handle_input(str0m_netem::Input::Timeout(self.now));
+        while let Some(output) = self.links[from].poll_output() {
+            let str0m_netem::Output::Packet(datagram) = output else { break };
+            let Datagram { source, destination, bytes } = &datagram;
+            let input = Input::Datagram { source: *source, destination: *destination, bytes };
+            self.people[to].engine.handle_input(self.now, input);
+            self.drain(to);
+        }
+    }
+
+    fn drain(&mut self, index: usize) {
+        loop {
+            match self.people[index].engine.poll_output() {
+                Output::Timeout(_) => return,
+                Output::Transmit { source, destination, bytes } => {
+                    if destination == self.people[1 - index].address {
+                        let datagram = Datagram { source, destination, bytes };
+                        self.links[index].handle_input(str0m_netem::Input::Packet(self.now, datagram));
+                    }
+                }
+                Output::Send(message) => {
+                    if !self.relay_down {
+                        self.people[1 - index].inbox.push_back((self.now + RELAY_DELAY, message));
+                    }
+                }
+                Output::Event(event) => {
+                    let since = self.now - self.start;
+                    let now = self.now;
+                    let again = self.people[index].event(event, now, since);
+                    if again {
+                        self.people[index].engine.handle_input(now, Input::WantKeyframe);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Person {
+    fn new(engine: Engine, address: SocketAddr, own: SideState) -> Self {
+        let camera = open_camera(&"test".parse().expect("spec")).expect("opens").expect("is one");
+        let microphone = open_mic(&"test".parse().expect("spec")).expect("opens").expect("is one");
+        Self {
+            engine,
+            states: Vec::new(),
+            far: None,
+            own,
+            pictures: 0,
+            card_delays_ms: Vec::new(),
+            blocks_played: 0,
+            blocks_concealed: 0,
+            energy: 0.0,
+            address,
+            inbox: VecDeque::new(),
+            microphone,
+            camera,
+            voice: opus::Encoder::new().expect("opus"),
+            video: h264::Encoder::new(400_000).expect("h264"),
+            screen: h264::Decoder::new().expect("h264"),
+            buffer: ReorderBuffer::new(Duration::from_millis(80)).expect("opus"),
+            force_key: false,
+        }
+    }
+
+    /// Whether the call is over.
+    pub fn is_ended(&self) -> bool {
+        matches!(self.states.last(), Some(CallState::Ended(_)))
+    }
+
+    /// Whether sound and pictures have come.
+    pub fn is_served(&self) -> bool {
+        self.pictures > 0 && self.blocks_played > 0
+    }
+
+    fn first_message(&mut self) -> Message {
+        loop {
+            match self.engine.poll_output() {
+                Output::Send(message) => return message,
+                Output::Timeout(_) => panic!("a call begins with an invitation"),
+                _ => {}
+            }
+        }
+    }
+
+    fn deadline(&mut self) -> Option<Instant> {
+        match self.engine.poll_output() {
+            Output::Timeout(at) => at,
+            output => panic!("undrained: {output:?}"),
+        }
+    }
+
+    fn capture_sound(&mut self, at: CaptureTime, now: Instant) -> Option<EncodedFrame> {
+        let mut block = [0.0; BLOCK_SAMPLES];
+        self.microphone.read(at, &mut block).expect("the test microphone always works");
+        let data = self.voice.encode(&block).expect("opus encodes any block");
+        (!self.own.muted).then_some(EncodedFrame { kind: FrameKind::Audio, data, captured_at: now })
+    }
+
+    fn capture_picture(&mut self, at: CaptureTime, now: Instant) -> Option<EncodedFrame> {
+        let picture = self.camera.read(at).expect("the test camera always works");
+        if std::mem::take(&mut self.force_key) {
+            self.video.force_keyframe();
+        }
+        self.video.encode(&picture, now).expect("h264 encodes any picture")
+    }
+
+    fn play(&mut self, now: Instant) {
+        let block = match self.buffer.pull(now) {
+            Pull::Play(block) => {
+                self.blocks_played += 1;
+                block
+            }
+            Pull::Concealed(block) => {
+                self.blocks_concealed += 1;
+                block
+            }
+            Pull::Silence => return,
+        };
+        self.energy += block.iter().map(|sample| f64::from(sample * sample)).sum::<f64>();
+    }
+
+    /// Takes one event; true when the decoder needs a key frame.
+    fn event(&mut self, event: Event, now: Instant, since_start: Duration) -> bool {
+        match event {
+            Event::State(state) => self.states.push(state),
+            Event::Audio(frame) => self.buffer.push(now, frame),
+            Event::Video(frame) => match self.screen.decode(&frame.data) {
+                Ok(Some(picture)) => {
+                    self.pictures += 1;
+                    if let Some(ticks) = hullo_media::card::read_time_code(&picture) {
+                        self.card_delays_ms.push(since_start.as_secs_f64() * 1_000.0 - f64::from(ticks) / 10.0);
+                    }
+                }
+                Ok(None) => {}
+                Err(_) => return true,
+            },
+            Event::KeyframeWanted => self.force_key = true,
+            Event::VideoBitrate(bps) => self.video.set_bitrate(bps.min(1_000_000)).expect("a rate in range"),
+            Event::Far(far) => self.far = Some(far),
+            Event::Interrupted | Event::Resumed | Event::FirstSent(_) | Event::Stats(..) => {}
+        }
+        false
+    }
+}
