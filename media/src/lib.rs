@@ -1,3 +1,20 @@
 //! Sound and pictures: devices, codecs, jitter buffer, the call session.
+//!
+//! A [`source`] gives pictures and blocks of sound, a [`codec`] makes frames of them, the [`pipeline`] threads move
+//! them; the [`jitter`] buffer orders what arrives and a [`sink`] plays it. Only devices, files and the pipeline
+//! threads touch the outside world; everything else is handed its time.
 
+pub mod clock;
+pub mod codec;
+pub mod device;
 pub mod frame;
+pub mod jitter;
+pub mod pace;
+pub mod pipeline;
+pub mod quiet;
+pub mod resample;
+pub mod scale;
+pub mod sink;
+pub mod slot;
+pub mod source;
+pub mod thread;

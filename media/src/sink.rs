@@ -1,0 +1,62 @@
+//! Where sound and recorded pictures go: a loudspeaker, a WAV file, a Y4M file, nowhere.
+
+pub mod wav;
+pub mod y4m;
+
+use crate::device::DeviceError;
+use crate::frame::Block;
+use crate::source::SpeakerSpec;
+
+pub use y4m::Recorder;
+
+/// Takes decoded pictures one after the other.
+pub trait VideoSink: Send {
+    /// Takes a picture.
+    ///
+    /// # Errors
+    /// It cannot be written; the next ones will not be either.
+    fn write(&mut self, picture: &crate::frame::Picture) -> Result<(), DeviceError>;
+}
+
+/// Takes sound.
+pub trait AudioSink: Send {
+    /// True for a loudspeaker, which paces by blocking in [`AudioSink::write`]; false for what is written every 20 ms
+    /// by the clock.
+    fn is_device(&self) -> bool;
+
+    /// Takes 20 ms. A device blocks until it has room.
+    ///
+    /// # Errors
+    /// The device went away or the file cannot be written.
+    fn write(&mut self, block: &Block) -> Result<(), DeviceError>;
+}
+
+/// Takes sound and forgets it: the stream is decoded and counted all the same.
+pub struct Nowhere;
+
+impl AudioSink for Nowhere {
+    fn is_device(&self) -> bool {
+        false
+    }
+
+    fn write(&mut self, _block: &Block) -> Result<(), DeviceError> {
+        Ok(())
+    }
+}
+
+/// Opens what `--speaker` names; none for `none` (use [`Nowhere`] to decode and count all the same).
+///
+/// # Errors
+/// The file or the device cannot be used; the message says what to do.
+pub fn open_speaker(spec: &SpeakerSpec) -> Result<Option<Box<dyn AudioSink>>, DeviceError> {
+    Ok(match spec {
+        SpeakerSpec::Device(_) => {
+            return Err(DeviceError::NoDevice {
+                what: "speaker",
+                option: "--speaker file:PATH.wav or --speaker none",
+            });
+        }
+        SpeakerSpec::File(path) => Some(Box::new(wav::WavSink::create(path)?)),
+        SpeakerSpec::None => None,
+    })
+}
