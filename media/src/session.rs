@@ -22,7 +22,8 @@ use std::time::{Duration, Instant};
 use hullo_proto::frame::{FrameKind, SealedFrame};
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
-use str0m::ice::{IceConnectionState, IceCreds};
+use str0m::IceConnectionState;
+use str0m::ice::IceCreds;
 use str0m::media::{Frequency, KeyframeRequestKind, MediaTime, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Rtc};
@@ -57,6 +58,9 @@ pub struct SessionConfig {
     /// What we would like to send in all, bits per second; probing stops there.
     pub desired_bitrate_bps: u64,
 }
+
+/// SCTP stream of the side channel, agreed without a handshake on it.
+const SIDE_CHANNEL: u16 = 0;
 
 /// One change.
 #[derive(Debug)]
@@ -165,6 +169,7 @@ pub struct Session {
     interrupted: bool,
     closed: bool,
     candidates: usize,
+    local_candidates: Vec<String>,
     last_keyframe_request: Option<Instant>,
     stats: stats::Collector,
 }
@@ -192,6 +197,7 @@ impl Session {
             interrupted: false,
             closed: false,
             candidates: 0,
+            local_candidates: Vec::new(),
             last_keyframe_request: None,
             stats: stats::Collector::default(),
         };
@@ -202,6 +208,11 @@ impl Session {
     /// Our side's description, to be sent to the peer.
     pub fn describe(&mut self) -> Description {
         setup::describe(&mut self.rtc, self.role, &self.tracks)
+    }
+
+    /// Our candidates as `candidate:…` lines.
+    pub fn local_candidates(&self) -> Vec<String> {
+        self.local_candidates.clone()
     }
 
     /// Whether frames flow.
@@ -237,6 +248,7 @@ impl Session {
             Input::Receive { source, destination, bytes } => self.receive(source, destination, bytes),
             Input::LocalCandidate(address) => {
                 if let Ok(candidate) = Candidate::host(address, "udp") {
+                    self.local_candidates.push(candidate.to_sdp_string());
                     self.rtc.add_local_candidate(candidate);
                 }
                 self.feed(None);
@@ -491,5 +503,6 @@ impl Session {
     }
 }
 
-/// SCTP stream of the side channel, agreed without a handshake on it.
-const SIDE_CHANNEL: u16 = 0;
+
+#[cfg(test)]
+mod tests;

@@ -169,3 +169,72 @@ pub(super) fn rtc(now: Instant, config: &SessionConfig) -> (Rtc, Tracks) {
     api.declare_stream_tx(video.ssrc, video.rtx, video.mid, None);
     (rtc, Tracks { audio, video, audio_clock: AudioClock::default() })
 }
+
+/// Our side's description. The screen's two m-lines are declared and stay silent.
+pub(super) fn describe(rtc: &mut Rtc, role: Role, tracks: &Tracks) -> Description {
+    let api = rtc.direct_api();
+    let creds = api.local_ice_credentials();
+    let fingerprint = api.local_dtls_fingerprint();
+    let fingerprint = fingerprint.bytes.as_slice().try_into().expect("str0m's own certificate has a SHA-256 fingerprint");
+    let (kind, setup) = match role {
+        Role::Offerer => (Kind::Offer, Setup::ActPass),
+        Role::Answerer => (Kind::Answer, Setup::Active),
+    };
+    let audio = TrackDescription { payload_type: Some(OPUS_PT), rtx_payload_type: None, ssrc: Some(*tracks.audio.ssrc), rtx_ssrc: None };
+    let video = TrackDescription {
+        payload_type: Some(H264_PT),
+        rtx_payload_type: Some(H264_RTX_PT),
+        ssrc: Some(*tracks.video.ssrc),
+        rtx_ssrc: tracks.video.rtx.map(|ssrc| *ssrc),
+    };
+    let silent = TrackDescription { payload_type: None, rtx_payload_type: None, ssrc: None, rtx_ssrc: None };
+    Description {
+        kind,
+        ice_ufrag: creds.ufrag,
+        ice_pwd: creds.pass,
+        fingerprint,
+        setup,
+        tracks: [audio, video, silent.clone(), silent],
+        side_channel: true,
+    }
+}
+
+/// Refuses what we cannot do or what contradicts itself.
+pub(super) fn check(role: Role, description: &Description) -> Result<(), SessionError> {
+    match (role, description.kind) {
+        (Role::Offerer, Kind::Offer) => return Err(SessionError::WrongKind("an offer")),
+        (Role::Answerer, Kind::Answer) => return Err(SessionError::WrongKind("an answer")),
+        _ => {}
+    }
+    if role == Role::Offerer && description.setup == Setup::ActPass {
+        return Err(SessionError::Setup);
+    }
+    let [audio, video, ..] = &description.tracks;
+    if audio.payload_type != Some(OPUS_PT) {
+        return Err(SessionError::Codec("Opus"));
+    }
+    if video.payload_type.is_some_and(|pt| pt != H264_PT) || video.rtx_payload_type.is_some_and(|pt| pt != H264_RTX_PT) {
+        return Err(SessionError::Codec("H.264"));
+    }
+    Ok(())
+}
+
+/// Whether we send the first DTLS message.
+pub(super) fn is_dtls_client(role: Role, description: &Description) -> bool {
+    match role {
+        Role::Offerer => description.setup == Setup::Passive,
+        // We answer `active` unless the offer wants that for itself.
+        Role::Answerer => description.setup != Setup::Active,
+    }
+}
+
+/// Tells str0m what the peer will send.
+pub(super) fn expect_streams(rtc: &mut Rtc, description: &Description) {
+    let mut api = rtc.direct_api();
+    api.set_remote_fingerprint(Fingerprint { hash_func: "sha-256".to_owned(), bytes: description.fingerprint.to_vec() });
+    for (track, described) in [Track::Audio, Track::Video].into_iter().zip(&description.tracks) {
+        if let Some(ssrc) = described.ssrc {
+            api.expect_stream_rx(Ssrc::from(ssrc), described.rtx_ssrc.map(Ssrc::from), Mid::from(track.mid()), None);
+        }
+    }
+}
