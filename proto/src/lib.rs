@@ -5,6 +5,7 @@
 //!
 //! - [`call`]: the one-to-one call: its messages and the state machine of one call.
 //! - [`frame`]: how an encoded frame is sealed before it is given to WebRTC, and opened after.
+//! - [`service`]: what clients and servers say to each other.
 
 #![cfg_attr(
     test,
@@ -17,3 +18,4 @@
 
 pub mod call;
 pub mod frame;
+pub mod service;

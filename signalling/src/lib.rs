@@ -1,1 +1,15 @@
 //! How people and servers find one another: identity, contacts, invitations, message channel.
+//!
+//! No socket and no clock: [`channel`] says what the rest of the program knows of messages, [`relay_channel`] speaks to
+//! relays as a machine, and [`store`] keeps on disk what must survive.
+
+pub mod block;
+mod bytes;
+pub mod channel;
+mod hash;
+pub mod identity;
+pub mod link;
+pub mod name;
+pub mod relay_channel;
+pub mod server_url;
+pub mod store;

@@ -1,1 +1,8 @@
 //! The relay: opaque sealed blocks in queues.
+//!
+//! [`mailbox`] is the protocol as a pure machine over a [`store`]; [`server`] gives it a port: WebSocket over TLS.
+//! The relay knows queue ids, their keys and equal-sized blocks, and logs counts only.
+
+pub mod mailbox;
+pub mod server;
+pub mod store;

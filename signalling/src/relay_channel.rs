@@ -1,0 +1,379 @@
+//! The channel over relays: queues, links and ratchets, as one machine without a socket.
+//!
+//! ```text
+//! Ann: Invite        CREATE queue a          -> link (queue a, key set, one-time key)
+//! Bob: Add(link)     CREATE queue b, SECURE a, SEND to a: greeting (key set, queue b)     contact, pending
+//! Ann: greeting      SECURE b, SEND to b: welcome                                         contact, ready
+//! Bob: welcome                                                                            contact, ready
+//! ```
+//!
+//! A contact's keys come from the link (Bob has Ann's) or from the greeting sealed to it (Ann has Bob's); from then on
+//! whole key sets are compared. Each contact's oldest unconfirmed block alone is under way, so order survives
+//! reconnects. What cannot be opened is acknowledged, counted and dropped: it would only come again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha20Rng;
+
+use crate::channel::{
+    Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact,
+    ContactId, Own, ServerId, Wish,
+};
+use crate::identity::Identity;
+use crate::name;
+use crate::server_url::ServerUrl;
+use crate::store::{QueueUse, Store, StoreError};
+use server::{Server, State, Task};
+
+mod contacts;
+mod messages;
+mod requests;
+mod server;
+
+/// How long a user waits for a link to be made or used before being told that the server does not answer.
+const TASK_TIME_MAX: Duration = Duration::from_secs(15);
+/// Expired invitations are looked for this often; they are good for days.
+const PURGE_EVERY: Duration = Duration::from_secs(60 * 60);
+const NAME: &str = "name";
+const SERVER: &str = "server";
+
+/// The machine; see the module.
+pub struct RelayChannel {
+    store: Store,
+    identity: Identity,
+    rng: ChaCha20Rng,
+    now: Instant,
+    /// Time since 1970 at `started`.
+    epoch: Duration,
+    started: Instant,
+    purge_at: Instant,
+    servers: BTreeMap<ServerId, Server>,
+    next_server: u32,
+    outputs: VecDeque<Queued>,
+    /// Inbox messages given out by the last poll: taken over once there is a next one.
+    given: Vec<i64>,
+    counts: Counts,
+}
+
+/// How often things happened since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Blocks that came a second time.
+    pub repeated: u64,
+    /// Blocks that could not be opened, or held what no Hullo sends.
+    pub unopened: u64,
+    /// Messages that a contact sent and that never came.
+    pub missing: u64,
+}
+
+enum Queued {
+    Output(ChannelOutput),
+    /// An event that is also in the inbox.
+    Message { inbox: i64, event: ChannelEvent },
+}
+
+impl RelayChannel {
+    /// The channel of a profile. `epoch` is the time since 1970 at `now`; `default_name` is used until a name is set.
+    ///
+    /// # Errors
+    /// [`ChannelError::Store`].
+    pub fn new(
+        store: Store,
+        identity: Identity,
+        rng: ChaCha20Rng,
+        now: Instant,
+        epoch: Duration,
+        default_name: &str,
+    ) -> Result<Self, ChannelError> {
+        let mut channel = Self {
+            store,
+            identity,
+            rng,
+            now,
+            epoch,
+            started: now,
+            purge_at: now,
+            servers: BTreeMap::new(),
+            next_server: 1,
+            outputs: VecDeque::new(),
+            given: Vec::new(),
+            counts: Counts::default(),
+        };
+        if channel.store.rows().setting(NAME)?.is_none() {
+            let name = name::clean(default_name).unwrap_or_else(|| "somebody".to_owned());
+            channel.store.rows().set_setting(NAME, &name)?;
+        }
+        for queue in channel.store.rows().all_inbound()? {
+            channel.server(&queue.server);
+        }
+        for queue in channel.store.rows().all_outbound()? {
+            channel.server(&queue.server);
+        }
+        channel.repeat_inbox()?;
+        Ok(channel)
+    }
+
+    /// Our keys, for what is signed with them.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// How often things happened.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// What was opened and never taken over: the program died in between.
+    fn repeat_inbox(&mut self) -> Result<(), StoreError> {
+        let clock = self.clock();
+        for message in self.store.rows().inbox()? {
+            let event = ChannelEvent::Message {
+                contact: message.contact,
+                payload: message.payload,
+                sent_ago: clock.saturating_sub(message.sent),
+            };
+            self.outputs.push_back(Queued::Message { inbox: message.id, event });
+        }
+        Ok(())
+    }
+
+    /// Since 1970.
+    fn clock(&self) -> Duration {
+        self.epoch + self.now.saturating_duration_since(self.started)
+    }
+
+    /// The connection to this URL; makes one that is not there yet.
+    fn server(&mut self, url: &ServerUrl) -> ServerId {
+        let known = self.servers.iter().find(|(_, server)| server.url == *url);
+        if let Some((id, _)) = known {
+            return *id;
+        }
+        let id = ServerId(self.next_server);
+        self.next_server += 1;
+        self.servers.insert(id, Server::new(url.clone(), self.now));
+        id
+    }
+
+    fn event(&mut self, event: ChannelEvent) {
+        self.outputs.push_back(Queued::Output(ChannelOutput::Event(event)));
+    }
+
+    fn fail(&mut self, what: Wish, reason: impl Into<ChannelError>) {
+        self.event(ChannelEvent::Failed { what, reason: reason.into() });
+    }
+
+    fn output(&mut self, output: ChannelOutput) {
+        self.outputs.push_back(Queued::Output(output));
+    }
+
+    /// Says that a server came or went, unless that was said.
+    fn tell_state(&mut self, id: ServerId, up: bool, reason: Option<String>) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let news = Some((up, reason.clone()));
+        if server.told != news {
+            server.told = news;
+            let server = server.url.clone();
+            self.event(ChannelEvent::ServerState { server, up, reason });
+        }
+    }
+
+    /// A connection is gone, or is given up by us.
+    fn lost(&mut self, id: ServerId, reason: String) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let was_up = matches!(server.state, State::Up { .. });
+        server.lost(self.now, &mut self.rng);
+        let address = server.url.authority();
+        // Who waits for a server that does not even answer is told at once and can act.
+        let waiting = if was_up { Vec::new() } else { std::mem::take(&mut server.tasks) };
+        for task in waiting {
+            let (server, reason) = (address.clone(), reason.clone());
+            self.fail(task.wish(), ChannelError::Unreachable { server, reason });
+        }
+        self.tell_state(id, false, Some(reason));
+        self.retire(id);
+    }
+
+    fn give_up(&mut self, id: ServerId, reason: impl Into<String>) {
+        self.output(ChannelOutput::Disconnect { server: id });
+        self.lost(id, reason.into());
+    }
+
+    /// Leaves a server nothing is read from, written to or asked of any more.
+    fn retire(&mut self, id: ServerId) {
+        let Some(server) = self.servers.get(&id) else { return };
+        let idle = server.tasks.is_empty() && server.asked.is_empty();
+        let used = || -> Result<bool, StoreError> {
+            let rows = self.store.rows();
+            let read = rows.all_inbound()?.iter().any(|queue| queue.server == server.url);
+            Ok(read || rows.all_outbound()?.iter().any(|queue| queue.server == server.url))
+        };
+        // A store that fails here will be heard of elsewhere.
+        if idle && !used().unwrap_or(true) {
+            let state = server.state;
+            self.servers.remove(&id);
+            if !matches!(state, State::Pausing { .. }) {
+                self.output(ChannelOutput::Disconnect { server: id });
+            }
+        }
+    }
+
+    fn command(&mut self, command: ChannelCommand) {
+        match command {
+            ChannelCommand::Invite { server } => self.invite(server),
+            ChannelCommand::Add { link } => self.add(&link),
+            ChannelCommand::Send { contact, payload } => {
+                if let Err(reason) = self.send(contact, payload) {
+                    self.fail(Wish::Send(contact), reason);
+                }
+            }
+            ChannelCommand::SetName(name) => {
+                let result = match name::clean(&name) {
+                    Some(name) => self.set(NAME, &name),
+                    None => Err(ChannelError::Name),
+                };
+                if let Err(reason) = result {
+                    self.fail(Wish::Set, reason);
+                }
+            }
+            ChannelCommand::SetServer(url) => {
+                if let Err(reason) = self.set(SERVER, &url.to_string()) {
+                    self.fail(Wish::Set, reason);
+                }
+            }
+            ChannelCommand::RemoveContact(contact) => {
+                if let Err(reason) = self.remove(contact) {
+                    self.fail(Wish::Remove(contact), reason);
+                }
+            }
+        }
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), ChannelError> {
+        self.store.rows().set_setting(key, value)?;
+        let own = self.own()?;
+        self.event(ChannelEvent::OwnChanged(own));
+        Ok(())
+    }
+
+    /// Everything whose time has come.
+    fn run_timers(&mut self) {
+        let ids: Vec<ServerId> = self.servers.keys().copied().collect();
+        for id in ids {
+            self.run_server_timers(id);
+        }
+        if self.now >= self.purge_at {
+            self.purge_at = self.now + PURGE_EVERY;
+            if let Err(error) = self.close_expired() {
+                tracing::error!(%error, "expired invitations could not be closed");
+            }
+        }
+    }
+
+    fn run_server_timers(&mut self, id: ServerId) {
+        let now = self.now;
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let due: Vec<ContactId> =
+            server.held.iter().filter(|(_, until)| **until <= now).map(|(id, _)| *id).collect();
+        for contact in due {
+            server.held.remove(&contact);
+            server.work.insert(contact);
+        }
+        let (late, tasks) = std::mem::take(&mut server.tasks).into_iter().partition(|task| task.by() <= now);
+        server.tasks = tasks;
+        let late: Vec<Task> = late;
+        let address = server.url.authority();
+        match server.state {
+            State::Pausing { until } if until <= now => {
+                server.open(now);
+                let url = server.url.clone();
+                self.output(ChannelOutput::Connect { server: id, url });
+            }
+            State::Opening { until } if until <= now => self.give_up(id, "it does not answer"),
+            State::Up { .. } if server.asked.values().any(|(_, until)| *until <= now) => {
+                self.give_up(id, "it stopped answering");
+            }
+            _ => {}
+        }
+        for task in late {
+            let reason = "it does not answer".to_owned();
+            self.fail(task.wish(), ChannelError::Unreachable { server: address.clone(), reason });
+        }
+    }
+
+    fn close_expired(&mut self) -> Result<(), StoreError> {
+        let clock = self.clock();
+        for queue in self.store.rows().all_inbound()? {
+            if matches!(queue.used_for, QueueUse::Invitation { expires } if expires <= clock) {
+                self.store.rows().close_inbound(queue.recipient)?;
+                let server = self.server(&queue.server);
+                self.delete_closing(server)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The events of the last drain were taken over.
+    fn forget_given(&mut self) {
+        for id in std::mem::take(&mut self.given) {
+            // It stays in the inbox then, and is shown once more after a restart.
+            if let Err(error) = self.store.rows().forget_in_inbox(id) {
+                tracing::error!(%error, "a message could not be marked as taken");
+            }
+        }
+    }
+}
+
+impl Channel for RelayChannel {
+    fn handle_input(&mut self, now: Instant, input: ChannelInput<'_>) {
+        self.now = now;
+        match input {
+            // The relay speaks first.
+            ChannelInput::Connected { .. } | ChannelInput::Timeout => {}
+            ChannelInput::Disconnected { server, reason } => self.lost(server, reason),
+            ChannelInput::Frame { server, bytes } => {
+                if let Err(reason) = self.frame(server, bytes) {
+                    self.give_up(server, reason);
+                }
+            }
+            ChannelInput::Command(command) => self.command(command),
+        }
+        self.run_timers();
+        self.ask_all();
+    }
+
+    fn poll_output(&mut self) -> ChannelOutput {
+        self.forget_given();
+        match self.outputs.pop_front() {
+            Some(Queued::Output(output)) => output,
+            Some(Queued::Message { inbox, event }) => {
+                self.given.push(inbox);
+                ChannelOutput::Event(event)
+            }
+            None => {
+                let servers = self.servers.values().filter_map(Server::deadline);
+                ChannelOutput::Timeout(servers.chain([self.purge_at]).min())
+            }
+        }
+    }
+
+    fn contacts(&self) -> Result<Vec<Contact>, ChannelError> {
+        Ok(self.store.rows().contacts()?)
+    }
+
+    fn own(&self) -> Result<Own, ChannelError> {
+        let rows = self.store.rows();
+        let server = rows.setting(SERVER)?.and_then(|url| url.parse().ok());
+        let name = rows.setting(NAME)?.unwrap_or_default();
+        Ok(Own { name, short_id: self.identity.key_set().short_id(), server })
+    }
+}
+
+impl Task {
+    fn wish(&self) -> Wish {
+        match self {
+            Self::Invite { .. } => Wish::Invite,
+            Self::Join { .. } => Wish::Add,
+        }
+    }
+}

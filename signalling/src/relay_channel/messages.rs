@@ -1,0 +1,129 @@
+//! Payloads out and in, once contacts have each other's keys.
+
+use std::time::Duration;
+
+use hullo_proto::service::relay::{BLOCK_BYTES, RecipientId};
+use vodozemac::olm::OlmMessage;
+use zeroize::Zeroizing;
+
+use super::contacts::seal_into_outbox;
+use super::{Queued, RelayChannel};
+use crate::block::{self, Content, PAYLOAD_BYTES_MAX};
+use crate::channel::{ChannelError, ChannelEvent, ContactId, ContactState, Wish};
+use crate::store::{InboundQueue, QueueUse, Rows, StoreError};
+
+/// Messages waiting for one contact: 256 are 4 MiB on disk, and days of a server being away.
+const OUTBOX_MESSAGES_MAX: u64 = 256;
+
+impl RelayChannel {
+    pub(super) fn send(&mut self, contact: ContactId, payload: Vec<u8>) -> Result<(), ChannelError> {
+        let payload = Zeroizing::new(payload);
+        if payload.len() > PAYLOAD_BYTES_MAX {
+            return Err(ChannelError::TooLong);
+        }
+        let rng = &mut self.rng;
+        self.store.transaction(|rows| {
+            let mut keys = rows.contact_keys(contact)?.ok_or(ChannelError::NoContact)?;
+            let queue = rows.outbound(contact)?.ok_or(ChannelError::NoContact)?;
+            if rows.outbox_length(contact)? >= OUTBOX_MESSAGES_MAX {
+                return Err(ChannelError::OutboxFull);
+            }
+            seal_into_outbox(rows, rng, &mut keys, &queue, &Content::Payload(payload))
+        })?;
+        self.has_work(contact)
+    }
+
+    /// A block came. When this returns well, it is handled or known to be nothing, and may be acknowledged.
+    ///
+    /// # Errors
+    /// The store failed: the block must come again.
+    pub(super) fn receive(
+        &mut self,
+        recipient: RecipientId,
+        block: &[u8; BLOCK_BYTES],
+        age: Duration,
+    ) -> Result<(), StoreError> {
+        let Some(queue) = self.store.rows().inbound(recipient)? else { return Ok(()) };
+        if self.store.rows().was_seen(recipient, block)? {
+            self.counts.repeated += 1;
+            return Ok(());
+        }
+        let seen = |rows: &Rows<'_>| rows.remember_seen(recipient, block);
+        let opened = block::open(&queue.seal_key, block);
+        let (result, contact) = match (queue.used_for, opened) {
+            (QueueUse::Closing, _) => return Ok(()),
+            (_, Err(_)) => (Ok(false), None),
+            (QueueUse::Contact(contact), Ok(message)) => {
+                (self.message(&queue, contact, &message, age, seen), Some(contact))
+            }
+            (QueueUse::Invitation { expires }, Ok(_)) if expires <= self.clock() => (Ok(false), None),
+            (QueueUse::Invitation { .. }, Ok(OlmMessage::PreKey(message))) => {
+                (self.greeted(&queue, &message, seen), None)
+            }
+            (QueueUse::Invitation { .. }, Ok(OlmMessage::Normal(_))) => (Ok(false), None),
+        };
+        match result {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.counts.unopened += 1;
+                tracing::warn!("a message could not be opened and was dropped");
+                Ok(())
+            }
+            Err(ChannelError::Store(error)) => Err(error),
+            Err(reason) => {
+                self.fail(Wish::Receive(contact), reason);
+                Ok(())
+            }
+        }
+    }
+
+    /// A contact's block. `Ok(false)`: it does not open.
+    fn message(
+        &mut self,
+        queue: &InboundQueue,
+        contact: ContactId,
+        message: &OlmMessage,
+        age: Duration,
+        seen: impl Fn(&Rows<'_>) -> Result<(), StoreError>,
+    ) -> Result<bool, ChannelError> {
+        let Some(mut keys) = self.store.rows().contact_keys(contact)? else { return Ok(false) };
+        let Ok(plain) = keys.session.decrypt(message) else { return Ok(false) };
+        let plain = Zeroizing::new(plain);
+        let Ok((sequence, content)) = Content::read(&plain) else { return Ok(false) };
+        if sequence <= keys.received {
+            return Ok(false);
+        }
+        let missing = sequence - keys.received - 1;
+        keys.received = sequence;
+        let sent = self.clock().saturating_sub(age);
+        let inbox = self.store.transaction(|rows| -> Result<_, StoreError> {
+            rows.save_contact_keys(contact, &keys)?;
+            seen(rows)?;
+            match &content {
+                Content::Payload(payload) => rows.add_to_inbox(contact, sent, payload).map(Some),
+                Content::Welcome { .. } => rows.make_ready(contact).map(|()| None),
+                Content::Greeting(_) | Content::Unknown => Ok(None),
+            }
+        })?;
+        if missing > 0 {
+            self.counts.missing += missing;
+            tracing::warn!(missing, "messages never came");
+        }
+        debug_assert!(queue.used_for == QueueUse::Contact(contact));
+        match (content, inbox) {
+            (Content::Payload(mut payload), Some(inbox)) => {
+                let payload = std::mem::take(&mut *payload);
+                let event = ChannelEvent::Message { contact, payload, sent_ago: age };
+                self.outputs.push_back(Queued::Message { inbox, event });
+            }
+            (Content::Welcome { .. }, _) => {
+                if let Some(contact) = self.store.rows().contact(contact)? {
+                    debug_assert!(contact.state == ContactState::Ready);
+                    self.event(ChannelEvent::ContactChanged { contact });
+                }
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,290 @@
+//! Commands to a relay and its answers.
+
+use hullo_proto::service::relay::{Command, RecipientId, RefusedReason, Reply, SenderId, VERSION};
+use rand::Rng;
+use vodozemac::Ed25519SecretKey;
+use zeroize::Zeroizing;
+
+use super::RelayChannel;
+use super::server::{Asked, HOLD, NewQueue, State, Task};
+use crate::block::SealKey;
+use crate::channel::{ChannelError, ChannelEvent, ChannelOutput, ContactId, ContactState, ServerId, Wish};
+use crate::store::{QueueUse, StoreError};
+
+impl RelayChannel {
+    /// One frame of a relay.
+    ///
+    /// # Errors
+    /// Why the connection must be given up, in words: the relay broke the protocol, or the store failed and the
+    /// relay must keep and repeat what could not be stored.
+    pub(super) fn frame(&mut self, id: ServerId, bytes: &[u8]) -> Result<(), String> {
+        let reply = Reply::read(bytes).map_err(|error| format!("it does not speak our protocol ({error})"))?;
+        let Some(server) = self.servers.get_mut(&id) else { return Ok(()) };
+        if !matches!(server.state, State::Up { .. }) {
+            return match reply {
+                Reply::Hello { version: VERSION, challenge } => {
+                    server.greeted(challenge);
+                    self.tell_state(id, true, None);
+                    self.start_work(id).map_err(|error| error.to_string())
+                }
+                Reply::Hello { version, .. } => Err(format!("it speaks version {version} of the protocol, this program {VERSION}")),
+                _ => Err("it did not begin with a greeting".to_owned()),
+            };
+        }
+        match reply {
+            Reply::Hello { .. } => Err("it greeted twice".to_owned()),
+            Reply::Ok { number } => self.answered(id, number, Ok(None)),
+            Reply::Created { number, recipient, sender } => self.answered(id, number, Ok(Some((recipient, sender)))),
+            Reply::Refused { number, reason } => self.answered(id, number, Err(reason)),
+            Reply::Message { recipient, message, age_ms, block } => {
+                let age = std::time::Duration::from_millis(age_ms);
+                self.receive(recipient, block, age).map_err(|error| error.to_string())?;
+                let acknowledge = Command::Acknowledge { recipient, message };
+                self.ask_as_reader(id, recipient, acknowledge, Asked::Acknowledge).map_err(|error| error.to_string())
+            }
+            // Another of our own connections reads it; or a copy of the profile does, which the program is told.
+            Reply::Taken { .. } => Err("another program reads the same mailboxes: does a copy of this profile run elsewhere?".to_owned()),
+        }
+    }
+
+    /// A connection stands: read everything, write what waits, close what is to be closed.
+    fn start_work(&mut self, id: ServerId) -> Result<(), StoreError> {
+        let Some(server) = self.servers.get_mut(&id) else { return Ok(()) };
+        let url = server.url.clone();
+        let outbound = self.store.rows().all_outbound()?;
+        server.work = outbound.into_iter().filter(|queue| queue.server == url).map(|queue| queue.contact).collect();
+        for queue in self.store.rows().all_inbound()? {
+            if queue.server == url && queue.used_for != QueueUse::Closing {
+                self.subscribe(id, queue.recipient)?;
+            }
+        }
+        self.delete_closing(id)
+    }
+
+    pub(super) fn subscribe(&mut self, id: ServerId, recipient: RecipientId) -> Result<(), StoreError> {
+        self.ask_as_reader(id, recipient, Command::Subscribe { recipient }, Asked::Subscribe(recipient))
+    }
+
+    /// Asks for the deletion of every queue of this server that only waits for it.
+    pub(super) fn delete_closing(&mut self, id: ServerId) -> Result<(), StoreError> {
+        let Some(server) = self.servers.get(&id) else { return Ok(()) };
+        let asked = |recipient| {
+            server.asked.values().any(|(asked, _)| matches!(asked, Asked::Delete(known) if *known == recipient))
+        };
+        let closing: Vec<RecipientId> = (self.store.rows().all_inbound()?.into_iter())
+            .filter(|queue| queue.server == server.url && queue.used_for == QueueUse::Closing)
+            .map(|queue| queue.recipient)
+            .filter(|recipient| !asked(*recipient))
+            .collect();
+        for recipient in closing {
+            self.ask_as_reader(id, recipient, Command::Delete { recipient }, Asked::Delete(recipient))?;
+        }
+        Ok(())
+    }
+
+    fn ask_as_reader(
+        &mut self,
+        id: ServerId,
+        recipient: RecipientId,
+        command: Command<'_>,
+        asked: Asked,
+    ) -> Result<(), StoreError> {
+        if let Some(queue) = self.store.rows().inbound(recipient)? {
+            self.ask(id, &queue.secret, &command, asked);
+        }
+        Ok(())
+    }
+
+    /// Signs and sends, if the connection stands; otherwise it is asked when it does.
+    fn ask(&mut self, id: ServerId, secret: &[u8; 32], command: &Command<'_>, asked: Asked) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let State::Up { challenge } = server.state else { return };
+        let number = server.number(self.now, asked);
+        let key = Ed25519SecretKey::from_slice(secret);
+        let bytes = command.write(number, &challenge, |message| key.sign(message).to_bytes());
+        self.output(ChannelOutput::Transmit { server: id, bytes });
+    }
+
+    /// Everything that can be asked now, on every connection that stands.
+    pub(super) fn ask_all(&mut self) {
+        let up = |server: &super::Server| matches!(server.state, State::Up { .. });
+        let ids: Vec<ServerId> = self.servers.iter().filter(|(_, server)| up(server)).map(|(id, _)| *id).collect();
+        for id in ids {
+            let Some(server) = self.servers.get_mut(&id) else { continue };
+            for task in std::mem::take(&mut server.tasks) {
+                self.ask_for_queue(id, task);
+            }
+            if let Err(error) = self.ask_work(id) {
+                self.give_up(id, error.to_string());
+            }
+        }
+    }
+
+    fn ask_for_queue(&mut self, id: ServerId, task: Task) {
+        let mut secret = Zeroizing::new([0; 32]);
+        self.rng.fill_bytes(&mut *secret);
+        let queue = NewQueue { secret: secret.clone(), seal_key: SealKey::generate(&mut self.rng) };
+        let recipient_key = *Ed25519SecretKey::from_slice(&secret).public_key().as_bytes();
+        self.ask(id, &secret, &Command::Create { recipient_key }, Asked::Create { task, queue });
+    }
+
+    /// The oldest block of each contact that has none under way.
+    fn ask_work(&mut self, id: ServerId) -> Result<(), StoreError> {
+        let Some(server) = self.servers.get_mut(&id) else { return Ok(()) };
+        let free = |contact: &ContactId| !server.in_flight.contains(contact) && !server.held.contains_key(contact);
+        let work: Vec<ContactId> = std::mem::take(&mut server.work).into_iter().filter(free).collect();
+        for contact in work {
+            let Some(queue) = self.store.rows().outbound(contact)? else { continue };
+            if !queue.secured {
+                let sender_key = *Ed25519SecretKey::from_slice(&queue.secret).public_key().as_bytes();
+                let command = Command::Secure { sender: queue.sender, sender_key };
+                self.ask(id, &queue.secret, &command, Asked::Secure(contact));
+            } else if let Some((outbox, block)) = self.store.rows().next_in_outbox(contact)? {
+                let command = Command::Send { sender: queue.sender, block: &block };
+                self.ask(id, &queue.secret, &command, Asked::Send { contact, outbox });
+            } else {
+                continue;
+            }
+            if let Some(server) = self.servers.get_mut(&id) {
+                server.in_flight.insert(contact);
+            }
+        }
+        Ok(())
+    }
+
+    fn answered(
+        &mut self,
+        id: ServerId,
+        number: u32,
+        answer: Result<Option<(RecipientId, SenderId)>, RefusedReason>,
+    ) -> Result<(), String> {
+        let Some(server) = self.servers.get_mut(&id) else { return Ok(()) };
+        let Some((asked, _)) = server.asked.remove(&number) else {
+            return Err("it answered what was not asked".to_owned());
+        };
+        let result = match (asked, answer) {
+            (Asked::Create { task, queue }, Ok(Some((recipient, sender)))) => {
+                self.created(id, task, queue, recipient, sender);
+                Ok(())
+            }
+            (Asked::Create { .. }, Ok(None)) | (_, Ok(Some(_))) => return Err("it answered something else".to_owned()),
+            (Asked::Create { task, .. }, Err(reason)) => {
+                self.fail(task.wish(), ChannelError::Refused(reason));
+                Ok(())
+            }
+            (Asked::Secure(contact), answer) => self.secured(id, contact, answer.err()),
+            (Asked::Send { contact, outbox }, answer) => self.sent(id, contact, outbox, answer.err()),
+            (Asked::Subscribe(_) | Asked::Acknowledge, Ok(None)) => Ok(()),
+            (Asked::Subscribe(recipient), Err(RefusedReason::NoQueue)) => self.queue_lost(recipient),
+            (Asked::Subscribe(_) | Asked::Acknowledge, Err(RefusedReason::TooFast)) => {
+                return Err("it refused because of too many requests".to_owned());
+            }
+            (Asked::Subscribe(_), Err(reason)) => {
+                return Err(ChannelError::Refused(reason).to_string());
+            }
+            // The message comes again, and is known then.
+            (Asked::Acknowledge, Err(_)) => Ok(()),
+            (Asked::Delete(recipient), Ok(None) | Err(RefusedReason::NoQueue)) => {
+                self.store.rows().forget_inbound(recipient)
+            }
+            // Tried again with the next connection.
+            (Asked::Delete(_), Err(_)) => Ok(()),
+        };
+        result.map_err(|error| error.to_string())?;
+        self.retire(id);
+        Ok(())
+    }
+
+    /// The relay knows our key for this contact's queue, or says why not.
+    fn secured(
+        &mut self,
+        id: ServerId,
+        contact: ContactId,
+        refused: Option<RefusedReason>,
+    ) -> Result<(), StoreError> {
+        self.landed(id, contact);
+        let Some(known) = self.store.rows().contact(contact)? else { return Ok(()) };
+        let pending = known.state == ContactState::Pending;
+        match refused {
+            None => {
+                self.store.rows().set_secured(contact)?;
+                if pending {
+                    self.event(ChannelEvent::ContactAdded { contact: known });
+                }
+            }
+            Some(reason @ (RefusedReason::AlreadySecured | RefusedReason::NoQueue)) if pending => {
+                let used = reason == RefusedReason::AlreadySecured;
+                self.fail(Wish::Add, if used { ChannelError::LinkUsed } else { ChannelError::LinkGone });
+                self.forget_contact(contact)?;
+            }
+            Some(RefusedReason::AlreadySecured | RefusedReason::NoQueue) => {
+                self.fail(Wish::Send(contact), ChannelError::QueueLost { name: known.name });
+                self.hold(id, contact);
+            }
+            Some(_) => self.hold(id, contact),
+        }
+        Ok(())
+    }
+
+    fn sent(
+        &mut self,
+        id: ServerId,
+        contact: ContactId,
+        outbox: i64,
+        refused: Option<RefusedReason>,
+    ) -> Result<(), StoreError> {
+        self.landed(id, contact);
+        match refused {
+            None => {
+                self.store.rows().forget_in_outbox(outbox)?;
+                let waiting = self.store.rows().outbox_length(contact)?;
+                self.event(ChannelEvent::Delivered { contact, waiting });
+            }
+            Some(RefusedReason::NoQueue) => {
+                if let Some(known) = self.store.rows().contact(contact)? {
+                    self.fail(Wish::Send(contact), ChannelError::QueueLost { name: known.name });
+                }
+                // Not again over this connection.
+                if let Some(server) = self.servers.get_mut(&id) {
+                    server.work.remove(&contact);
+                }
+            }
+            Some(reason) => {
+                if reason == RefusedReason::QueueFull {
+                    self.fail(Wish::Send(contact), ChannelError::Refused(reason));
+                }
+                self.hold(id, contact);
+            }
+        }
+        Ok(())
+    }
+
+    /// What was under way for this contact was answered: the next may go.
+    fn landed(&mut self, id: ServerId, contact: ContactId) {
+        if let Some(server) = self.servers.get_mut(&id) {
+            server.in_flight.remove(&contact);
+            server.work.insert(contact);
+        }
+    }
+
+    fn hold(&mut self, id: ServerId, contact: ContactId) {
+        let until = self.now + HOLD;
+        if let Some(server) = self.servers.get_mut(&id) {
+            server.held.insert(contact, until);
+        }
+    }
+
+    /// The relay has no queue that we read.
+    fn queue_lost(&mut self, recipient: RecipientId) -> Result<(), StoreError> {
+        let Some(queue) = self.store.rows().inbound(recipient)? else { return Ok(()) };
+        match queue.used_for {
+            QueueUse::Contact(contact) => {
+                if let Some(known) = self.store.rows().contact(contact)? {
+                    self.fail(Wish::Receive(Some(contact)), ChannelError::QueueLost { name: known.name });
+                }
+                Ok(())
+            }
+            QueueUse::Invitation { .. } | QueueUse::Closing => self.store.rows().forget_inbound(recipient),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What the channel knows of one connection to a relay: whether it stands, what is asked, when to try again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use hullo_proto::service::relay::{Challenge, RecipientId};
+use rand::{Rng, RngExt};
+use zeroize::Zeroizing;
+
+use crate::block::SealKey;
+use crate::channel::ContactId;
+use crate::link::Link;
+use crate::server_url::ServerUrl;
+
+/// Making a connection and hearing the greeting: the shell has limits of its own, this is for when it says nothing.
+const OPENING_TIME_MAX: Duration = Duration::from_secs(30);
+/// An answer: a relay that takes longer is as good as gone.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
+/// First pause before trying again; doubles from there.
+const PAUSE_MIN: Duration = Duration::from_millis(500);
+/// Longest pause: a server that was restarted is found again within this.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Pause of one contact's messages after the relay refused one (full, too fast).
+pub(super) const HOLD: Duration = Duration::from_secs(5);
+
+pub(super) struct Server {
+    pub(super) url: ServerUrl,
+    pub(super) state: State,
+    /// To be asked as soon as the connection stands.
+    pub(super) tasks: Vec<Task>,
+    /// Asked, not answered; by number, so the oldest is first.
+    pub(super) asked: BTreeMap<u32, (Asked, Instant)>,
+    /// Contacts that may have something to send.
+    pub(super) work: BTreeSet<ContactId>,
+    /// Contacts whose oldest block (or key) is with the relay: one at a time keeps the order.
+    pub(super) in_flight: BTreeSet<ContactId>,
+    /// Contacts that wait after a refusal.
+    pub(super) held: BTreeMap<ContactId, Instant>,
+    /// What the program was told last; `None`: nothing yet.
+    pub(super) told: Option<(bool, Option<String>)>,
+    last_number: u32,
+    failures: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Not connected until then.
+    Pausing { until: Instant },
+    /// The shell connects, or the relay is to say HELLO.
+    Opening { until: Instant },
+    /// Commands can be signed.
+    Up { challenge: Challenge },
+}
+
+/// A queue to be made, for a reason.
+pub(super) enum Task {
+    Invite { by: Instant },
+    Join { link: Box<Link>, by: Instant },
+}
+
+/// The secrets of a queue being made.
+pub(super) struct NewQueue {
+    pub(super) secret: Zeroizing<[u8; 32]>,
+    pub(super) seal_key: SealKey,
+}
+
+/// What an answer will be about.
+pub(super) enum Asked {
+    Create { task: Task, queue: NewQueue },
+    Secure(ContactId),
+    Send { contact: ContactId, outbox: i64 },
+    Subscribe(RecipientId),
+    Acknowledge,
+    Delete(RecipientId),
+}
+
+impl Server {
+    pub(super) fn new(url: ServerUrl, now: Instant) -> Self {
+        Self {
+            url,
+            state: State::Pausing { until: now },
+            tasks: Vec::new(),
+            asked: BTreeMap::new(),
+            work: BTreeSet::new(),
+            in_flight: BTreeSet::new(),
+            held: BTreeMap::new(),
+            told: None,
+            last_number: 0,
+            failures: 0,
+        }
+    }
+
+    pub(super) fn open(&mut self, now: Instant) {
+        self.state = State::Opening { until: now + OPENING_TIME_MAX };
+    }
+
+    pub(super) fn greeted(&mut self, challenge: Challenge) {
+        self.state = State::Up { challenge };
+        self.last_number = 0;
+        self.failures = 0;
+    }
+
+    /// Forgets the connection; what was asked for a user comes back as tasks.
+    pub(super) fn lost(&mut self, now: Instant, rng: &mut impl Rng) {
+        let doubled = PAUSE_MIN.saturating_mul(1 << self.failures.min(16));
+        // Half to whole: clients of a relay that restarts do not all come at once.
+        let pause = doubled.min(PAUSE_MAX).mul_f64(rng.random_range(0.5..=1.0));
+        self.failures += 1;
+        self.state = State::Pausing { until: now + pause };
+        for (_, (asked, _)) in std::mem::take(&mut self.asked) {
+            if let Asked::Create { task, .. } = asked {
+                self.tasks.push(task);
+            }
+        }
+        self.work.clear();
+        self.in_flight.clear();
+        self.held.clear();
+    }
+
+    /// A user waits: no pause.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        if let State::Pausing { until } = &mut self.state {
+            *until = now;
+        }
+    }
+
+    pub(super) fn number(&mut self, now: Instant, asked: Asked) -> u32 {
+        self.last_number += 1;
+        self.asked.insert(self.last_number, (asked, now + ANSWER_TIME_MAX));
+        self.last_number
+    }
+
+    /// The next moment something is due here.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let state = match self.state {
+            State::Pausing { until } | State::Opening { until } => Some(until),
+            State::Up { .. } => self.asked.first_key_value().map(|(_, (_, until))| *until),
+        };
+        let tasks = self.tasks.iter().map(Task::by);
+        state.into_iter().chain(tasks).chain(self.held.values().copied()).min()
+    }
+}
+
+impl Task {
+    pub(super) fn by(&self) -> Instant {
+        match self {
+            Self::Invite { by } | Self::Join { by, .. } => *by,
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What must survive: identity, contacts, ratchets, queues, and messages under way. One SQLite file, mode 0600.
+//!
+//! A ratchet and what it sealed or opened are written in one transaction, before a byte leaves or an acknowledgement
+//! goes out: whatever moment the program dies at, no message key is used twice and no message is lost.
+//! `WAL` with `synchronous = FULL`: a committed transaction survives the loss of power.
+//!
+//! Pickles are sealed with a key that lies in the same file: that protects nothing by itself, it is the place where a
+//! passphrase will go.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rand::{CryptoRng, Rng};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
+use thiserror::Error;
+use vodozemac::olm::{Account, AccountPickle};
+use zeroize::Zeroizing;
+
+use crate::identity::Identity;
+pub(crate) use contacts::ContactKeys;
+pub(crate) use rows::{InboundQueue, OutboundQueue, QueueUse, Rows};
+
+mod contacts;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+const SCHEMA: &str = include_str!("store/schema.sql");
+const SCHEMA_VERSION: i64 = 1;
+/// Blocks of one queue remembered: more than a relay can repeat, its window being 16.
+const SEEN_BLOCKS_MAX: i64 = 64;
+/// One process owns a profile, so a lock is a back-up or a look from outside: short.
+const BUSY_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Why the store cannot be read or written, with what to do about it. It is never changed by failing.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// No permission, no folder, a read-only disk.
+    #[error("{path} cannot be opened: {reason}. Check that the folder exists and belongs to you")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+    /// Not a database, or a damaged one.
+    #[error(
+        "the profile's database is damaged ({reason}). Nothing was changed. Restore it from a copy, or move \
+         hullo.db away to start anew (your contacts will not know the new you)"
+    )]
+    Corrupt {
+        /// SQLite's words.
+        reason: String,
+    },
+    /// A database with other tables.
+    #[error("hullo.db is a database of some other program. Nothing was changed: use another --profile")]
+    Foreign,
+    /// Written by a later Hullo.
+    #[error("the profile was written by a newer Hullo (database version {0}): update this one")]
+    Newer(i64),
+    /// Another program holds the file.
+    #[error("the profile's database is locked by another program (a back-up?): try again in a moment")]
+    Locked,
+    /// No space.
+    #[error("the disk is full: nothing was lost, make room and try again")]
+    Full,
+    /// Anything else SQLite says.
+    #[error("the profile's database failed: {0}")]
+    Failed(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let reason = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt { reason },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
+            Some(ErrorCode::DiskFull) => Self::Full,
+            _ => match error {
+                // A value of another shape than this program ever wrote.
+                rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..) => Self::Corrupt { reason },
+                _ => Self::Failed(reason),
+            },
+        }
+    }
+}
+
+/// The profile's database.
+pub struct Store {
+    connection: Connection,
+    pickle_key: Zeroizing<[u8; 32]>,
+}
+
+impl Store {
+    /// Opens `path`, or makes it, and returns whose profile it is; a new profile gets a new identity silently.
+    ///
+    /// # Errors
+    /// The machine's or the user's to mend, see [`StoreError`]; a file that is not understood is left as it is.
+    pub fn open(
+        path: &Path,
+        rng: &mut (impl Rng + CryptoRng),
+    ) -> Result<(Self, Identity), StoreError> {
+        let failed = |reason: String| StoreError::Open { path: path.to_owned(), reason };
+        // SQLite would make the file readable for everybody; the -wal and -shm files take its mode over.
+        let made = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
+        made.map_err(|error| failed(error.to_string()))?;
+        let connection = Connection::open(path).map_err(|error| failed(error.to_string()))?;
+        Self::from_connection(connection, rng)
+    }
+
+    /// A store that ends with the program: for tests and the demo.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`], when there is no memory.
+    pub fn in_memory(rng: &mut (impl Rng + CryptoRng)) -> Result<(Self, Identity), StoreError> {
+        Self::from_connection(Connection::open_in_memory()?, rng)
+    }
+
+    fn from_connection(
+        mut connection: Connection,
+        rng: &mut (impl Rng + CryptoRng),
+    ) -> Result<(Self, Identity), StoreError> {
+        connection.busy_timeout(BUSY_TIME_MAX)?;
+        Self::check(&connection)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        // Message keys and payloads do not linger in free pages.
+        connection.pragma_update(None, "secure_delete", true)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if version(&transaction)? == 0 {
+            transaction.execute_batch(SCHEMA)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        }
+        let (identity, pickle_key) = load_identity(&transaction, rng)?;
+        transaction.commit()?;
+        Ok((Self { connection, pickle_key }, identity))
+    }
+
+    /// Looks without touching.
+    fn check(connection: &Connection) -> Result<(), StoreError> {
+        match version(connection)? {
+            0 => {
+                let tables: i64 =
+                    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+                if tables > 0 {
+                    return Err(StoreError::Foreign);
+                }
+            }
+            SCHEMA_VERSION => {}
+            newer => return Err(StoreError::Newer(newer)),
+        }
+        let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if verdict == "ok" { Ok(()) } else { Err(StoreError::Corrupt { reason: verdict }) }
+    }
+
+    /// For reading, or for a change that is one statement.
+    pub(crate) fn rows(&self) -> Rows<'_> {
+        Rows { connection: &self.connection, pickle_key: &self.pickle_key }
+    }
+
+    /// All of `change`, durable when this returns, or nothing of it.
+    ///
+    /// # Errors
+    /// What `change` returned, or the store's failure; then nothing happened.
+    pub(crate) fn transaction<T, E: From<StoreError>>(
+        &mut self,
+        change: impl FnOnce(&Rows<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let transaction = (self.connection)
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(StoreError::from)?;
+        let rows = Rows { connection: &transaction, pickle_key: &self.pickle_key };
+        let result = change(&rows)?;
+        transaction.commit().map_err(StoreError::from)?;
+        Ok(result)
+    }
+}
+
+fn version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+fn load_identity(
+    connection: &Connection,
+    rng: &mut (impl Rng + CryptoRng),
+) -> Result<(Identity, Zeroizing<[u8; 32]>), StoreError> {
+    let stored = connection
+        .query_row("SELECT x25519, account, pickle_key FROM identity", [], |row| {
+            Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?))
+        })
+        .optional()?;
+    if let Some((x25519, account, pickle_key)) = stored {
+        let pickle = AccountPickle::from_encrypted(&account, &pickle_key)
+            .map_err(|error| StoreError::Corrupt { reason: error.to_string() })?;
+        let identity = Identity::from_parts(x25519, Account::from_pickle(pickle));
+        return Ok((identity, Zeroizing::new(pickle_key)));
+    }
+    let identity = Identity::generate(rng);
+    let mut pickle_key = Zeroizing::new([0; 32]);
+    rng.fill_bytes(&mut *pickle_key);
+    connection.execute(
+        "INSERT INTO identity (one, x25519, account, pickle_key) VALUES (1, ?1, ?2, ?3)",
+        (
+            identity.x25519().to_bytes(),
+            identity.account().pickle().encrypt(&pickle_key),
+            *pickle_key,
+        ),
+    )?;
+    Ok((identity, pickle_key))
+}
