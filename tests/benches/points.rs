@@ -39,17 +39,16 @@ pub(crate) fn picture_points(talk: &Recorded, hard: &Recorded) -> Vec<Point> {
     ]
 }
 
+/// Decoded, by the program's word or by the pictures in its recording, whichever is less.
 fn delivered_point(what: &str, call: &Recorded) -> Point {
-    let share = |from: &Transcript, to: &Transcript| {
-        ratio(
-            to.summary("video/decoded"),
-            from.summary("video/captured"),
-            100.0,
-        )
+    let share = |from: &Transcript, to: &Transcript, seen: usize| {
+        let recorded = call.quality[seen].as_ref().ok()?.pictures as f64;
+        let decoded = to.summary("video/decoded")?.min(recorded);
+        ratio(Some(decoded), from.summary("video/captured"), 100.0)
     };
     let shares = [
-        ("a>b", share(&call.callee, &call.caller)),
-        ("b>a", share(&call.caller, &call.callee)),
+        ("a>b", share(&call.callee, &call.caller, 0)),
+        ("b>a", share(&call.caller, &call.callee, 1)),
     ];
     Point::judge(what, "%", Bar::AtLeast(97.0), &shares)
 }
