@@ -1,3 +1,4 @@
-//! The shared kit of whole-system tests: a virtual clock, a seeded network, and people in a call.
+//! The shared kit of whole-system tests: a virtual clock, a seeded network, people in a call, and what benches need.
 
+pub mod bench;
 pub mod world;

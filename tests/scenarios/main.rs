@@ -1,3 +1,4 @@
 //! Whole-system scenarios.
 
+mod house;
 mod virtual_call;

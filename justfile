@@ -1,0 +1,43 @@
+# List the recipes.
+default:
+    @just --list --unsorted
+
+# Format, lints, documentation and dependencies, warnings as errors.
+check:
+    cargo fmt --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
+    if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; else echo "cargo-deny is not installed: dependencies not checked"; fi
+
+# Every test of the workspace.
+test *args:
+    scripts/setup && cargo test --workspace {{ args }}
+
+# A relay, a friend with a test card, and you, on this machine.
+demo *args:
+    cargo run --release -- demo {{ args }}
+
+# The server, for two machines that can both reach this one.
+serve *args:
+    cargo run --release -- serve {{ args }}
+
+# Your own camera through the whole picture path, no network.
+mirror *args:
+    cargo run --release -- mirror {{ args }}
+
+# Two processes call each other; a table of bars and figures (docs/benchmarks.md).
+bench:
+    cargo bench -p hullo-tests --bench first_call
+
+# The simulated worlds: virtual clock, seeded network.
+sim *args:
+    cargo test -p hullo-tests --test scenarios world {{ args }}
+
+# Feed one parser random bytes (needs nightly and cargo-fuzz); the targets are in tests/fuzz.
+fuzz target *args:
+    cargo +nightly fuzz run --fuzz-dir tests/fuzz {{ target }} {{ args }}
+
+# Format, and mend what clippy can mend.
+fix:
+    cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+    cargo fmt
