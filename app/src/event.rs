@@ -18,6 +18,15 @@ pub enum Event {
     Command(Command),
     /// The contact list is now this, in the order to show.
     Contacts(Vec<Contact>),
+    /// Who we are in this profile: sent at the start and after every change.
+    Profile {
+        /// What others see.
+        name: String,
+        /// The 8-character name of our key set. Not a credential.
+        short_id: String,
+        /// False while no server was ever set: nothing can reach us then.
+        has_server: bool,
+    },
     /// The link to the server changed.
     Server {
         /// Whether the server answers now.

@@ -4,4 +4,13 @@
 
 pub mod effect;
 pub mod event;
+pub mod keymap;
+pub mod model;
+pub mod picture;
+pub mod plain;
 pub mod report;
+pub mod screen;
+pub mod terminal;
+pub mod text;
+pub mod update;
+pub mod view;

@@ -43,6 +43,8 @@ pub enum Report {
         name: String,
         /// True with pictures.
         video: bool,
+        /// Whether the words were compared with this contact.
+        verified: bool,
     },
     /// The call's state changed.
     Call {

@@ -1,0 +1,300 @@
+//! The key table: which key does what, when it is valid, and what the bottom bar and the help say about it.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use crate::event::Media;
+use crate::model::{Model, Overlay};
+use crate::text;
+
+/// What a key does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Take the ringing call with what it offers.
+    Accept,
+    /// Take a ringing video call with the camera off.
+    AcceptSound,
+    /// Decline the ringing call.
+    Decline,
+    /// Own microphone off or on.
+    Mute,
+    /// Own camera on or off.
+    Video,
+    /// End the call.
+    HangUp,
+    /// Copy the link that is shown.
+    Copy,
+    /// Do the obvious: call the chosen contact, or add what was typed.
+    Confirm,
+    /// Call the chosen contact, sound only.
+    CallAudio,
+    /// Call the chosen contact with pictures.
+    CallVideo,
+    /// Make an invitation.
+    Invite,
+    /// Open the field for a link.
+    Add,
+    /// One line up.
+    Up,
+    /// One line down.
+    Down,
+    /// Show or hide the help.
+    Help,
+    /// Close what lies on top.
+    Close,
+    /// Close what lies on top, or leave the program. Never ends a call.
+    Back,
+    /// Ctrl-C: leave, asking once more when a call runs.
+    Interrupt,
+}
+
+/// Where the help lists a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Ringing and talking; with Alt also while a text field has the keys.
+    Call,
+    /// Choosing and making contacts.
+    Contacts,
+    /// The rest.
+    Program,
+}
+
+/// A key without its meaningless modifiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    code: KeyCode,
+    is_control: bool,
+}
+
+const fn plain(code: KeyCode) -> Key {
+    Key {
+        code,
+        is_control: false,
+    }
+}
+
+const fn letter(character: char) -> Key {
+    plain(KeyCode::Char(character))
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Binding {
+    /// All keys that do it; the first is the one the bottom bar names.
+    pub keys: &'static [Key],
+    /// What they do.
+    pub action: Action,
+    /// Where the help lists them.
+    pub group: Group,
+}
+
+/// The table, in the order of the bottom bar and the help. The first valid row of a key wins.
+pub const BINDINGS: [Binding; 18] = [
+    row(&[letter('a')], Action::Accept, Group::Call),
+    row(&[letter('s')], Action::AcceptSound, Group::Call),
+    row(&[letter('x')], Action::Decline, Group::Call),
+    row(&[letter('m')], Action::Mute, Group::Call),
+    row(&[letter('v')], Action::Video, Group::Call),
+    row(&[letter('H')], Action::HangUp, Group::Call),
+    row(&[letter('c')], Action::Copy, Group::Contacts),
+    row(&[plain(KeyCode::Enter)], Action::Confirm, Group::Contacts),
+    row(&[letter('c')], Action::CallAudio, Group::Contacts),
+    row(&[letter('C')], Action::CallVideo, Group::Contacts),
+    row(&[letter('i')], Action::Invite, Group::Contacts),
+    row(&[letter('+'), letter('A')], Action::Add, Group::Contacts),
+    row(
+        &[plain(KeyCode::Up), letter('k')],
+        Action::Up,
+        Group::Contacts,
+    ),
+    row(
+        &[plain(KeyCode::Down), letter('j')],
+        Action::Down,
+        Group::Contacts,
+    ),
+    row(&[letter('?')], Action::Help, Group::Program),
+    row(&[plain(KeyCode::Esc)], Action::Close, Group::Program),
+    row(&[letter('q')], Action::Back, Group::Program),
+    row(
+        &[Key {
+            code: KeyCode::Char('c'),
+            is_control: true,
+        }],
+        Action::Interrupt,
+        Group::Program,
+    ),
+];
+
+const fn row(keys: &'static [Key], action: Action, group: Group) -> Binding {
+    Binding {
+        keys,
+        action,
+        group,
+    }
+}
+
+impl Key {
+    /// The key's name as shown.
+    #[must_use]
+    pub fn name(self) -> String {
+        let name = match self.code {
+            KeyCode::Char(character) => character.to_string(),
+            KeyCode::Enter => "Enter".to_owned(),
+            KeyCode::Esc => "Esc".to_owned(),
+            KeyCode::Up => "Up".to_owned(),
+            KeyCode::Down => "Down".to_owned(),
+            other => other.to_string(),
+        };
+        if self.is_control {
+            format!("Ctrl-{}", name.to_uppercase())
+        } else {
+            name
+        }
+    }
+
+    fn matches(self, event: KeyEvent) -> bool {
+        self.code == event.code
+            && self.is_control == event.modifiers.contains(KeyModifiers::CONTROL)
+    }
+}
+
+impl Binding {
+    /// All its keys, for the help.
+    #[must_use]
+    pub fn names(&self) -> String {
+        self.keys
+            .iter()
+            .map(|key| key.name())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+/// What this key press means now; `None` for a key without meaning, and for text while a field has the keys.
+///
+/// A key that is bound and not valid now is still returned: whoever pressed it is told why nothing happened.
+#[must_use]
+pub fn action(model: &Model, event: KeyEvent) -> Option<Action> {
+    if event.kind == KeyEventKind::Release {
+        return None;
+    }
+    let bound = || {
+        BINDINGS
+            .iter()
+            .filter(|binding| binding.keys.iter().any(|key| key.matches(event)))
+    };
+    if has_text_field(model) {
+        let is_alt = event.modifiers.contains(KeyModifiers::ALT);
+        return bound()
+            .find(|binding| match binding.action {
+                Action::Confirm | Action::Close | Action::Interrupt => !is_alt,
+                _ => is_alt && binding.group == Group::Call,
+            })
+            .map(|binding| binding.action);
+    }
+    bound()
+        .find(|binding| is_valid(model, binding.action))
+        .or_else(|| bound().last())
+        .map(|binding| binding.action)
+}
+
+/// Whether letters are text now.
+#[must_use]
+pub fn has_text_field(model: &Model) -> bool {
+    matches!(model.overlay, Some(Overlay::Add(_)))
+}
+
+/// Whether the action would do something now.
+#[must_use]
+pub fn is_valid(model: &Model, action: Action) -> bool {
+    let is_free = model.live_call().is_none() && model.incoming.is_none();
+    match action {
+        Action::Accept | Action::Decline => model.incoming.is_some(),
+        Action::AcceptSound => model
+            .incoming
+            .as_ref()
+            .is_some_and(|incoming| incoming.media == Media::Video),
+        Action::Mute | Action::Video | Action::HangUp => model.taken_call().is_some(),
+        Action::Copy => matches!(model.overlay, Some(Overlay::Invite(Some(_)))),
+        Action::Confirm => match &model.overlay {
+            Some(Overlay::Add(field)) => !field.text().is_empty(),
+            Some(_) => false,
+            None => is_valid(model, Action::CallAudio),
+        },
+        Action::CallAudio | Action::CallVideo => {
+            is_free
+                && model.overlay.is_none()
+                && model
+                    .selected_contact()
+                    .is_some_and(|contact| contact.ready)
+        }
+        Action::Invite | Action::Add => model.overlay.is_none(),
+        Action::Up | Action::Down => match model.overlay {
+            Some(Overlay::Help(_)) => true,
+            Some(_) => false,
+            None => model.contacts().len() > 1,
+        },
+        Action::Help => !has_text_field(model),
+        Action::Close => {
+            model.overlay.is_some() || model.call.as_ref().is_some_and(|call| !call.is_live())
+        }
+        Action::Back => model.overlay.is_some() || is_free,
+        Action::Interrupt => true,
+    }
+}
+
+/// The keys valid now with a word for each, most important first, `?` last: what the bottom bar shows.
+#[must_use]
+pub fn hints(model: &Model) -> Vec<(String, &'static str)> {
+    let in_field = has_text_field(model);
+    let mut hints: Vec<_> = BINDINGS
+        .iter()
+        .filter(|binding| is_valid(model, binding.action))
+        .filter_map(|binding| {
+            let words = text::hint(model, binding.action)?;
+            let name = binding.keys.first()?.name();
+            let needs_alt = in_field && binding.group == Group::Call;
+            Some((
+                if needs_alt {
+                    format!("Alt-{name}")
+                } else {
+                    name
+                },
+                words,
+                binding.action,
+            ))
+        })
+        .collect();
+    hints.sort_by_key(|(_, _, action)| *action == Action::Help);
+    hints
+        .into_iter()
+        .map(|(name, words, _)| (name, words))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_has_help_and_stands_once_in_the_table() {
+        for (index, binding) in BINDINGS.iter().enumerate() {
+            assert!(!text::help(binding.action).is_empty());
+            assert!(!binding.keys.is_empty());
+            assert!(
+                BINDINGS[..index]
+                    .iter()
+                    .all(|other| other.action != binding.action),
+                "{binding:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_key_needs_a_function_key() {
+        assert!(
+            BINDINGS
+                .iter()
+                .all(|binding| !matches!(binding.keys[0].code, KeyCode::F(_)))
+        );
+    }
+}

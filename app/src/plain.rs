@@ -1,0 +1,195 @@
+//! A report as one sentence: what `--plain` appends, for logs, screen readers and pipes.
+
+use crate::report::{Report, Summary};
+use crate::text;
+
+/// The sentence for a report, in one line fit for a terminal; `None` for what only machines want, like each second's
+/// figures.
+#[must_use]
+pub fn sentence(report: &Report) -> Option<String> {
+    let words = match report {
+        Report::Ready { url: Some(url) } => format!("Ready: {url}"),
+        Report::Ready { url: None } => "Ready.".to_owned(),
+        Report::Invite { link } => format!("Invitation, for one person, works once: {link}"),
+        Report::Contact {
+            name,
+            verified,
+            ready,
+            ..
+        } => match (ready, verified) {
+            (true, true) => format!("{name} is a contact, verified."),
+            (true, false) => format!("{name} is a contact, unverified."),
+            (false, _) => format!("{name} is being added: waiting for the other side."),
+        },
+        Report::Name { name, .. } => text::renamed(name),
+        Report::Incoming {
+            name,
+            video,
+            verified,
+        } => {
+            let kind = if *video { "video call" } else { "audio call" };
+            let trust = if *verified { "" } else { ", unverified" };
+            format!("Call from {name} ({kind}{trust}): accept or reject?")
+        }
+        Report::Call {
+            state,
+            name,
+            words,
+            duration_ms,
+            ..
+        } => call(state, name, words.as_deref(), duration_ms.unwrap_or(0)),
+        Report::Participant { change, name, on } => participant(change, name, *on),
+        Report::Own { muted, camera } => {
+            let mic = if *muted {
+                "You are muted"
+            } else {
+                "Your microphone is on"
+            };
+            let camera = if *camera {
+                "your camera is on"
+            } else {
+                "your camera is off"
+            };
+            format!("{mic}, {camera}.")
+        }
+        Report::Media {
+            kind,
+            direction: "received",
+        } => format!("The first {kind} has arrived."),
+        Report::Media { kind, .. } => format!("The first {kind} was sent."),
+        Report::Stats(_) => return None,
+        Report::Server { up: true, .. } => "The server answers.".to_owned(),
+        Report::Server { up: false, reason } => text::sentence(&text::server_down(
+            reason.as_deref().unwrap_or("no reason known"),
+        )),
+        Report::Notice { text } => text::sentence(text),
+        Report::Error { text } => format!("Error: {text}"),
+        Report::Summary(figures) => summary(figures),
+    };
+    Some(text::shown(&words))
+}
+
+fn call(state: &str, name: &str, words: Option<&str>, duration_ms: u64) -> String {
+    match state {
+        "inviting" => format!("Calling {name}."),
+        "ringing" => format!("It rings: {name}."),
+        "connecting" => format!("Connecting with {name}."),
+        "connected" => format!("In call with {name}."),
+        "reconnecting" => format!("The connection with {name} went silent, repairing it."),
+        "ended" => text::call_ended(
+            name,
+            words.unwrap_or("over"),
+            std::time::Duration::from_millis(duration_ms),
+        ),
+        other => format!("Call with {name}: {other}."),
+    }
+}
+
+fn participant(change: &str, name: &str, on: Option<bool>) -> String {
+    match (change, on.unwrap_or(true)) {
+        ("muted", true) => format!("{name} is muted."),
+        ("muted", false) => format!("{name} is no longer muted."),
+        ("camera", true) => format!("{name}'s camera is on."),
+        ("camera", false) => format!("{name}'s camera is off."),
+        ("hold", true) => format!("{name} has put the call on hold."),
+        ("hold", false) => format!("{name} is back from hold."),
+        ("joined" | "left", _) => format!("{name} {change}."),
+        ("speaking", true) => format!("{name} speaks."),
+        ("speaking", false) => format!("{name} is silent."),
+        (other, _) => format!("{name}: {other}."),
+    }
+}
+
+fn summary(figures: &Summary) -> String {
+    let Summary {
+        duration_ms,
+        audio,
+        video,
+        undecryptable,
+        ..
+    } = figures;
+    let mut words = format!(
+        "Summary: {} connected; sound {} frames sent, {} received; pictures {} sent, {} decoded, {} freezes",
+        text::clock(*duration_ms),
+        audio.sent,
+        audio.received,
+        video.sent,
+        video.decoded,
+        video.freezes,
+    );
+    if *undecryptable > 0 {
+        words.push_str(&format!("; {undecryptable} frames did not open"));
+    }
+    words + "."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Stats;
+
+    fn check(report: Report, want: &str) {
+        assert_eq!(sentence(&report).as_deref(), Some(want));
+    }
+
+    #[test]
+    fn every_change_is_one_sentence() {
+        check(
+            Report::Incoming {
+                name: "bob".into(),
+                video: true,
+                verified: false,
+            },
+            "Call from bob (video call, unverified): accept or reject?",
+        );
+        check(
+            Report::Own {
+                muted: true,
+                camera: false,
+            },
+            "You are muted, your camera is off.",
+        );
+        check(
+            Report::Participant {
+                change: "muted",
+                name: "bob".into(),
+                on: Some(true),
+            },
+            "bob is muted.",
+        );
+        check(
+            Report::Call {
+                state: "ended",
+                name: "bob".into(),
+                reason: Some("far_hung_up"),
+                words: Some("bob hung up".into()),
+                duration_ms: Some(192_000),
+            },
+            "Call with bob ended after 03:12: bob hung up.",
+        );
+        check(
+            Report::Server {
+                up: false,
+                reason: Some("connection refused.".into()),
+            },
+            "The server does not answer: connection refused.",
+        );
+    }
+
+    #[test]
+    fn figures_of_each_second_are_not_for_people() {
+        assert_eq!(sentence(&Report::Stats(Box::<Stats>::default())), None);
+    }
+
+    #[test]
+    fn no_name_can_write_a_second_line() {
+        check(
+            Report::Participant {
+                change: "muted",
+                name: "bob\nError: \u{1b}[31m".into(),
+                on: Some(true),
+            },
+            "bob Error:  [31m is muted.",
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! The terminal as a device: entered and restored, its input and the system's signals turned into events.
+//!
+//! Restored on every way out: the end of [`Entered`], a panic on any thread, and a second signal when the program does
+//! not listen to the first.
+
+use std::io::{self, Write, stdout};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste, KeyEventKind};
+use crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{cursor, execute};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::event::{Event, StopReason};
+
+/// Whether there is something to restore: the panic hook and the guard may both want to.
+static IS_ENTERED: AtomicBool = AtomicBool::new(false);
+static PANIC_HOOK: Once = Once::new();
+
+/// The terminal belongs to the screen while this lives: raw, on its second page, pasting in brackets.
+#[must_use = "dropping it restores the terminal at once"]
+pub struct Entered(());
+
+impl Entered {
+    /// Enters.
+    ///
+    /// # Errors
+    /// Stdin or stdout is no terminal.
+    pub fn enter() -> io::Result<Self> {
+        PANIC_HOOK.call_once(|| {
+            let report = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |panic| {
+                // First, so that the report stands on the page that stays.
+                restore();
+                report(panic);
+            }));
+        });
+        enable_raw_mode()?;
+        IS_ENTERED.store(true, Ordering::SeqCst);
+        let entered = Self(());
+        execute!(
+            stdout(),
+            EnterAlternateScreen,
+            EnableBracketedPaste,
+            cursor::Hide
+        )?;
+        Ok(entered)
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Gives the terminal back as it was; does nothing when it was never entered or already given back.
+pub fn restore() {
+    if IS_ENTERED.swap(false, Ordering::SeqCst) {
+        // Nothing can be done about a terminal that is gone, and nobody be told.
+        let _ = execute!(
+            stdout(),
+            DisableBracketedPaste,
+            LeaveAlternateScreen,
+            cursor::Show
+        );
+        let _ = disable_raw_mode();
+        let _ = stdout().flush();
+    }
+}
+
+/// Starts the thread that reads keys, pasted text and sizes until `send` returns false or the terminal is gone; the
+/// latter is told as [`StopReason::Quit`].
+///
+/// The thread blocks in the terminal and is not joined: it ends with the program.
+///
+/// # Errors
+/// The system gives no thread.
+pub fn spawn_input(mut send: impl FnMut(Event) -> bool + Send + 'static) -> io::Result<()> {
+    thread::Builder::new()
+        .name("input".to_owned())
+        .spawn(move || {
+            loop {
+                let Ok(event) = event::read() else {
+                    send(Event::Stop(StopReason::Quit));
+                    return;
+                };
+                if let Some(event) = translate(event)
+                    && !send(event)
+                {
+                    return;
+                }
+            }
+        })?;
+    Ok(())
+}
+
+/// What a terminal event means to the program, if anything.
+#[must_use]
+pub fn translate(event: event::Event) -> Option<Event> {
+    match event {
+        event::Event::Key(key) if key.kind != KeyEventKind::Release => Some(Event::Key(key)),
+        event::Event::Paste(text) => Some(Event::Paste(text)),
+        event::Event::Resize(columns, rows) => Some(Event::Resize(columns, rows)),
+        _ => None,
+    }
+}
+
+/// Starts the thread that turns SIGTERM, SIGINT and SIGHUP into [`Event::Stop`]. A second one, or one that nobody
+/// takes, restores the terminal and ends the program as the system would.
+///
+/// # Errors
+/// The system gives no handler or no thread.
+pub fn spawn_signals(mut send: impl FnMut(Event) -> bool + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let mut is_first = true;
+            for signal in signals.forever() {
+                if !(is_first && send(Event::Stop(StopReason::Signal))) {
+                    restore();
+                    // It returns only for signals it does not know, and these three it does.
+                    let _ = signal_hook::low_level::emulate_default_handler(signal);
+                }
+                is_first = false;
+            }
+        })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+    use super::*;
+
+    #[test]
+    fn a_release_is_no_key_press() {
+        let key = |kind| KeyEvent::new_with_kind(KeyCode::Char('m'), KeyModifiers::NONE, kind);
+        assert!(translate(event::Event::Key(key(KeyEventKind::Press))).is_some());
+        assert!(translate(event::Event::Key(key(KeyEventKind::Release))).is_none());
+        assert!(translate(event::Event::FocusGained).is_none());
+    }
+}

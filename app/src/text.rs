@@ -1,0 +1,478 @@
+//! Every visible word of the screen and of `--plain`, in one place.
+//!
+//! Names come from other people: sentences are cleaned by [`shown`] where they meet a terminal.
+
+use std::time::Duration;
+
+use crate::event::{CallState, Contact, Direction, Media};
+use crate::keymap::{Action, Group};
+use crate::model::{Call, Mode, Model, Overlay, Profile, Server};
+
+/// Stands for the name of a contact that is no longer in the list.
+pub const UNKNOWN_CONTACT: &str = "somebody";
+/// Our own microphone is off. The one word that must always be readable.
+pub const MUTED: &str = "MUTED";
+/// What the other side can learn. Said before the first call.
+pub const IP_WARNING: &str = "In a direct call the other side can see your IP address.";
+/// Words for an end that the call engine did not report in time.
+pub const ENDED_HERE: &str = "you hung up";
+
+pub(crate) const NO_CALL: &str = "No call is running.";
+pub(crate) const NO_CALL_VIDEO: &str = "No call is running: C starts a video call.";
+pub(crate) const NOBODY_CALLS: &str = "Nobody is calling.";
+pub(crate) const SOUND_ONLY_ALREADY: &str = "This call has sound only: a takes it.";
+pub(crate) const PRESS_AGAIN: &str = "It has just begun to ring: press a again to take the call.";
+pub(crate) const CALL_RUNS: &str = "A call is running: H hangs up first.";
+pub(crate) const INTERRUPT_AGAIN: &str = "A call is running: Ctrl-C again ends it and quits.";
+pub(crate) const ONE_CALL_ONLY: &str =
+    "This program was started for one call: decline, or end that call first.";
+pub(crate) const DECLINE_INSTEAD: &str = "You have not taken this call: decline it instead (x).";
+pub(crate) const NO_SERVER_SET: &str =
+    "No server is set: start with `hullo --server URL`, or run your own with `hullo serve`.";
+pub(crate) const NO_CONTACT_CHOSEN: &str =
+    "No contact to call yet: i invites somebody, + adds a link.";
+pub(crate) const CLOSE_FIRST: &str = "Esc closes this first.";
+pub(crate) const NOTHING_TYPED: &str = "Paste the link you were sent, then press Enter.";
+pub(crate) const PASTE_HERE: &str = "Pasted text is taken in the field for links only: + opens it.";
+pub(crate) const LINK_TOO_LONG: &str = "That is too long to be a link.";
+pub(crate) const ADDING: &str = "Adding the contact...";
+pub(crate) const COPIED: &str =
+    "Sent to the clipboard. If it did not arrive, your terminal forbids it: select the link.";
+pub(crate) const NAME_EMPTY: &str = "A name needs at least one letter.";
+
+pub(crate) const CONTACTS_TITLE: &str = "Contacts";
+pub(crate) const HELP_ALT: &str = "While a text field has the keys: Alt with the key of a call.";
+pub(crate) const INVITE_TITLE: &str = "Invite somebody";
+pub(crate) const INVITE_MAKING: &str = "Making a link...";
+pub(crate) const INVITE_READY: &str = "Send this link to one person, by a way you trust. It works once, for 7 days: whoever has it can become your contact.";
+pub(crate) const INVITE_COPY: &str =
+    "c copies it. `hullo invite` in a shell prints it on one line.";
+pub(crate) const ADD_TITLE: &str = "Add a contact";
+pub(crate) const ADD_WORDS: &str = "Paste the link somebody sent you, then press Enter:";
+pub(crate) const LOADING: &str = "Reading contacts...";
+pub(crate) const YOU: &str = "you";
+pub(crate) const TOO_SMALL: &str = "hullo needs 40x10";
+pub(crate) const CAMERA_IS_ON: &str = "camera on";
+pub(crate) const CAMERA_IS_OFF: &str = "camera off";
+pub(crate) const MIC_ON: &str = "microphone on";
+pub(crate) const ON_HOLD: &str = "ON HOLD";
+pub(crate) const SOUND_ONLY: &str = "Sound only: v switches your camera on.";
+pub(crate) const CALL_AGAIN: &str = "Enter calls again, Esc closes this.";
+
+/// The screen of somebody who has no server yet.
+pub(crate) const NO_SERVER: [&str; 9] = [
+    "No server is set, so nobody can reach you yet.",
+    "",
+    "Two ways out:",
+    "1. Run your own: `hullo serve` on any machine that",
+    "   others can reach. It prints its URL.",
+    "2. Use a friend's: ask for the URL of theirs.",
+    "Then start once with `hullo --server URL`.",
+    "",
+    "Only looking? `hullo demo` needs nothing.",
+];
+
+/// The screen of somebody who has no contacts yet.
+pub(crate) const NO_CONTACTS: [&str; 10] = [
+    "No contacts yet.",
+    "",
+    "i  makes a link: send it to one person",
+    "+  adds the link that somebody sent you",
+    "",
+    "The same in a shell:",
+    "   hullo invite",
+    "   hullo add LINK",
+    "To run a server for you and your friends:",
+    "   hullo serve",
+];
+
+/// One word for the bottom bar; `None` where the action is not worth its room.
+#[must_use]
+pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
+    let call = model.taken_call();
+    Some(match action {
+        Action::Accept => match model.incoming.as_ref()?.media {
+            Media::Video => "accept with camera",
+            Media::Audio => "accept",
+        },
+        Action::AcceptSound => "accept without",
+        Action::Decline => "decline",
+        Action::Mute if call?.own.mic_muted => "unmute",
+        Action::Mute => "mute",
+        Action::Video if call?.own.camera_on => "camera off",
+        Action::Video => "camera on",
+        Action::HangUp => "hang up",
+        Action::Copy => "copy",
+        Action::Confirm if matches!(model.overlay, Some(Overlay::Add(_))) => "add",
+        Action::Confirm => "call",
+        Action::CallVideo => "video call",
+        Action::Invite => "invite",
+        Action::Add => "add",
+        Action::Help => "help",
+        Action::Close => "close",
+        Action::Back if model.overlay.is_none() => "quit",
+        Action::Back | Action::CallAudio | Action::Up | Action::Down | Action::Interrupt => {
+            return None;
+        }
+    })
+}
+
+/// One line for the help.
+#[must_use]
+pub fn help(action: Action) -> &'static str {
+    match action {
+        Action::Accept => "take the call, with your camera if it is a video call",
+        Action::AcceptSound => "take a video call with your camera off",
+        Action::Decline => "decline the call",
+        Action::Mute => "your microphone off or on",
+        Action::Video => "your camera on or off",
+        Action::HangUp => "hang up",
+        Action::Copy => "copy the link that is shown",
+        Action::Confirm => "call the chosen contact; add what was typed",
+        Action::CallAudio => "call the chosen contact, sound only",
+        Action::CallVideo => "call the chosen contact with pictures",
+        Action::Invite => "invite somebody: makes a link",
+        Action::Add => "add a contact by the link you were sent",
+        Action::Up => "up",
+        Action::Down => "down",
+        Action::Help => "this help",
+        Action::Close => "close what lies on top",
+        Action::Back => "back, or quit; never hangs up",
+        Action::Interrupt => "quit; asks once more during a call",
+    }
+}
+
+/// The heading of a group in the help.
+#[must_use]
+pub fn group(group: Group) -> &'static str {
+    match group {
+        Group::Call => "In a call",
+        Group::Contacts => "Contacts",
+        Group::Program => "Hullo",
+    }
+}
+
+/// `audio call` or `video call`.
+#[must_use]
+pub fn media(media: Media) -> &'static str {
+    match media {
+        Media::Audio => "audio call",
+        Media::Video => "video call",
+    }
+}
+
+/// Minutes and seconds, with hours once there are any.
+#[must_use]
+pub fn clock(ms: u64) -> String {
+    let seconds = ms / 1000;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes:02}:{seconds:02}")
+    }
+}
+
+/// Where a call stands, as the headline of its pane.
+#[must_use]
+pub fn call_state(call: &Call, name: &str, now_ms: u64) -> String {
+    if call.hanging_up_at_ms.is_some() && call.is_live() {
+        return format!("ending the call with {name}");
+    }
+    match (&call.state, call.direction) {
+        (CallState::Inviting, _) => format!("calling {name}"),
+        (CallState::Ringing, Direction::Outgoing) => format!("calling {name}: it rings"),
+        (CallState::Ringing, Direction::Incoming) => format!("{name} is calling"),
+        (CallState::Connecting, _) => format!("connecting with {name}"),
+        (CallState::Connected, _) => {
+            format!("in call with {name} {}", clock(call.connected_ms(now_ms)))
+        }
+        (CallState::Reconnecting, _) => {
+            format!(
+                "reconnecting with {name} {}",
+                clock(call.connected_ms(now_ms))
+            )
+        }
+        (CallState::Ended { .. }, _) => format!("call with {name} ended"),
+    }
+}
+
+/// How a call ended, in one line.
+#[must_use]
+pub fn call_ended(name: &str, words: &str, duration: Duration) -> String {
+    let end = sentence(words);
+    if duration.is_zero() {
+        format!("Call with {name}: {end}")
+    } else {
+        format!(
+            "Call with {name} ended after {}: {end}",
+            clock(duration_ms(duration))
+        )
+    }
+}
+
+/// The second line of a call's pane: what was asked for, whether the contact is verified, what they do not send.
+#[must_use]
+pub fn call_facts(call: &Call, name: &str, is_verified: bool) -> String {
+    let trust = if is_verified {
+        "verified"
+    } else {
+        "unverified"
+    };
+    let far = match (call.is_connected(), call.far.mic_muted, call.far.camera_on) {
+        (false, ..) | (true, false, true) => return format!("{}, {trust}", media(call.media)),
+        (true, true, true) => "MUTED",
+        (true, true, false) => "MUTED, CAMERA OFF",
+        (true, false, false) => "CAMERA OFF",
+    };
+    format!("{name} ({trust}): {far}")
+}
+
+/// What is waited for before a call connects.
+#[must_use]
+pub fn waiting(call: &Call) -> &'static str {
+    match (&call.state, call.direction) {
+        (CallState::Inviting, _) => "Sending the call...",
+        (CallState::Ringing, Direction::Outgoing) => "It rings at the other side. H gives up.",
+        (CallState::Ringing, Direction::Incoming) => "Declining...",
+        _ => "Making the connection...",
+    }
+}
+
+pub(crate) fn picture_awaited(name: &str) -> String {
+    format!("Waiting for the picture of {name}...")
+}
+
+pub(crate) fn far_camera_off(name: &str) -> String {
+    format!("The camera of {name} is off.")
+}
+
+/// The second line of the banner: what can be done.
+pub(crate) fn incoming_keys(media_offered: Media, with_alt: bool) -> String {
+    let alt = if with_alt { "Alt-" } else { "" };
+    match media_offered {
+        Media::Video => {
+            format!(
+                "{alt}a accept with your camera   {alt}s accept with sound only   {alt}x decline"
+            )
+        }
+        Media::Audio => format!("{alt}a accept   {alt}x decline"),
+    }
+}
+
+/// Who we are, at the left of the status bar.
+pub(crate) fn own_name(profile: &Profile) -> String {
+    format!("you are {} {}", profile.name, profile.short_id)
+}
+
+/// The server's state at the right of the status bar.
+pub(crate) fn server_state(model: &Model) -> String {
+    match &model.server {
+        _ if model
+            .profile
+            .as_ref()
+            .is_some_and(|profile| !profile.has_server) =>
+        {
+            "no server set".to_owned()
+        }
+        Server::Unknown => "reaching the server...".to_owned(),
+        Server::Up => "server up".to_owned(),
+        Server::Down(_) => "SERVER DOWN".to_owned(),
+    }
+}
+
+/// How many contacts there are.
+pub(crate) fn contact_count(count: usize) -> String {
+    if count == 1 {
+        "1 contact".to_owned()
+    } else {
+        format!("{count} contacts")
+    }
+}
+
+/// A contact's state in a word; empty for one that is ready and verified.
+#[must_use]
+pub fn contact_state(model: &Model, contact: &Contact) -> &'static str {
+    let is_in_call = model
+        .taken_call()
+        .is_some_and(|call| call.contact == contact.id);
+    if model
+        .incoming
+        .as_ref()
+        .is_some_and(|incoming| incoming.contact == contact.id)
+    {
+        "calling"
+    } else if is_in_call {
+        "in call"
+    } else if !contact.ready {
+        "pending"
+    } else if !contact.verified {
+        "unverified"
+    } else {
+        ""
+    }
+}
+
+pub(crate) fn not_ready(name: &str) -> String {
+    format!("{name} has not answered the invitation yet: try again when they are online.")
+}
+
+pub(crate) fn no_such_contact(name: &str) -> String {
+    format!(
+        "No contact is called `{name}`: `hullo contacts` lists them, `hullo add LINK` makes one."
+    )
+}
+
+pub(crate) fn answer_first(name: &str) -> String {
+    format!("{name} is calling: a takes the call, x declines.")
+}
+
+pub(crate) fn declined_other(name: &str, awaited: &str) -> String {
+    format!("{name} called and was declined: this program waits for {awaited}.")
+}
+
+pub(crate) fn new_contact(name: &str) -> String {
+    format!("{name} is a contact now.")
+}
+
+pub(crate) fn renamed(name: &str) -> String {
+    format!("Others see you as {name} now.")
+}
+
+pub(crate) fn server_down(reason: &str) -> String {
+    format!("The server does not answer: {reason}")
+}
+
+/// The first line of the banner of an incoming call.
+pub(crate) fn incoming(
+    model: &Model,
+    name: &str,
+    media_offered: Media,
+    is_verified: bool,
+) -> String {
+    let trust = if is_verified { "" } else { " (unverified)" };
+    let kind = media(media_offered);
+    if model.taken_call().is_some() {
+        format!("{name}{trust} calls too, {kind}. Taking it ends the call you are in.")
+    } else {
+        format!("{name}{trust} is calling: {kind}")
+    }
+}
+
+/// What the screen of a contact without a call says.
+pub(crate) fn contact_lines(contact: &Contact) -> Vec<String> {
+    let mut lines = vec![
+        format!("{}  {}", contact.name, contact.short_id),
+        String::new(),
+    ];
+    if contact.ready {
+        lines.push("Enter calls, C calls with pictures.".to_owned());
+    } else {
+        lines.push("Pending: the other side has not answered the invitation yet.".to_owned());
+    }
+    lines.push(String::new());
+    lines.push(if contact.verified {
+        "Verified: you have compared the words.".to_owned()
+    } else {
+        "Unverified: nobody has compared the words yet, so this may be somebody else.".to_owned()
+    });
+    lines
+}
+
+/// One line about everything, for `status`.
+pub(crate) fn status(model: &Model) -> String {
+    let call = match &model.call {
+        Some(call) if call.is_live() => {
+            let name = model.name_of(call.contact);
+            let mic = if call.own.mic_muted {
+                "you are muted"
+            } else {
+                "microphone on"
+            };
+            let camera = if call.own.camera_on {
+                "camera on"
+            } else {
+                "camera off"
+            };
+            let hold = if call.is_held { ", on hold" } else { "" };
+            format!(
+                "{}, {mic}, {camera}{hold}",
+                call_state(call, name, model.now_ms)
+            )
+        }
+        _ => "no call".to_owned(),
+    };
+    let server = match &model.server {
+        Server::Unknown => "server not reached yet".to_owned(),
+        Server::Up => "server up".to_owned(),
+        Server::Down(reason) => format!("server down ({reason})"),
+    };
+    let waiting = match &model.mode {
+        Mode::AnswerOnce { .. } if model.live_call().is_none() => ", waiting for a call",
+        _ => "",
+    };
+    format!(
+        "{call}{waiting}, {}, {server}",
+        contact_count(model.contacts().len())
+    )
+}
+
+/// A duration's whole milliseconds.
+#[must_use]
+pub(crate) fn duration_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Words with one full stop. The first letter stays: it may be that of a name.
+#[must_use]
+pub fn sentence(words: &str) -> String {
+    let words = words.trim();
+    if words.is_empty() || words.ends_with(['.', '?', '!']) {
+        words.to_owned()
+    } else {
+        format!("{words}.")
+    }
+}
+
+/// Longest text from outside that is shown, in characters: more would push everything else away.
+const SHOWN_CHARACTERS_MAX: usize = 1_000;
+
+/// Text fit for a terminal: control characters become blanks, and characters that reorder or hide text are left out,
+/// so that nobody's name can clear the screen or read like another's.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    text.chars()
+        .filter(|c| !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'))
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(SHOWN_CHARACTERS_MAX)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_is_harmless() {
+        assert_eq!(
+            shown("bob\u{1b}[2J\nalice\u{202e}ecila\u{200b}"),
+            "bob [2J aliceecila"
+        );
+    }
+
+    #[test]
+    fn clocks_grow_hours_only_when_needed() {
+        assert_eq!(clock(192_999), "03:12");
+        assert_eq!(clock(3_600_000), "1:00:00");
+    }
+
+    #[test]
+    fn sentences_end_once() {
+        assert_eq!(sentence("bob hung up."), "bob hung up.");
+        assert_eq!(
+            sentence("the connection was lost "),
+            "the connection was lost."
+        );
+        assert_eq!(sentence(" "), "");
+    }
+}

@@ -1,0 +1,209 @@
+//! What happens to the model and what is to be done about it: pure, without I/O and without a clock.
+//!
+//! [`update`] is the only way in. Each kind of event has its file below; what follows from the state alone (deadlines,
+//! the picture size that is worth sending, the one call of `hullo call`) is settled after every event.
+
+pub(crate) mod call;
+mod command;
+pub(crate) mod deadline;
+pub mod field;
+mod keys;
+mod once;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use crate::effect::Effect;
+use crate::event::{Contact, Event, StopReason};
+use crate::model::{Message, Model, Overlay, Profile, Server, Stopping};
+use crate::report::Report;
+use crate::{text, view};
+
+/// How long a sentence stays at the bottom. Longer: more is read, and less of it is still true.
+const MESSAGE_MS: u64 = 5_000;
+/// The same for a failure, which says what to do and is worth reading twice.
+const ERROR_MS: u64 = 12_000;
+/// How long leaving waits for the call to say goodbye. A user who quits must not wait longer for a dead network.
+const GOODBYE: Duration = Duration::from_millis(1_500);
+
+/// Takes one event in; the effects are to be done in this order. Tell the time first ([`Model::set_now`]).
+#[must_use]
+pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let effects_of = &mut effects;
+    model.begun_ms.get_or_insert(model.now_ms);
+    match event {
+        Event::Key(key) => keys::press(model, key, effects_of),
+        Event::Paste(pasted) => keys::paste(model, &pasted),
+        Event::Resize(columns, rows) => model.size = Some((columns, rows)),
+        Event::Command(command) => command::run(model, command, effects_of),
+        Event::Contacts(contacts) => take_contacts(model, contacts, effects_of),
+        Event::Profile {
+            name,
+            short_id,
+            has_server,
+        } => {
+            take_profile(
+                model,
+                Profile {
+                    name,
+                    short_id,
+                    has_server,
+                },
+                effects_of,
+            );
+        }
+        Event::Server { up, reason } => take_server(model, up, reason, effects_of),
+        Event::Invited { link } => {
+            if let Some(Overlay::Invite(shown)) = &mut model.overlay {
+                *shown = Some(link.clone());
+            }
+            effects_of.push(Effect::Report(Report::Invite { link }));
+        }
+        Event::Incoming { contact, media } => call::ring(model, contact, media, effects_of),
+        Event::Call(change) => call::take(model, change, effects_of),
+        Event::Failed(words) => take_failure(model, words, effects_of),
+        Event::Tick => {}
+        Event::Stop(reason) => stop(model, reason, effects_of),
+    }
+    deadline::settle(model, effects_of);
+    once::advance(model, effects_of);
+    want_picture(model, effects_of);
+    effects
+}
+
+/// Shows a sentence to whoever looks at the screen.
+fn say(model: &mut Model, words: impl Into<String>) {
+    let until_ms = model.now_ms + MESSAGE_MS;
+    model.message = Some(Message {
+        text: words.into(),
+        is_error: false,
+        until_ms,
+    });
+}
+
+/// Shows a sentence and tells the outside.
+fn notice(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>) {
+    let text = words.into();
+    effects.push(Effect::Report(Report::Notice { text: text.clone() }));
+    say(model, text);
+}
+
+/// Shows a failure and tells the outside.
+fn fail(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>) {
+    let text = words.into();
+    effects.push(Effect::Report(Report::Error { text: text.clone() }));
+    let until_ms = model.now_ms + ERROR_MS;
+    model.message = Some(Message {
+        text,
+        is_error: true,
+        until_ms,
+    });
+}
+
+fn take_contacts(model: &mut Model, contacts: Vec<Contact>, effects: &mut Vec<Effect>) {
+    if let Some(known) = model.contacts.take() {
+        for contact in contacts.iter().filter(|contact| !known.contains(contact)) {
+            let was_ready = known.iter().any(|old| old.id == contact.id && old.ready);
+            effects.push(Effect::Report(Report::Contact {
+                name: contact.name.clone(),
+                id: contact.short_id.clone(),
+                verified: contact.verified,
+                ready: contact.ready,
+            }));
+            if contact.ready && !was_ready {
+                say(model, text::new_contact(&contact.name));
+            }
+        }
+    }
+    if !contacts
+        .iter()
+        .any(|contact| Some(contact.id) == model.selected)
+    {
+        model.selected = contacts.first().map(|contact| contact.id);
+    }
+    model.contacts = Some(contacts);
+}
+
+fn take_profile(model: &mut Model, profile: Profile, effects: &mut Vec<Effect>) {
+    if model
+        .profile
+        .as_ref()
+        .is_some_and(|known| known.name != profile.name)
+    {
+        effects.push(Effect::Report(Report::Name {
+            name: profile.name.clone(),
+            id: profile.short_id.clone(),
+        }));
+        say(model, text::renamed(&profile.name));
+    }
+    model.profile = Some(profile);
+}
+
+fn take_server(model: &mut Model, up: bool, reason: Option<String>, effects: &mut Vec<Effect>) {
+    let server = if up {
+        Server::Up
+    } else {
+        Server::Down(reason.clone().unwrap_or_default())
+    };
+    if up {
+        model.once.server_up_at_ms.get_or_insert(model.now_ms);
+    }
+    if server != model.server {
+        effects.push(Effect::Report(Report::Server { up, reason }));
+        model.server = server;
+    }
+}
+
+fn take_failure(model: &mut Model, words: String, effects: &mut Vec<Effect>) {
+    if model.overlay == Some(Overlay::Invite(None)) {
+        model.overlay = None;
+    }
+    call::drop_unconfirmed(model);
+    once::take_failure(model);
+    fail(model, words, effects);
+}
+
+/// Leaves: at once without a call, else as soon as the call has said goodbye.
+fn stop(model: &mut Model, reason: StopReason, effects: &mut Vec<Effect>) {
+    if model.taken_call().is_some() && model.stopping.is_none() {
+        let deadline_ms = model.now_ms + text::duration_ms(GOODBYE);
+        model.stopping = Some(Stopping {
+            reason,
+            deadline_ms,
+        });
+        // Told even when the user has just done so: hanging up twice is harmless, not hanging up is not.
+        call::end(model, effects);
+    } else {
+        quit(model, once::stop_status(model, reason), effects);
+    }
+}
+
+/// Leaves now, once.
+fn quit(model: &mut Model, status: u8, effects: &mut Vec<Effect>) {
+    if !model.once.is_over {
+        model.once.is_over = true;
+        effects.push(Effect::Quit(status));
+    }
+}
+
+/// Tells the call how large the far picture is drawn, when that changed. Without a screen nothing is said: recordings
+/// want the size of the source.
+fn want_picture(model: &mut Model, effects: &mut Vec<Effect>) {
+    let Some((columns, rows)) = model.size else {
+        return;
+    };
+    if model.taken_call().is_none() {
+        model.picture_wanted = None;
+        return;
+    }
+    let area = ratatui::layout::Rect::new(0, 0, columns, rows);
+    let wanted = view::far_picture_area(model, area)
+        .filter(|cells| !cells.is_empty())
+        .map(|cells| (u32::from(cells.width), u32::from(cells.height) * 2));
+    if model.picture_wanted != Some(wanted) {
+        model.picture_wanted = Some(wanted);
+        effects.push(Effect::WantPicture(wanted));
+    }
+}

@@ -1,0 +1,63 @@
+//! Commands from stdin, the control socket and the command line: the same deeds as the keys, failures told outside.
+
+use super::{call, fail, stop};
+use crate::effect::Effect;
+use crate::event::{Command, StopReason};
+use crate::model::Model;
+use crate::report::Report;
+use crate::text;
+
+/// Does what was asked for, or reports why not.
+pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
+    let done = match command {
+        Command::Call(name, media) => {
+            match model.contacts().iter().find(|contact| contact.name == name) {
+                Some(contact) => call::start(model, contact.id, media, effects),
+                None => Err(text::no_such_contact(&name)),
+            }
+        }
+        Command::Accept(media) => call::accept(model, media, effects),
+        Command::Reject => call::reject(model, effects),
+        Command::HangUp => call::hang_up(model, effects),
+        Command::Mute(switch) => call::set_mute(model, switch, effects),
+        Command::Video(switch) => call::set_camera(model, switch, effects),
+        Command::Hold(switch) => call::set_hold(model, switch, effects),
+        Command::Invite => invite(model, effects),
+        Command::Add(link) if link.trim().is_empty() => Err(text::NOTHING_TYPED.to_owned()),
+        Command::Add(link) => {
+            effects.push(Effect::Add(link.trim().to_owned()));
+            Ok(())
+        }
+        Command::Name(name) if name.trim().is_empty() => Err(text::NAME_EMPTY.to_owned()),
+        Command::Name(name) => {
+            effects.push(Effect::SetName(name.trim().to_owned()));
+            Ok(())
+        }
+        Command::Status => {
+            effects.push(Effect::Report(Report::Notice {
+                text: text::status(model),
+            }));
+            Ok(())
+        }
+        Command::Quit => {
+            stop(model, StopReason::Quit, effects);
+            Ok(())
+        }
+    };
+    if let Err(words) = done {
+        fail(model, words, effects);
+    }
+}
+
+/// Asks for an invitation link.
+pub(super) fn invite(model: &Model, effects: &mut Vec<Effect>) -> Result<(), String> {
+    if model
+        .profile
+        .as_ref()
+        .is_some_and(|profile| !profile.has_server)
+    {
+        return Err(text::NO_SERVER_SET.to_owned());
+    }
+    effects.push(Effect::Invite);
+    Ok(())
+}

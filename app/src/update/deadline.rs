@@ -1,0 +1,70 @@
+//! What the passing of time does to the model, and when it must be looked at next.
+
+use super::{call, once, quit};
+use crate::effect::Effect;
+use crate::model::{Incoming, Mode, Model};
+
+/// How often the bell rings for a waiting call. More often annoys, less often is missed.
+const BELL_EVERY_MS: u64 = 4_000;
+/// How long the end of a call may take after it was asked for before the screen stops waiting for it.
+const END_MS: u64 = 3_000;
+/// How long a second caller is shown. Their device gives up after 60 s; the end of that is not always heard of.
+const SECOND_RING_MS: u64 = 65_000;
+
+/// Applies every deadline that has passed.
+pub(super) fn settle(model: &mut Model, effects: &mut Vec<Effect>) {
+    let now_ms = model.now_ms;
+    model.message.take_if(|message| now_ms >= message.until_ms);
+    model.interrupt_until_ms.take_if(|until| now_ms >= *until);
+    call::bell(model, BELL_EVERY_MS, effects);
+    if second_ring_ends_ms(model).is_some_and(|due| now_ms >= due) {
+        call::missed(model);
+    }
+    if end_due_ms(model).is_some_and(|due| now_ms >= due) {
+        call::end_unanswered(model, effects);
+    }
+    if let Some(stopping) = model.stopping
+        && now_ms >= stopping.deadline_ms
+    {
+        quit(model, once::stop_status(model, stopping.reason), effects);
+    }
+}
+
+fn second_ring_ends_ms(model: &Model) -> Option<u64> {
+    model.taken_call()?;
+    model
+        .incoming
+        .as_ref()
+        .map(|incoming: &Incoming| incoming.since_ms + SECOND_RING_MS)
+}
+
+fn end_due_ms(model: &Model) -> Option<u64> {
+    model
+        .live_call()?
+        .hanging_up_at_ms
+        .map(|since| since + END_MS)
+}
+
+impl Model {
+    /// When an [`Event::Tick`](crate::event::Event::Tick) is due next at the latest, beside the one each second that
+    /// moves the clock of a call. In the past: at once.
+    #[must_use]
+    pub fn deadline_ms(&self) -> Option<u64> {
+        let rings_bell = self.incoming.is_some() && !matches!(self.mode, Mode::AnswerOnce { .. });
+        [
+            self.message.as_ref().map(|message| message.until_ms),
+            self.bell_ms
+                .filter(|_| rings_bell)
+                .map(|last| last + BELL_EVERY_MS),
+            second_ring_ends_ms(self),
+            end_due_ms(self),
+            self.stopping
+                .filter(|_| !self.once.is_over)
+                .map(|stopping| stopping.deadline_ms),
+            once::due_ms(self),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}

@@ -1,0 +1,204 @@
+//! Key presses and pasted text.
+
+use crossterm::event::KeyEvent;
+
+use super::{call, command, notice, say, stop};
+use crate::effect::Effect;
+use crate::event::{Media, StopReason, Switch};
+use crate::keymap::{self, Action};
+use crate::model::{Model, Overlay};
+use crate::text;
+use crate::update::field::Field;
+
+/// How long after a call begins to ring its keys do nothing: a key meant for something else must not take a call.
+const RING_GUARD_MS: u64 = 300;
+/// How long a second Ctrl-C has time.
+const INTERRUPT_MS: u64 = 3_000;
+
+/// One key.
+pub(super) fn press(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
+    match keymap::action(model, key) {
+        Some(action) => {
+            if let Err(words) = act(model, action, effects) {
+                say(model, words);
+            }
+        }
+        None => {
+            if let Some(Overlay::Add(field)) = &mut model.overlay {
+                field.press(key);
+            }
+        }
+    }
+}
+
+/// Text pasted: into the field, or a link into a field opened for it. Never run as keys.
+pub(super) fn paste(model: &mut Model, pasted: &str) {
+    if model.overlay.is_none() && pasted.trim_start().starts_with("hullo:") {
+        model.overlay = Some(Overlay::Add(Field::default()));
+    }
+    let Some(Overlay::Add(field)) = &mut model.overlay else {
+        say(model, text::PASTE_HERE);
+        return;
+    };
+    if !field.insert(pasted) {
+        say(model, text::LINK_TOO_LONG);
+    }
+}
+
+/// Does it, or says why not.
+fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(), String> {
+    match action {
+        Action::Accept => guarded(model).and_then(|()| call::accept(model, Media::Video, effects)),
+        Action::AcceptSound
+            if model
+                .incoming
+                .as_ref()
+                .is_some_and(|i| i.media == Media::Audio) =>
+        {
+            Err(text::SOUND_ONLY_ALREADY.to_owned())
+        }
+        Action::AcceptSound => {
+            guarded(model).and_then(|()| call::accept(model, Media::Audio, effects))
+        }
+        Action::Decline => call::reject(model, effects),
+        Action::Mute => call::set_mute(model, Switch::Toggle, effects),
+        Action::Video if model.live_call().is_none() => Err(text::NO_CALL_VIDEO.to_owned()),
+        Action::Video => call::set_camera(model, Switch::Toggle, effects),
+        Action::HangUp => call::hang_up(model, effects),
+        Action::Copy => {
+            if let Some(Overlay::Invite(Some(link))) = &model.overlay {
+                effects.push(Effect::Copy(link.clone()));
+                say(model, text::COPIED);
+            }
+            Ok(())
+        }
+        Action::Confirm => confirm(model, effects),
+        Action::CallAudio => start(model, Media::Audio, effects),
+        Action::CallVideo => start(model, Media::Video, effects),
+        Action::Invite | Action::Add if model.overlay.is_some() => {
+            Err(text::CLOSE_FIRST.to_owned())
+        }
+        Action::Invite => {
+            command::invite(model, effects)?;
+            model.overlay = Some(Overlay::Invite(None));
+            Ok(())
+        }
+        Action::Add => {
+            model.overlay = Some(Overlay::Add(Field::default()));
+            Ok(())
+        }
+        Action::Up => step(model, -1),
+        Action::Down => step(model, 1),
+        Action::Help => {
+            let is_shown = matches!(model.overlay, Some(Overlay::Help(_)));
+            model.overlay = (!is_shown).then_some(Overlay::Help(0));
+            Ok(())
+        }
+        Action::Close => close(model),
+        Action::Back => back(model, effects),
+        Action::Interrupt => interrupt(model, effects),
+    }
+}
+
+fn guarded(model: &Model) -> Result<(), String> {
+    match &model.incoming {
+        Some(incoming) if model.now_ms < incoming.since_ms + RING_GUARD_MS => {
+            Err(text::PRESS_AGAIN.to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn confirm(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
+    match &model.overlay {
+        Some(Overlay::Add(field)) => {
+            if field.text().is_empty() {
+                return Err(text::NOTHING_TYPED.to_owned());
+            }
+            effects.push(Effect::Add(field.text().to_owned()));
+            model.overlay = None;
+            say(model, text::ADDING);
+            Ok(())
+        }
+        Some(_) => Err(text::CLOSE_FIRST.to_owned()),
+        None => start(model, Media::Audio, effects),
+    }
+}
+
+fn start(model: &mut Model, media: Media, effects: &mut Vec<Effect>) -> Result<(), String> {
+    if model.overlay.is_some() {
+        return Err(text::CLOSE_FIRST.to_owned());
+    }
+    let contact = model.selected_contact().ok_or(text::NO_CONTACT_CHOSEN)?.id;
+    call::start(model, contact, media, effects)
+}
+
+/// One line up or down in the help or the contacts.
+fn step(model: &mut Model, by: isize) -> Result<(), String> {
+    match &mut model.overlay {
+        Some(Overlay::Help(scroll)) => {
+            let last = crate::view::help_scroll_max(model.size);
+            *scroll = if by < 0 {
+                scroll.saturating_sub(1)
+            } else {
+                (*scroll + 1).min(last)
+            };
+        }
+        Some(_) => return Err(text::CLOSE_FIRST.to_owned()),
+        None => {
+            let contacts = model.contacts();
+            let at = contacts
+                .iter()
+                .position(|contact| Some(contact.id) == model.selected)
+                .unwrap_or(0);
+            let next = at
+                .saturating_add_signed(by)
+                .min(contacts.len().saturating_sub(1));
+            model.selected = contacts.get(next).map(|contact| contact.id);
+            forget_ended(model);
+        }
+    }
+    Ok(())
+}
+
+/// A call that has ended makes room for the contact.
+fn forget_ended(model: &mut Model) {
+    if model.live_call().is_none() {
+        model.call = None;
+    }
+}
+
+fn close(model: &mut Model) -> Result<(), String> {
+    if model.overlay.take().is_none() {
+        forget_ended(model);
+        model.message = None;
+    }
+    Ok(())
+}
+
+fn back(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
+    if model.overlay.take().is_some() {
+        return Ok(());
+    }
+    if let Some(incoming) = &model.incoming {
+        return Err(text::answer_first(model.name_of(incoming.contact)));
+    }
+    if model.live_call().is_some() {
+        return Err(text::CALL_RUNS.to_owned());
+    }
+    stop(model, StopReason::Quit, effects);
+    Ok(())
+}
+
+fn interrupt(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
+    let is_second = model
+        .interrupt_until_ms
+        .is_some_and(|until| model.now_ms < until);
+    if model.live_call().is_some() && !is_second {
+        model.interrupt_until_ms = Some(model.now_ms + INTERRUPT_MS);
+        notice(model, text::INTERRUPT_AGAIN, effects);
+        return Ok(());
+    }
+    stop(model, StopReason::Quit, effects);
+    Ok(())
+}

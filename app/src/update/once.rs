@@ -1,0 +1,246 @@
+//! The one call of `hullo call NAME` and `hullo answer [NAME]`: begun by itself, and the program leaves with a status.
+//!
+//! Statuses are those of DESIGN §8: 0 connected, 3 no such contact, 4 refused, busy or unanswered, 5 network or server,
+//! 6 device, 1 anything else.
+
+use super::{call, fail, notice, quit};
+use crate::effect::Effect;
+use crate::event::{CallState, Contact, Media, StopReason};
+use crate::model::{Mode, Model, Server};
+use crate::text;
+
+/// How long a contact still being made, and the server, are waited for.
+const READY_MS_MAX: u64 = 10_000;
+/// After the server first answered, queues are read: a contact that is not there by then does not exist.
+const QUEUE_READ_MS: u64 = 1_500;
+/// After a failure, how long a call may still come of it: a camera that fails does not end a call.
+const FAILURE_GRACE_MS: u64 = 1_000;
+
+const OK: u8 = 0;
+const OTHER: u8 = 1;
+const NO_CONTACT: u8 = 3;
+const REFUSED: u8 = 4;
+const NETWORK: u8 = 5;
+const DEVICE: u8 = 6;
+
+/// What is known of the contact that was asked for.
+enum Awaited {
+    Ready(Contact),
+    Pending(String),
+    /// Not in the list, and could still come.
+    Maybe,
+    Unknown,
+}
+
+/// Takes the next step that the mode asks for, if one is due.
+pub(super) fn advance(model: &mut Model, effects: &mut Vec<Effect>) {
+    if model.once.is_over || model.stopping.is_some() {
+        return;
+    }
+    if let Some((at_ms, status)) = model.once.gives_up {
+        if model.live_call().is_some() {
+            model.once.gives_up = None;
+        } else if model.now_ms >= at_ms {
+            return quit(model, status, effects);
+        }
+    }
+    match model.mode.clone() {
+        Mode::Screen => {}
+        Mode::CallOnce { name, media } if !model.once.is_begun => {
+            begin_call(model, &name, media, effects)
+        }
+        Mode::CallOnce { .. } => give_up_without_server(model, effects),
+        Mode::AnswerOnce { name, media } if !model.once.is_begun => {
+            begin_answer(model, name.as_deref(), media, effects);
+        }
+        Mode::AnswerOnce { .. } => {}
+    }
+}
+
+/// When [`advance`] wants to be called at the latest.
+pub(super) fn due_ms(model: &Model) -> Option<u64> {
+    if model.once.is_over || model.mode == Mode::Screen {
+        return None;
+    }
+    let gives_up = model.once.gives_up.map(|(at_ms, _)| at_ms);
+    let server_read = model.once.server_up_at_ms.map(|up| up + QUEUE_READ_MS);
+    [gives_up, server_read, ready_until_ms(model)]
+        .into_iter()
+        .flatten()
+        .filter(|due| *due > model.now_ms)
+        .min()
+}
+
+fn ready_until_ms(model: &Model) -> Option<u64> {
+    model.begun_ms.map(|begun| begun + READY_MS_MAX)
+}
+
+fn is_ready_time_over(model: &Model) -> bool {
+    ready_until_ms(model).is_some_and(|until| model.now_ms >= until)
+}
+
+fn begin_call(model: &mut Model, name: &str, media: Media, effects: &mut Vec<Effect>) {
+    let is_late = is_ready_time_over(model);
+    match awaited(model, name) {
+        Awaited::Ready(contact) => {
+            if model
+                .incoming
+                .as_ref()
+                .is_some_and(|incoming| incoming.contact == contact.id)
+            {
+                // Both call at once: theirs is taken.
+                model.once.is_begun = call::accept(model, media, effects).is_ok();
+            } else if !matches!(model.server, Server::Down(_)) && model.live_call().is_none() {
+                model.once.is_begun = call::start(model, contact.id, media, effects).is_ok();
+            } else if is_late {
+                give_up(model, None, effects);
+            }
+        }
+        Awaited::Pending(name) if is_late => {
+            give_up(model, Some((text::not_ready(&name), REFUSED)), effects)
+        }
+        Awaited::Unknown => give_up(
+            model,
+            Some((text::no_such_contact(name), NO_CONTACT)),
+            effects,
+        ),
+        Awaited::Pending(_) | Awaited::Maybe => {}
+    }
+}
+
+fn begin_answer(model: &mut Model, name: Option<&str>, media: Media, effects: &mut Vec<Effect>) {
+    if let Some(name) = name
+        && matches!(awaited(model, name), Awaited::Unknown)
+    {
+        return give_up(
+            model,
+            Some((text::no_such_contact(name), NO_CONTACT)),
+            effects,
+        );
+    }
+    let Some(incoming) = &model.incoming else {
+        return;
+    };
+    let caller = model.name_of(incoming.contact).to_owned();
+    match name {
+        Some(name) if name != caller => {
+            if call::reject(model, effects).is_ok() {
+                notice(model, text::declined_other(&caller, name), effects);
+            }
+        }
+        _ => model.once.is_begun = call::accept(model, media, effects).is_ok(),
+    }
+}
+
+fn awaited(model: &Model, name: &str) -> Awaited {
+    let could_come = match &model.contacts {
+        None => true,
+        Some(contacts) => {
+            if let Some(contact) = contacts.iter().find(|contact| contact.name == name) {
+                return if contact.ready {
+                    Awaited::Ready(contact.clone())
+                } else {
+                    Awaited::Pending(contact.name.clone())
+                };
+            }
+            // A contact being made may still get this name; else only an unread queue can bring it.
+            let is_one_pending = contacts.iter().any(|contact| !contact.ready);
+            let is_queue_read = match model.server {
+                Server::Up => model
+                    .once
+                    .server_up_at_ms
+                    .is_some_and(|up| model.now_ms >= up + QUEUE_READ_MS),
+                Server::Down(_) => true,
+                Server::Unknown => model
+                    .profile
+                    .as_ref()
+                    .is_some_and(|profile| !profile.has_server),
+            };
+            is_one_pending || !is_queue_read
+        }
+    };
+    if could_come && !is_ready_time_over(model) {
+        Awaited::Maybe
+    } else {
+        Awaited::Unknown
+    }
+}
+
+/// Says why and leaves; without words it is the server's fault.
+fn give_up(model: &mut Model, why: Option<(String, u8)>, effects: &mut Vec<Effect>) {
+    let (words, status) = match (why, &model.server) {
+        (Some((words, NO_CONTACT)), _) => (words, NO_CONTACT),
+        (_, Server::Down(reason)) => (text::server_down(reason), NETWORK),
+        (Some(why), _) => why,
+        (None, _) => (text::CALL_RUNS.to_owned(), OTHER),
+    };
+    fail(model, words, effects);
+    quit(model, status, effects);
+}
+
+/// An invitation that never left, because the server does not answer, is not waited for any longer.
+fn give_up_without_server(model: &mut Model, effects: &mut Vec<Effect>) {
+    let is_inviting = model
+        .live_call()
+        .is_some_and(|call| call.state == CallState::Inviting);
+    if is_inviting && matches!(model.server, Server::Down(_)) && is_ready_time_over(model) {
+        call::end(model, effects);
+        give_up(model, None, effects);
+    }
+}
+
+/// Something failed. It ends the program only when it was the one call, and no call comes of it after all.
+pub(super) fn take_failure(model: &mut Model) {
+    if model.once.is_begun && model.live_call().is_none() {
+        let status = if matches!(model.server, Server::Down(_)) {
+            NETWORK
+        } else {
+            OTHER
+        };
+        model.once.gives_up = Some((model.now_ms + FAILURE_GRACE_MS, status));
+    }
+}
+
+/// A call is over: the end of the program when it was the one.
+pub(super) fn call_ended(model: &mut Model, effects: &mut Vec<Effect>) {
+    let is_the_one = model.once.is_begun && model.call.as_ref().is_some_and(|call| call.is_ours);
+    if model.mode != Mode::Screen && is_the_one {
+        quit(model, status(model), effects);
+    }
+}
+
+fn status(model: &Model) -> u8 {
+    let Some(call) = &model.call else {
+        return OTHER;
+    };
+    if call.connected_at_ms.is_some() {
+        return OK;
+    }
+    match &call.state {
+        CallState::Ended { reason, .. } => match *reason {
+            "declined" | "busy" | "unanswered" | "answered_elsewhere" | "cancelled"
+            | "far_hung_up" => REFUSED,
+            "lost" | "failed_to_connect" | "network" | "server" => NETWORK,
+            "device" => DEVICE,
+            _ => OTHER,
+        },
+        _ => OTHER,
+    }
+}
+
+/// The status when the program is stopped from outside.
+pub(super) fn stop_status(model: &Model, reason: StopReason) -> u8 {
+    let was_connected = model
+        .call
+        .as_ref()
+        .is_some_and(|call| call.connected_at_ms.is_some());
+    if model.mode == Mode::Screen || was_connected {
+        OK
+    } else if matches!(model.server, Server::Down(_)) {
+        NETWORK
+    } else if reason == StopReason::Seconds {
+        REFUSED
+    } else {
+        OTHER
+    }
+}

@@ -1,0 +1,98 @@
+//! The picture of the model: [`view`] draws it and changes nothing.
+//!
+//! Contacts stand on the left, the call on the right, own state and the keys in the two bottom rows; below 40x10 all
+//! that matters stands in one line. Nothing is told by colour alone.
+
+mod bars;
+mod call;
+mod contacts;
+mod fit;
+mod layout;
+mod line;
+pub mod look;
+mod overlay;
+#[cfg(test)]
+mod tests;
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::model::{Model, Overlay};
+use crate::view::look::Glyphs;
+
+pub(crate) use overlay::help_scroll_max;
+
+use bars::{banner_lines, message_words};
+
+/// Draws the whole screen.
+pub fn view(model: &Model, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    let cursor = draw(model, area, frame.buffer_mut());
+    if let Some(cursor) = cursor {
+        frame.set_cursor_position(cursor);
+    }
+    if model.look.glyphs == Glyphs::Ascii {
+        to_ascii(frame.buffer_mut());
+    }
+}
+
+/// The cells in which the far picture may be drawn on a screen of this size; `None` where it is not drawn.
+#[must_use]
+pub fn far_picture_area(model: &Model, area: Rect) -> Option<Rect> {
+    model.taken_call()?;
+    let pane = layout::panes(model, area)?.call?;
+    Some(layout::picture(pane))
+}
+
+/// Draws, and tells where the cursor belongs when text is being typed.
+fn draw(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<(u16, u16)> {
+    if area.is_empty() {
+        return None;
+    }
+    let Some(panes) = layout::panes(model, area) else {
+        return line::draw(model, area, buffer);
+    };
+    if let Some(pane) = panes.contacts {
+        contacts::draw(model, pane, panes.call.is_some(), buffer);
+    }
+    if let Some(pane) = panes.call {
+        call::draw(model, pane, panes.is_wide, buffer);
+    }
+    let cursor = match &model.overlay {
+        Some(Overlay::Help(scroll)) => {
+            overlay::draw_help(*scroll, panes.main, buffer);
+            None
+        }
+        Some(Overlay::Invite(link)) => {
+            overlay::draw_invite(link.as_deref(), panes.main, buffer);
+            None
+        }
+        Some(Overlay::Add(field)) => overlay::draw_add(field, panes.main, buffer),
+        None => None,
+    };
+    if let Some(area) = panes.banner {
+        bars::draw_banner(model, area, buffer);
+    }
+    if let Some(area) = panes.message {
+        bars::draw_message(model, area, buffer);
+    }
+    bars::draw_status(model, panes.status, buffer);
+    bars::draw_keys(model, panes.keys, buffer);
+    cursor
+}
+
+/// Replaces what a terminal without UTF-8 would garble. Wide characters become two marks, so that columns stay.
+fn to_ascii(buffer: &mut Buffer) {
+    for cell in &mut buffer.content {
+        let replacement = match cell.symbol() {
+            symbol if symbol.is_ascii() => continue,
+            "│" => "|",
+            "─" => "-",
+            "┌" | "┐" | "└" | "┘" => "+",
+            "…" => ">",
+            _ => "?",
+        };
+        cell.set_symbol(replacement);
+    }
+}

@@ -1,0 +1,192 @@
+//! The bars: who calls, the sentence of the moment, own state, and the keys valid now.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::widgets::{Clear, Widget};
+
+use super::fit;
+use crate::keymap;
+use crate::model::{Message, Model};
+use crate::text;
+
+/// Cells between two entries of a bar.
+const GAP: usize = 2;
+
+/// The lines of the banner at this width; empty when nobody calls.
+pub(super) fn banner_lines(model: &Model, width: u16) -> Vec<String> {
+    let Some(incoming) = &model.incoming else {
+        return Vec::new();
+    };
+    let is_verified = model
+        .contact(incoming.contact)
+        .is_some_and(|contact| contact.verified);
+    let name = model.name_of(incoming.contact);
+    let mut lines = vec![text::incoming(model, name, incoming.media, is_verified)];
+    lines.push(text::incoming_keys(
+        incoming.media,
+        keymap::has_text_field(model),
+    ));
+    if model
+        .call
+        .as_ref()
+        .is_some_and(|call| call.shows_ip_warning && call.contact == incoming.contact)
+    {
+        lines.push(text::IP_WARNING.to_owned());
+    }
+    let cells = usize::from(width).saturating_sub(2);
+    lines
+        .iter()
+        .flat_map(|line| fit::wrap(&text::shown(line), cells))
+        .map(|line| format!(" {line}"))
+        .collect()
+}
+
+/// Draws who calls, inverse over the whole width.
+pub(super) fn draw_banner(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let inverse = Style::new().add_modifier(Modifier::REVERSED);
+    for (line, row) in banner_lines(model, area.width).iter().zip(0..area.height) {
+        let style = if row == 0 {
+            inverse.add_modifier(Modifier::BOLD)
+        } else {
+            inverse
+        };
+        bar(buffer, area, row, line, style);
+    }
+}
+
+/// A failure says that it is one.
+pub(super) fn message_words(message: &Message) -> String {
+    if message.is_error {
+        format!("Failed: {}", message.text)
+    } else {
+        message.text.clone()
+    }
+}
+
+/// Draws the sentence of the moment over the bottom of the main part.
+pub(super) fn draw_message(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let Some(message) = &model.message else {
+        return;
+    };
+    let colour = if message.is_error {
+        Color::LightRed
+    } else {
+        Color::LightYellow
+    };
+    let style = model.look.colour(colour).add_modifier(Modifier::BOLD);
+    Clear.render(area, buffer);
+    fit::put_lines(buffer, area, [message_words(message).as_str()], style);
+}
+
+/// Draws own state at the left and the server's at the right, the left first where both do not fit.
+pub(super) fn draw_status(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let inverse = Style::new().add_modifier(Modifier::REVERSED);
+    bar(buffer, area, 0, "", inverse);
+    let mut used = 0;
+    for (words, is_loud) in own_state(model) {
+        let cells = fit::width(&words);
+        if used + cells > usize::from(area.width) {
+            break;
+        }
+        // On the inverse bar, what must stand out is doubly inverse: bold, and in colour where there is any.
+        let style = if is_loud {
+            inverse
+                .add_modifier(Modifier::BOLD)
+                .patch(model.look.colour(Color::LightRed))
+        } else {
+            inverse
+        };
+        let rest = Rect {
+            x: area.x + used as u16,
+            width: area.width - used as u16,
+            ..area
+        };
+        fit::put(buffer, rest, 0, &words, style);
+        used += cells;
+    }
+    let server = text::server_state(model);
+    let cells = fit::width(&server);
+    if used + GAP + cells < usize::from(area.width) {
+        let start = area.width - cells as u16 - 1;
+        fit::put(
+            buffer,
+            Rect {
+                x: area.x + start,
+                width: area.width - start,
+                ..area
+            },
+            0,
+            &server,
+            inverse,
+        );
+    }
+}
+
+/// The parts of the own state, most important first; true for what must stand out.
+fn own_state(model: &Model) -> Vec<(String, bool)> {
+    let Some(call) = model.taken_call() else {
+        let name = model
+            .profile
+            .as_ref()
+            .map(text::own_name)
+            .unwrap_or_default();
+        return vec![(format!(" {}", text::shown(&name)), false)];
+    };
+    let mut parts = Vec::new();
+    if call.own.mic_muted {
+        parts.push((format!(" {} ", text::MUTED), true));
+    } else {
+        parts.push((format!(" {} ", text::MIC_ON), false));
+    }
+    if call.is_held {
+        parts.push((format!(" {} ", text::ON_HOLD), true));
+    }
+    let camera = if call.own.camera_on {
+        text::CAMERA_IS_ON
+    } else {
+        text::CAMERA_IS_OFF
+    };
+    parts.push((format!(" {camera} "), false));
+    parts
+}
+
+/// Draws the keys valid now, whole entries only, `?` before all others.
+pub(super) fn draw_keys(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let hints = keymap::hints(model);
+    let bold = Style::new().add_modifier(Modifier::BOLD);
+    let cells_of = |(key, words): &(String, &str)| fit::width(key) + 1 + fit::width(words) + GAP;
+    let mut room = usize::from(area.width).saturating_sub(1);
+    // The help is the last entry, and the way to all that did not fit: its room is kept.
+    let (last, others) = match hints.split_last() {
+        Some((last, others)) if cells_of(last) <= room => {
+            room -= cells_of(last);
+            (Some(last), others)
+        }
+        _ => (None, &hints[..]),
+    };
+    let mut column = area.x + 1;
+    let fitting = others.iter().take_while(|hint| {
+        let fits = cells_of(hint) <= room;
+        room -= if fits { cells_of(hint) } else { 0 };
+        fits
+    });
+    for (key, words) in fitting.chain(last) {
+        let rest = Rect {
+            x: column,
+            width: area.right().saturating_sub(column),
+            ..area
+        };
+        fit::put(buffer, rest, 0, &format!("{key} {words}"), Style::new());
+        fit::put(buffer, rest, 0, key, bold);
+        column += (fit::width(key) + 1 + fit::width(words) + GAP) as u16;
+    }
+}
+
+/// One line over the whole width.
+fn bar(buffer: &mut Buffer, area: Rect, row: u16, words: &str, style: Style) {
+    let cells = usize::from(area.width);
+    let words = fit::clip(&text::shown(words), cells);
+    let gap = cells.saturating_sub(fit::width(&words));
+    fit::put(buffer, area, row, &format!("{words}{:gap$}", ""), style);
+}

@@ -1,0 +1,145 @@
+//! The right pane: the call with its pictures, or what to do when there is none.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+use ratatui::widgets::{Clear, Widget};
+
+use super::{fit, layout};
+use crate::event::{CallState, Media};
+use crate::model::{Call, Model};
+use crate::{picture, text};
+
+/// Draws the pane.
+pub(super) fn draw(model: &Model, area: Rect, is_wide: bool, buffer: &mut Buffer) {
+    match &model.call {
+        Some(call) if call.is_ringing_here() && model.incoming.is_some() => {
+            idle(model, area, buffer)
+        }
+        Some(call) => draw_call(model, call, area, is_wide, buffer),
+        None => idle(model, area, buffer),
+    }
+}
+
+/// No call: the chosen contact, or the first steps.
+fn idle(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let inner = Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(2),
+        ..area
+    };
+    let has_no_server = model
+        .profile
+        .as_ref()
+        .is_some_and(|profile| !profile.has_server);
+    if let Some(contact) = model.selected_contact() {
+        let lines = text::contact_lines(contact);
+        fit::put_lines(
+            buffer,
+            inner,
+            lines.iter().map(String::as_str),
+            Style::new(),
+        );
+    } else if has_no_server {
+        fit::put_lines(buffer, inner, text::NO_SERVER, Style::new());
+    } else if model.contacts.is_some() {
+        fit::put_lines(buffer, inner, text::NO_CONTACTS, Style::new());
+    } else {
+        fit::put(buffer, inner, 0, text::LOADING, Style::new());
+    }
+}
+
+fn draw_call(model: &Model, call: &Call, area: Rect, is_wide: bool, buffer: &mut Buffer) {
+    let name = model.name_of(call.contact);
+    let inner = Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(1),
+        ..area
+    };
+    let bold = Style::new().add_modifier(Modifier::BOLD);
+    fit::put(
+        buffer,
+        inner,
+        0,
+        &text::call_state(call, name, model.now_ms),
+        bold,
+    );
+    let below = layout::picture(area);
+    if let CallState::Ended {
+        words, duration, ..
+    } = &call.state
+    {
+        let below = Rect {
+            x: inner.x,
+            width: inner.width,
+            ..below
+        };
+        let line = text::call_ended(name, words, *duration);
+        fit::put_lines(
+            buffer,
+            below,
+            [line.as_str(), "", text::CALL_AGAIN],
+            Style::new(),
+        );
+        return;
+    }
+    let is_verified = model
+        .contact(call.contact)
+        .is_some_and(|contact| contact.verified);
+    let facts = text::call_facts(call, name, is_verified);
+    fit::put(buffer, inner, 1, &facts, Style::new());
+    if call.is_connected() {
+        draw_far(model, call, name, below, buffer);
+    } else {
+        let warning = if call.shows_ip_warning {
+            text::IP_WARNING
+        } else {
+            ""
+        };
+        fit::put_centred(
+            buffer,
+            below,
+            &[text::waiting(call), "", warning],
+            Style::new(),
+        );
+    }
+    if is_wide && call.own.camera_on {
+        draw_preview(model, call, below, buffer);
+    }
+}
+
+fn draw_far(model: &Model, call: &Call, name: &str, area: Rect, buffer: &mut Buffer) {
+    match &call.far_picture {
+        Some(far) if call.far.camera_on => {
+            picture::draw(far, area, buffer, model.look);
+        }
+        _ if call.far.camera_on => {
+            fit::put_centred(buffer, area, &[&text::picture_awaited(name)], Style::new());
+        }
+        _ if call.media == Media::Audio && !call.own.camera_on => {
+            fit::put_centred(buffer, area, &[text::SOUND_ONLY], Style::new());
+        }
+        _ => fit::put_centred(buffer, area, &[&text::far_camera_off(name)], Style::new()),
+    }
+}
+
+/// The own picture, small, with its label above it.
+fn draw_preview(model: &Model, call: &Call, area: Rect, buffer: &mut Buffer) {
+    let Some(own) = &call.own_picture else { return };
+    let corner = layout::preview(area);
+    if corner.height < 3 {
+        return;
+    }
+    Clear.render(corner, buffer);
+    fit::put(buffer, corner, 0, text::YOU, Style::new());
+    picture::draw(
+        own,
+        Rect {
+            y: corner.y + 1,
+            height: corner.height - 1,
+            ..corner
+        },
+        buffer,
+        model.look,
+    );
+}

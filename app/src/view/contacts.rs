@@ -1,0 +1,69 @@
+//! The list of contacts: name, and the state in words.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+
+use super::fit;
+use crate::event::Contact;
+use crate::model::Model;
+use crate::text;
+
+/// Draws the list, scrolled so that the chosen contact is seen; with a line at its right when something follows.
+pub(super) fn draw(model: &Model, area: Rect, has_neighbour: bool, buffer: &mut Buffer) {
+    if has_neighbour {
+        for row in area.top()..area.bottom() {
+            buffer.set_stringn(
+                area.right(),
+                row,
+                "│",
+                1,
+                Style::new().add_modifier(Modifier::DIM),
+            );
+        }
+    }
+    fit::put(
+        buffer,
+        area,
+        0,
+        text::CONTACTS_TITLE,
+        Style::new().add_modifier(Modifier::BOLD),
+    );
+    let list = Rect {
+        y: area.y + 1,
+        height: area.height.saturating_sub(1),
+        ..area
+    };
+    let contacts = model.contacts();
+    let chosen = contacts
+        .iter()
+        .position(|contact| Some(contact.id) == model.selected)
+        .unwrap_or(0);
+    let first = (chosen + 1).saturating_sub(usize::from(list.height));
+    for (contact, row) in contacts.iter().skip(first).zip(0..list.height) {
+        let is_chosen = Some(contact.id) == model.selected;
+        let style = if is_chosen {
+            Style::new().add_modifier(Modifier::REVERSED)
+        } else {
+            Style::new()
+        };
+        fit::put(
+            buffer,
+            list,
+            row,
+            &line(model, contact, is_chosen, usize::from(list.width)),
+            style,
+        );
+    }
+}
+
+/// `> name    state`, the name cut before the state is.
+fn line(model: &Model, contact: &Contact, is_chosen: bool, cells: usize) -> String {
+    let mark = if is_chosen { "> " } else { "  " };
+    let state = text::contact_state(model, contact);
+    let state_cells = if state.is_empty() { 0 } else { state.len() + 1 };
+    let room = cells.saturating_sub(mark.len() + state_cells + 1);
+    let name = fit::clip(&text::shown(&contact.name), room);
+    let gap = room.saturating_sub(fit::width(&name));
+    format!("{mark}{name}{:gap$} {state} ", "")
+}
