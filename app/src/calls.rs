@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
-use hullo_proto::call::{CallMachine, Media as ProtoMedia, Message, Reason, Refusal};
+use hullo_proto::call::{CallId, CallMachine, Media as ProtoMedia, Message, RefusalReason};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -30,7 +30,7 @@ pub struct Calls {
 
 struct Current {
     contact: ContactId,
-    call_id: [u8; 16],
+    call_id: CallId,
     number: u64,
     handle: CallHandle,
 }
@@ -70,15 +70,14 @@ impl Calls {
     /// # Errors
     /// The machine's: no network address, or no thread.
     pub fn start(&mut self, now: Instant, contact: ContactId, media: Media) -> Result<Event, String> {
-        let mut call_id = [0; 16];
-        self.rng.fill_bytes(&mut call_id);
+        let call_id = CallId::random(&mut self.rng);
         let machine = CallMachine::call(call_id, proto_media(media), self.fork(), now);
         self.begin(contact, call_id, machine, media)?;
         Ok(Event::Call(CallEvent::Started { contact, direction: Direction::Outgoing, media }))
     }
 
     /// Takes a message of a contact; `age` is how long it waited at the server.
-    pub fn message(&mut self, now: Instant, contact: ContactId, name: &str, message: Message, age: Option<Duration>) -> Outcome {
+    pub fn message(&mut self, now: Instant, contact: ContactId, name: &str, message: Message, age: Duration) -> Outcome {
         if let Some(current) = &self.current
             && current.contact == contact
             && message.call_id() == Some(current.call_id)
@@ -86,22 +85,22 @@ impl Calls {
             current.handle.command(Command::Message(message));
             return Outcome::Events(Vec::new());
         }
-        let Some(invitation) = message.invitation() else {
+        let Message::Invitation(invitation) = message else {
             // A leftover of a call that is over.
             return Outcome::Events(Vec::new());
         };
-        if age.is_some_and(|age| age > INVITATION_AGE_MAX) {
+        if age > INVITATION_AGE_MAX {
             return Outcome::Events(vec![Event::Call(CallEvent::Notice(format!("Missed call from {name}.")))]);
         }
         if self.current.is_some() {
-            let call_id = invitation.call_id;
-            return Outcome::Reply(Message::refused(call_id, Reason::Busy), format!("{name} called while you were in a call."));
+            let reply = Message::Refused { call_id: invitation.call_id, reason: RefusalReason::Busy };
+            return Outcome::Reply(reply, format!("{name} called while you were in a call."));
         }
         let media = if invitation.media == ProtoMedia::Video { Media::Video } else { Media::Audio };
         let call_id = invitation.call_id;
-        let machine = match CallMachine::incoming(now, &message, self.fork()) {
+        let machine = match CallMachine::incoming(now, invitation, self.fork()) {
             Ok(machine) => machine,
-            Err(Refusal { reply, words }) => return Outcome::Reply(reply, format!("A call from {name} could not be taken: {words}")),
+            Err(refused) => return Outcome::Reply(Message::End(call_id), format!("A call from {name}: {refused}.")),
         };
         match self.begin(contact, call_id, machine, media) {
             Ok(()) => Outcome::Events(vec![
@@ -126,7 +125,7 @@ impl Calls {
         }
     }
 
-    fn begin(&mut self, contact: ContactId, call_id: [u8; 16], machine: CallMachine, media: Media) -> Result<(), String> {
+    fn begin(&mut self, contact: ContactId, call_id: CallId, machine: CallMachine, media: Media) -> Result<(), String> {
         self.number += 1;
         let number = self.number;
         let wake = self.wake.clone();

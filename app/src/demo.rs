@@ -93,7 +93,7 @@ impl Process {
         }
         let stdout = child.stdout.take().ok_or_else(|| io::Error::other("a helper process has no output"))?;
         let (sender, lines) = sync_channel(LINES_MAX);
-        hullo_media::thread::spawn("demo-lines", move || {
+        crate::threads::detach("demo-lines", move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {
                     return;

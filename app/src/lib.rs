@@ -2,15 +2,23 @@
 //!
 //! [`event`] is all that can happen, [`effect`] all the program may do, [`report`] what the outside is told.
 
+pub mod call;
+pub mod calls;
+pub mod cli;
+pub mod command;
+pub mod demo;
 pub mod effect;
 pub mod event;
+pub mod front;
 pub mod keymap;
 pub mod model;
 pub mod picture;
 pub mod plain;
 pub mod report;
+pub mod run;
 pub mod screen;
 pub mod terminal;
 pub mod text;
+pub mod threads;
 pub mod update;
 pub mod view;

@@ -254,7 +254,7 @@ impl Runner<'_> {
 
 /// Reads commands from stdin, a line each, until it ends.
 pub fn read_stdin(wake: Sender<Wake>) {
-    hullo_media::thread::spawn("stdin", move || {
+    crate::threads::detach("stdin", move || {
         let mut stdin = std::io::stdin().lock();
         loop {
             let mut line = Vec::new();
@@ -276,21 +276,4 @@ pub fn read_stdin(wake: Sender<Wake>) {
             }
         }
     });
-}
-
-/// Turns SIGTERM, SIGINT and SIGHUP into events.
-///
-/// # Errors
-/// The machine's: the handlers cannot be set.
-pub fn watch_signals(wake: Sender<Wake>) -> std::io::Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
-    hullo_media::thread::spawn("signals", move || {
-        for _ in signals.forever() {
-            if wake.send(Wake::Event(Event::Stop(StopReason::Signal))).is_err() {
-                return;
-            }
-        }
-    });
-    Ok(())
 }

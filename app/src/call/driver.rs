@@ -6,11 +6,11 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use hullo_media::session::DATAGRAM_BYTES_MAX;
+use hullo_media::thread::Thread;
 use hullo_proto::call::{CallMachine, Media, Message};
 use mio::{Events, Poll, Token, Waker};
 
@@ -85,7 +85,7 @@ pub struct CallSetup {
 pub struct CallHandle {
     commands: Sender<Command>,
     waker: Arc<Waker>,
-    thread: Option<JoinHandle<()>>,
+    thread: Thread,
 }
 
 impl CallHandle {
@@ -100,33 +100,26 @@ impl CallHandle {
         let (commands, receiver) = bounded(COMMANDS_MAX);
         let queue = FrameQueue::new(Arc::clone(&waker));
         let sender = Commands { sender: commands.clone(), waker: Arc::clone(&waker) };
-        let thread = hullo_media::thread::spawn("call", move || {
+        let thread = Thread::spawn("call", move || {
             let now = Instant::now();
             let engine = Engine::new(now, setup.machine, sockets.addresses(), setup.own);
             let dispatch = Dispatch::new(now, setup.specs, setup.pictures, setup.own, queue, sender, Box::new(on_event));
             Driver { engine, dispatch, sockets, commands: receiver, poll }.run();
         });
-        Ok(Self { commands, waker, thread: Some(thread) })
+        Ok(Self { commands, waker, thread })
     }
 
     /// Tells the thread something. After the call's end it is ignored.
     pub fn command(&self, command: Command) {
         Commands { sender: self.commands.clone(), waker: Arc::clone(&self.waker) }.send(command);
     }
-
-    /// Whether the thread has ended.
-    pub fn is_finished(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
-    }
 }
 
 impl Drop for CallHandle {
     fn drop(&mut self) {
         self.command(Command::HangUp(None));
-        if let Some(thread) = self.thread.take() {
-            // Its panic was logged where it happened.
-            let _ = thread.join();
-        }
+        // Its panic was logged where it happened.
+        let _ = self.thread.join();
     }
 }
 

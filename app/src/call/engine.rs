@@ -16,9 +16,10 @@ use hullo_media::frame::EncodedFrame;
 use hullo_media::jitter::AudioFrame;
 use hullo_media::sdp::Description;
 use hullo_media::session::{self, Role, Session, SessionConfig, SessionStats, Track};
-use hullo_proto::call::{CallEvent, CallKeys, CallMachine, CallState, EndReason, IceCandidate, Input as MachineInput, Media, Message, Output as MachineOutput};
-use hullo_proto::frame::{FrameContext, FrameKind, OpenError, Opener, Sealer};
+use hullo_proto::call::{CallEvent, CallKeys, CallMachine, CallState, IceCandidate, Input as MachineInput, Layout, Media, Message, Output as MachineOutput};
+use hullo_proto::frame::{FrameKind, OpenError, Opener, Sealer};
 
+use super::media::VIDEO_BITRATE_MAX_BPS;
 use super::side::SideState;
 
 /// Where bandwidth estimation starts: a call over any DSL line. Higher shows a good picture sooner and floods a
@@ -32,8 +33,6 @@ const SOUND_RATE_BPS: u64 = 60_000;
 const ESTIMATE_SHARE_PERCENT: u64 = 85;
 /// Pictures never ask for less, or the encoder stops making sense of it.
 const VIDEO_BITRATE_MIN_BPS: u64 = 60_000;
-/// Pictures never get more.
-const VIDEO_BITRATE_MAX_BPS: u64 = 2_500_000;
 /// How long a silent connection is kept. Shorter drops calls in tunnels, longer leaves people talking to nobody.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 /// After the connection closed, the `x.call.end` that says why may still be on its way through the relay.
@@ -128,7 +127,8 @@ pub struct Engine {
     undecryptable: u64,
     replayed: u64,
     waits_for_key: bool,
-    lost_at: Option<Instant>,
+    /// When the silence has lasted too long, and whether the peer said goodbye before it.
+    lost_at: Option<(Instant, bool)>,
     ended: bool,
     frames_sent: (u64, u64),
     path: Option<Path>,
@@ -146,7 +146,7 @@ struct Ciphers {
 
 impl Ciphers {
     fn new(keys: &CallKeys) -> Self {
-        let context = FrameContext { secret: &keys.secret, call_id: keys.call_id, own_public: keys.own_public, peer_public: keys.peer_public };
+        let context = keys.context();
         Self {
             seal_audio: Sealer::new(context, Track::Audio.mid()),
             seal_video: Sealer::new(context, Track::Video.mid()),
@@ -233,15 +233,15 @@ impl Engine {
             MachineOutput::Timeout(at) => at,
             _ => None,
         };
-        Output::Timeout([session, machine, self.lost_at].into_iter().flatten().min())
+        Output::Timeout([session, machine, self.lost_at.map(|(at, _)| at)].into_iter().flatten().min())
     }
 
     fn timeout(&mut self, now: Instant) {
         self.machine.handle_input(now, MachineInput::Timeout);
         self.session(now, session::Input::Timeout);
-        if self.lost_at.is_some_and(|at| at <= now) {
-            self.lost_at = None;
-            self.machine.handle_input(now, MachineInput::SessionLost);
+        if let Some((_, closed)) = self.lost_at.take_if(|(at, _)| *at <= now) {
+            let input = if closed { MachineInput::SessionClosed } else { MachineInput::SessionLost };
+            self.machine.handle_input(now, input);
         }
     }
 
@@ -324,13 +324,15 @@ impl Engine {
                 }
                 self.outputs.push_back(Output::Event(Event::State(state)));
             }
+            // The user is told by whoever made the machine.
+            CallEvent::Incoming { .. } => {}
             CallEvent::MakeOffer { keys } => {
-                self.open_session(now, Role::Offerer, &keys);
-                self.send_description(now);
+                if self.open_session(now, Role::Offerer, &keys) {
+                    self.send_description(now);
+                }
             }
             CallEvent::MakeAnswer { offer_sdp, candidates, keys } => {
-                self.open_session(now, Role::Answerer, &keys);
-                if self.apply(now, &offer_sdp, &candidates) {
+                if self.open_session(now, Role::Answerer, &keys) && self.apply(now, &offer_sdp, &candidates) {
                     self.send_description(now);
                 }
             }
@@ -341,7 +343,13 @@ impl Engine {
         }
     }
 
-    fn open_session(&mut self, now: Instant, role: Role, keys: &CallKeys) {
+    /// False when the peer is no Hullo: its frame layout and codecs are not spoken yet.
+    fn open_session(&mut self, now: Instant, role: Role, keys: &CallKeys) -> bool {
+        if keys.layout != Layout::Hullo {
+            let words = "the other program is not Hullo, and this version only talks to Hullo".to_owned();
+            self.machine.handle_input(now, MachineInput::PeerIncompatible(words));
+            return false;
+        }
         let config = SessionConfig { role, start_bitrate_bps: START_BITRATE_BPS, desired_bitrate_bps: DESIRED_BITRATE_BPS };
         self.role = role;
         self.session = Some(Session::new(now, &config));
@@ -349,12 +357,19 @@ impl Engine {
         for address in self.addresses.clone() {
             self.session(now, session::Input::LocalCandidate(address));
         }
+        true
     }
 
     fn send_description(&mut self, now: Instant) {
         let Some(session) = &mut self.session else { return };
         let description = session.describe();
-        let candidates = session.local_candidates().into_iter().map(|line| IceCandidate::new(line, Track::Audio.mid(), 0, &description.ice_ufrag)).collect();
+        let candidate = |line| IceCandidate {
+            candidate: line,
+            mid: Some(Track::Audio.mid().to_owned()),
+            m_line_index: Some(0),
+            username_fragment: Some(description.ice_ufrag.clone()),
+        };
+        let candidates = session.local_candidates().into_iter().map(candidate).collect();
         self.machine.handle_input(now, MachineInput::LocalDescription { sdp: description.write(), candidates });
     }
 
@@ -387,7 +402,7 @@ impl Engine {
                 Event::KeyframeWanted
             }
             session::Event::Interrupted => {
-                self.lost_at = Some(now + SILENCE_MAX);
+                self.lost_at = Some((now + SILENCE_MAX, false));
                 Event::Interrupted
             }
             session::Event::Resumed => {
@@ -396,7 +411,7 @@ impl Engine {
             }
             session::Event::Closed => {
                 if !self.ended {
-                    self.lost_at = Some(now + CLOSE_GRACE);
+                    self.lost_at = Some((now + CLOSE_GRACE, true));
                 }
                 return;
             }
@@ -470,11 +485,6 @@ impl Engine {
 
 fn video_bitrate(estimate_bps: u64) -> u32 {
     let usable = estimate_bps.saturating_mul(ESTIMATE_SHARE_PERCENT) / 100;
-    let video = usable.saturating_sub(SOUND_RATE_BPS).clamp(VIDEO_BITRATE_MIN_BPS, VIDEO_BITRATE_MAX_BPS);
+    let video = usable.saturating_sub(SOUND_RATE_BPS).clamp(VIDEO_BITRATE_MIN_BPS, u64::from(VIDEO_BITRATE_MAX_BPS));
     u32::try_from(video).expect("clamped below u32::MAX")
-}
-
-/// Whether a call that ended so did what was asked.
-pub fn is_good_end(reason: &EndReason) -> bool {
-    matches!(reason, EndReason::HungUp | EndReason::FarHungUp)
 }

@@ -5,20 +5,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
-use hullo_media::card;
+use hullo_media::clock;
 use hullo_media::device::DeviceError;
 use hullo_media::frame::{EncodedFrame, Picture};
-use hullo_media::jitter::AudioFrame;
+use hullo_media::jitter::{AudioFrame, TARGET_START};
 use hullo_media::pipeline::{AudioDecode, AudioEncode, VideoDecode, VideoEncode, VideoLimits};
-use hullo_media::record::Recorder;
+use hullo_media::sink::{AudioSink, Nowhere, Recorder, open_speaker};
 use hullo_media::slot::Slot;
-use hullo_media::source::{AudioSource, CameraSpec, MicSpec, SpeakerSpec, VideoSource, open_camera, open_mic, open_speaker};
-use hullo_media::sink::AudioSink;
+use hullo_media::source::{
+    AudioSource, CameraSpec, CaptureTime, MicSpec, SpeakerSpec, VideoSource, card, open_camera, open_mic,
+};
 
-use super::driver::Command;
 use super::frames::FrameQueue;
 use super::side::WANT_SOURCE;
 use crate::report::{AudioSummary, VideoSummary};
@@ -27,6 +26,9 @@ use crate::report::{AudioSummary, VideoSummary};
 const FRAME_RATE_MAX: u32 = 30;
 /// Where the encoder starts before the network was measured, bits per second.
 const VIDEO_BITRATE_START_BPS: u32 = 450_000;
+
+/// Pictures never cost more than this, bits per second.
+pub const VIDEO_BITRATE_MAX_BPS: u32 = 2_500_000;
 
 /// Which devices a call uses. `None`: the default device, or nothing where there is none.
 #[derive(Clone, Debug, Default)]
@@ -110,7 +112,7 @@ pub struct Opened {
 
 /// Opens sound and recording on a thread of its own and hands them to the `call` thread.
 pub fn open_in_background(specs: MediaSpecs, ready: impl FnOnce(Opened) + Send + 'static) {
-    hullo_media::thread::spawn("open-devices", move || ready(open(&specs)));
+    crate::threads::detach("open-devices", move || ready(open(&specs)));
 }
 
 fn open(specs: &MediaSpecs) -> Opened {
@@ -162,20 +164,16 @@ impl CallMedia {
         let on_picture = Box::new(move |picture: Arc<Picture>, _decoded_at: Instant| {
             if let Some(card) = card::read_time_code(&picture) {
                 // A full queue only loses a reading.
-                let _ = card_sender.try_send((card, hullo_media::clock::ticks_now()));
+                let _ = card_sender.try_send((card, card::time_code(clock::unix_us())));
             }
             far.put(&far.far, picture);
         });
-        let wants_keyframe = Box::new(move || {
-            // Asked for again with the next broken frame.
-            let _ = commands.try_send(Command::WantKeyframe);
-        });
-        let speaker = opened.speaker.unwrap_or_else(hullo_media::sink::silent);
+        let speaker = opened.speaker.unwrap_or_else(|| Box::new(Nowhere));
         let media = Self {
             audio_encode: opened.mic.map(|mic| AudioEncode::start(mic, queue.clone(), muted)),
             video_encode: None,
-            audio_decode: AudioDecode::start(speaker),
-            video_decode: VideoDecode::start(opened.recorder, on_picture, wants_keyframe),
+            audio_decode: AudioDecode::start(speaker, TARGET_START),
+            video_decode: VideoDecode::start(opened.recorder, on_picture, Box::new(wants_keyframe)),
             specs,
             queue,
             pictures,
@@ -206,9 +204,10 @@ impl CallMedia {
         }
         if self.video_encode.is_none() {
             let Some(source) = self.specs.camera()? else { return Ok(false) };
-            let own = self.pictures.clone();
-            let preview = Box::new(move |picture: Arc<Picture>| own.put(&own.own, picture));
-            self.video_encode = Some(VideoEncode::start(source, self.queue.clone(), self.video_limits(), preview));
+            let source = Box::new(Tee { source, pictures: self.pictures.clone() });
+            let encode = VideoEncode::start(source, self.queue.clone(), true, self.video_limits());
+            encode.set_bitrate(self.bitrate_bps);
+            self.video_encode = Some(encode);
         }
         Ok(true)
     }
@@ -275,6 +274,28 @@ impl CallMedia {
     }
 
     fn video_limits(&self) -> VideoLimits {
-        VideoLimits { width_max: self.limits.0, height_max: self.limits.1, bitrate_bps: self.bitrate_bps, fps_max: FRAME_RATE_MAX }
+        VideoLimits { width_max: self.limits.0, height_max: self.limits.1, bitrate_bps: VIDEO_BITRATE_MAX_BPS, fps_max: FRAME_RATE_MAX }
+    }
+}
+
+/// A camera whose pictures are also shown here.
+struct Tee {
+    source: Box<dyn VideoSource>,
+    pictures: Pictures,
+}
+
+impl VideoSource for Tee {
+    fn size(&self) -> (u32, u32) {
+        self.source.size()
+    }
+
+    fn interval(&self) -> Option<Duration> {
+        self.source.interval()
+    }
+
+    fn read(&mut self, at: CaptureTime) -> Result<Arc<Picture>, DeviceError> {
+        let picture = self.source.read(at)?;
+        self.pictures.put(&self.pictures.own, Arc::clone(&picture));
+        Ok(picture)
     }
 }

@@ -41,6 +41,10 @@ pub enum Input<'a> {
     SessionConnected,
     /// The session failed or could not be made, and no replacement is tried.
     SessionLost,
+    /// The other side closed the session in good order; its `x.call.end` did not come in time to say the same.
+    SessionClosed,
+    /// The other side's description cannot be used. Holds what to tell the person.
+    PeerIncompatible(String),
     /// Nothing but time: a deadline may have passed.
     Timeout,
 }
@@ -161,6 +165,26 @@ impl EndReason {
             Self::FailedToConnect => "failed_to_connect",
             Self::PeerIncompatible(_) => "peer_incompatible",
         }
+    }
+}
+
+impl fmt::Display for EndReason {
+    /// A sentence for the person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HungUp => "You hung up.",
+            Self::FarHungUp => "The other side hung up.",
+            Self::Declined => "The call was declined.",
+            Self::Busy => "The other side is in another call.",
+            Self::Unanswered => "Nobody answered.",
+            Self::AnsweredElsewhere => "The call was answered on another device.",
+            Self::Cancelled => "The caller gave up.",
+            Self::Lost => "The connection was lost.",
+            Self::FailedToConnect => {
+                "The two programs could not reach each other: a firewall may block UDP between them."
+            }
+            Self::PeerIncompatible(words) => return write!(f, "The call cannot be held: {words}."),
+        })
     }
 }
 

@@ -164,6 +164,15 @@ impl CallMachine {
                 }
             }
             Input::SessionLost => self.lose_session(),
+            Input::SessionClosed => match self.state {
+                State::Connected => self.end(EndReason::FarHungUp),
+                _ => self.lose_session(),
+            },
+            Input::PeerIncompatible(words) => {
+                if !self.is_ended() {
+                    self.end_and_say(EndReason::PeerIncompatible(words));
+                }
+            }
             Input::Timeout => {}
         }
     }

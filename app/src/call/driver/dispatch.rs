@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hullo_media::session::{SessionStats, Track};
-use hullo_proto::call::{CallState as MachineState, EndReason, Media};
+use hullo_proto::call::{CallState as MachineState, Media};
 use hullo_proto::frame::FrameKind;
 
 use super::super::engine::Event;
@@ -220,7 +220,7 @@ impl Dispatch {
                 self.times.ended.get_or_insert(now);
                 self.reason = self.stop_reason.unwrap_or(reason.as_str());
                 let duration = self.times.connected.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-                CallState::Ended { reason: self.reason, words: words(reason), duration }
+                CallState::Ended { reason: self.reason, words: reason.to_string(), duration }
             }
         };
         self.call(CallEvent::State(state));
@@ -307,8 +307,4 @@ impl Dispatch {
         summary.video.sent = video_sent;
         self.tell(DriverEvent::Finished(Box::new(summary)));
     }
-}
-
-fn words(reason: &EndReason) -> String {
-    reason.words()
 }
