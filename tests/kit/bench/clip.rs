@@ -78,24 +78,30 @@ pub fn write_stress(
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
     let (middle_x, middle_y) = (shape.width as f32 / 2.0, shape.height as f32 / 2.0);
     write_clip(out, shape, pictures, &mut rng, |time_s, x, y| {
-        let step = 3.0 / f64::from(middle_x) * 0.55_f64.powf(f64::from(time_s));
+        // There and back in eight seconds, so that a loop of that length has no cut.
+        let depth = 3.0 * (1.0 - (f64::from(time_s) * std::f64::consts::TAU / 8.0).cos());
+        let step = 0.8 / f64::from(middle_x) * 0.6_f64.powf(depth);
         let real = -0.743_643_887 + f64::from(x - middle_x) * step;
         let imaginary = 0.131_825_904 + f64::from(y - middle_y) * step;
-        let iterations = escape(real, imaginary);
-        30.0 + 200.0 * (f32::from(iterations) * 0.35 + time_s).sin().abs()
+        30.0 + 200.0
+            * (escape(real, imaginary) * 0.12 + TAU / 16.0 * time_s)
+                .sin()
+                .abs()
     })
 }
 
-fn escape(real: f64, imaginary: f64) -> u16 {
+/// Iterations until the point escapes, with a fraction: bands without hard edges.
+fn escape(real: f64, imaginary: f64) -> f32 {
     let (mut x, mut y) = (0.0_f64, 0.0_f64);
     for iteration in 0..ITERATIONS_MAX {
         let (xx, yy) = (x * x, y * y);
-        if xx + yy > 4.0 {
-            return iteration;
+        if xx + yy > 64.0 {
+            let past = ((xx + yy).ln() / 64.0_f64.ln()).log2();
+            return f32::from(iteration) - past as f32;
         }
         (x, y) = (xx - yy + real, 2.0 * x * y + imaginary);
     }
-    ITERATIONS_MAX
+    f32::from(ITERATIONS_MAX)
 }
 
 /// `luma` is asked for each pixel: (seconds, x, y) to 0.0..=255.0 before noise.
