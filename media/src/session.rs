@@ -57,6 +57,8 @@ pub struct SessionConfig {
     pub start_bitrate_bps: u64,
     /// What we would like to send in all, bits per second; probing stops there.
     pub desired_bitrate_bps: u64,
+    /// Both programs said that they start the side channel.
+    pub side_channel: bool,
 }
 
 /// SCTP stream of the side channel, agreed without a handshake on it.
@@ -161,6 +163,7 @@ pub struct Session {
     now: Instant,
     outputs: VecDeque<Output>,
     next_timeout: Option<Instant>,
+    has_side_channel: bool,
     side: Option<ChannelId>,
     side_open: bool,
     tracks: setup::Tracks,
@@ -189,6 +192,7 @@ impl Session {
             now,
             outputs: VecDeque::new(),
             next_timeout: None,
+            has_side_channel: config.side_channel,
             side: None,
             side_open: false,
             tracks,
@@ -321,7 +325,7 @@ impl Session {
             return Err(SessionError::Dtls);
         }
         self.drain();
-        if description.side_channel {
+        if self.has_side_channel {
             let mut api = self.rtc.direct_api();
             api.start_sctp(active);
             self.side = Some(api.create_data_channel(ChannelConfig {

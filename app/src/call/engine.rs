@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use hullo_media::frame::EncodedFrame;
 use hullo_media::jitter::AudioFrame;
-use hullo_media::sdp::Description;
+use hullo_media::sdp::{Description, DescriptionKind};
 use hullo_media::session::{self, Role, Session, SessionConfig, SessionStats, Track};
 use hullo_proto::call::{CallEvent, CallKeys, CallMachine, CallState, IceCandidate, Input as MachineInput, Layout, Media, Message, Output as MachineOutput};
 use hullo_proto::frame::{FrameKind, OpenError, Opener, Sealer};
@@ -350,7 +350,13 @@ impl Engine {
             self.machine.handle_input(now, MachineInput::PeerIncompatible(words));
             return false;
         }
-        let config = SessionConfig { role, start_bitrate_bps: START_BITRATE_BPS, desired_bitrate_bps: DESIRED_BITRATE_BPS };
+        let config = SessionConfig {
+            role,
+            start_bitrate_bps: START_BITRATE_BPS,
+            desired_bitrate_bps: DESIRED_BITRATE_BPS,
+            // Every program that speaks our layout has it.
+            side_channel: true,
+        };
         self.role = role;
         self.session = Some(Session::new(now, &config));
         self.ciphers = Some(Ciphers::new(keys));
@@ -373,8 +379,15 @@ impl Engine {
         self.machine.handle_input(now, MachineInput::LocalDescription { sdp: description.write(), candidates });
     }
 
+    fn peer_kind(&self) -> DescriptionKind {
+        match self.role {
+            Role::Offerer => DescriptionKind::Answer,
+            Role::Answerer => DescriptionKind::Offer,
+        }
+    }
+
     fn apply(&mut self, now: Instant, sdp: &str, candidates: &[IceCandidate]) -> bool {
-        let described = match Description::parse(sdp) {
+        let described = match Description::parse(self.peer_kind(), sdp) {
             Ok(description) => match &mut self.session {
                 Some(session) => session.handle_input(now, session::Input::Describe(&description)).map_err(|e| e.to_string()),
                 None => return false,

@@ -11,7 +11,7 @@ use str0m::{Rtc, RtcConfig};
 use thiserror::Error;
 
 use super::SessionConfig;
-use crate::sdp::{Description, Kind, Setup, TrackDescription};
+use crate::sdp::{CodecKind, Description, DescriptionKind, Direction, Setup, Track as DescribedTrack};
 
 /// Payload types of our own descriptions, the ones Chromium uses for the same codecs.
 pub(super) const OPUS_PT: u8 = 111;
@@ -177,43 +177,43 @@ pub(super) fn describe(rtc: &mut Rtc, role: Role, tracks: &Tracks) -> Descriptio
     let fingerprint = api.local_dtls_fingerprint();
     let fingerprint = fingerprint.bytes.as_slice().try_into().expect("str0m's own certificate has a SHA-256 fingerprint");
     let (kind, setup) = match role {
-        Role::Offerer => (Kind::Offer, Setup::ActPass),
-        Role::Answerer => (Kind::Answer, Setup::Active),
+        Role::Offerer => (DescriptionKind::Offer, Setup::ActPass),
+        Role::Answerer => (DescriptionKind::Answer, Setup::Active),
     };
-    let audio = TrackDescription { payload_type: Some(OPUS_PT), rtx_payload_type: None, ssrc: Some(*tracks.audio.ssrc), rtx_ssrc: None };
-    let video = TrackDescription {
-        payload_type: Some(H264_PT),
-        rtx_payload_type: Some(H264_RTX_PT),
-        ssrc: Some(*tracks.video.ssrc),
-        rtx_ssrc: tracks.video.rtx.map(|ssrc| *ssrc),
-    };
-    let silent = TrackDescription { payload_type: None, rtx_payload_type: None, ssrc: None, rtx_ssrc: None };
+    let rtx = tracks.video.rtx.expect("the video stream was made with one");
+    let silent = |track: DescribedTrack| DescribedTrack { direction: Direction::Inactive, ssrc: None, rtx_ssrc: None, ..track };
     Description {
         kind,
         ice_ufrag: creds.ufrag,
         ice_pwd: creds.pass,
         fingerprint,
         setup,
-        tracks: [audio, video, silent.clone(), silent],
-        side_channel: true,
+        tracks: [
+            DescribedTrack::audio(*tracks.audio.ssrc),
+            DescribedTrack::video(*tracks.video.ssrc, *rtx),
+            silent(DescribedTrack::audio(1)),
+            silent(DescribedTrack::video(1, 2)),
+        ],
     }
 }
 
 /// Refuses what we cannot do or what contradicts itself.
 pub(super) fn check(role: Role, description: &Description) -> Result<(), SessionError> {
     match (role, description.kind) {
-        (Role::Offerer, Kind::Offer) => return Err(SessionError::WrongKind("an offer")),
-        (Role::Answerer, Kind::Answer) => return Err(SessionError::WrongKind("an answer")),
+        (Role::Offerer, DescriptionKind::Offer) => return Err(SessionError::WrongKind("an offer")),
+        (Role::Answerer, DescriptionKind::Answer) => return Err(SessionError::WrongKind("an answer")),
         _ => {}
     }
     if role == Role::Offerer && description.setup == Setup::ActPass {
         return Err(SessionError::Setup);
     }
     let [audio, video, ..] = &description.tracks;
-    if audio.payload_type != Some(OPUS_PT) {
+    // We state numbers instead of negotiating them: a peer of ours states the same.
+    let own = (DescribedTrack::audio(1), DescribedTrack::video(1, 2));
+    if audio.codec(CodecKind::Opus) != own.0.codec(CodecKind::Opus) || audio.extensions != own.0.extensions {
         return Err(SessionError::Codec("Opus"));
     }
-    if video.payload_type.is_some_and(|pt| pt != H264_PT) || video.rtx_payload_type.is_some_and(|pt| pt != H264_RTX_PT) {
+    if video.codec(CodecKind::H264) != own.1.codec(CodecKind::H264) || video.extensions != own.1.extensions {
         return Err(SessionError::Codec("H.264"));
     }
     Ok(())

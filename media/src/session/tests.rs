@@ -16,7 +16,7 @@ struct Pair {
 const ADDRESSES: [&str; 2] = ["10.0.0.1:1000", "10.0.0.2:2000"];
 
 fn config(role: Role) -> SessionConfig {
-    SessionConfig { role, start_bitrate_bps: 500_000, desired_bitrate_bps: 2_000_000 }
+    SessionConfig { role, start_bitrate_bps: 500_000, desired_bitrate_bps: 2_000_000, side_channel: true }
 }
 
 impl Pair {
@@ -138,10 +138,10 @@ fn a_description_that_does_not_fit_is_refused() {
     let mut own = pair.sessions[0].describe();
     let now = pair.now;
     assert_eq!(pair.sessions[0].handle_input(now, Input::Describe(&own)), Err(SessionError::WrongKind("an offer")));
-    own.kind = crate::sdp::Kind::Answer;
+    own.kind = crate::sdp::DescriptionKind::Answer;
     assert_eq!(pair.sessions[0].handle_input(now, Input::Describe(&own)), Err(SessionError::Setup));
     own.setup = crate::sdp::Setup::Active;
-    own.tracks[0].payload_type = Some(0);
+    own.tracks[0].codecs[0].payload_type = 0;
     assert_eq!(pair.sessions[0].handle_input(now, Input::Describe(&own)), Err(SessionError::Codec("Opus")));
 }
 
