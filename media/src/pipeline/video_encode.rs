@@ -99,10 +99,12 @@ impl VideoEncode {
 
     /// Shows or hides: hidden, the camera stops, and nothing is read, encoded or previewed.
     pub fn set_enabled(&self, enabled: bool) {
-        self.shared.gate.set_open(enabled);
         if enabled {
+            // Before the gate opens: afterwards it would meet the second picture.
             self.request_keyframe();
-        } else {
+        }
+        self.shared.gate.set_open(enabled);
+        if !enabled {
             // The last picture must not stand on the screen as if the camera were on.
             drop((self.shared.pictures.take(), self.shared.preview.take()));
         }
