@@ -1,1 +1,75 @@
-//! Stub.
+//! From packets that come when the network pleases to a block every 20 ms.
+
+mod reorder;
+
+use std::time::{Duration, Instant};
+
+use crate::frame::Block;
+
+pub use reorder::ReorderBuffer;
+
+/// Shortest delay that a buffer may aim at: one packet.
+pub const TARGET_MIN: Duration = Duration::from_millis(20);
+/// Longest delay that a buffer may aim at: beyond it people talk over each other (ITU-T G.114).
+pub const TARGET_MAX: Duration = Duration::from_millis(200);
+/// Where a call starts: one packet waits while the one before it plays.
+pub const TARGET_START: Duration = Duration::from_millis(40);
+
+/// An Opus packet of the far side, opened.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AudioFrame {
+    /// Counts packets; goes up by one from each to the next.
+    pub seq: u64,
+    /// When its first sample belongs, in samples of 1/48000 s since the stream's start.
+    pub media_time_samples: u64,
+    /// The packet.
+    pub data: Vec<u8>,
+}
+
+/// The next 20 ms.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pull {
+    /// As it was spoken.
+    Play(Box<Block>),
+    /// At least in part made up for packets that did not come.
+    Concealed(Box<Block>),
+    /// Nothing is there and nothing was to be expected: the far side is silent, or the line is.
+    Silence,
+}
+
+/// What a buffer saw and did since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AudioBufferStats {
+    /// Packets pushed in.
+    pub received: u64,
+    /// Of these, those that were there already.
+    pub duplicate: u64,
+    /// Of these, those whose time was over.
+    pub late: u64,
+    /// Of these, those that the decoder refused.
+    pub damaged: u64,
+    /// Sound given out, made-up sound included.
+    pub played_ms: u64,
+    /// Made-up sound.
+    pub concealed_ms: u64,
+    /// Sound left out to bring the delay down.
+    pub dropped_ms: u64,
+    /// Sound waiting now.
+    pub depth_ms: u64,
+    /// Delay aimed at.
+    pub target_ms: u64,
+    /// Media time of the packet that plays now.
+    pub media_time_samples: Option<u64>,
+}
+
+/// Orders packets and gives a block whenever asked. Time is an argument; nothing blocks.
+pub trait AudioBuffer: Send {
+    /// Takes a packet that came at `now`.
+    fn push(&mut self, now: Instant, frame: AudioFrame);
+
+    /// Gives the next 20 ms; to be called every 20 ms.
+    fn pull(&mut self, now: Instant) -> Pull;
+
+    /// What happened so far.
+    fn stats(&self) -> AudioBufferStats;
+}

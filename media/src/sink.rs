@@ -3,8 +3,10 @@
 pub mod wav;
 pub mod y4m;
 
+use std::sync::Arc;
+
 use crate::device::DeviceError;
-use crate::frame::Block;
+use crate::frame::{Block, Picture};
 use crate::source::SpeakerSpec;
 
 pub use y4m::Recorder;
@@ -15,7 +17,7 @@ pub trait VideoSink: Send {
     ///
     /// # Errors
     /// It cannot be written; the next ones will not be either.
-    fn write(&mut self, picture: &crate::frame::Picture) -> Result<(), DeviceError>;
+    fn write(&mut self, picture: &Arc<Picture>) -> Result<(), DeviceError>;
 }
 
 /// Takes sound.

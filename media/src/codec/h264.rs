@@ -47,6 +47,20 @@ impl Encoder {
         }
     }
 
+    /// Expects pictures `rate_fps` times a second from now on, so that the bits of a second are shared out rightly.
+    pub fn set_rate(&mut self, rate_fps: u32) {
+        let rate_fps = rate_fps.clamp(1, RATE_FPS_MAX);
+        if rate_fps == self.rate_fps {
+            return;
+        }
+        self.rate_fps = rate_fps;
+        if let Some((encoder, _)) = &mut self.inner
+            && !h264_rate::set_rate(encoder, rate_fps as f32)
+        {
+            tracing::debug!(rate_fps, "the encoder keeps its frame rate");
+        }
+    }
+
     /// The bitrate aimed at, in bits per second.
     #[must_use]
     pub fn bitrate_bps(&self) -> u32 {

@@ -1,4 +1,4 @@
-//! The bitrate of a running OpenH264 encoder: the one thing that the library's safe face cannot do.
+//! The rates of a running OpenH264 encoder: the one thing that the library's safe face cannot do.
 //!
 //! Its other way, a new encoder, costs a key frame each time: at the pace of a bandwidth estimate that would be a key
 //! frame every second.
@@ -11,8 +11,8 @@ use std::ptr::from_mut;
 
 use openh264::encoder::Encoder;
 use openh264_sys2::{
-    ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE, SBitrateInfo,
-    SPATIAL_LAYER_0, SPATIAL_LAYER_ALL,
+    ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_FRAME_RATE, ENCODER_OPTION_MAX_BITRATE,
+    SBitrateInfo, SPATIAL_LAYER_0, SPATIAL_LAYER_ALL,
 };
 
 /// How far single seconds may go above the mean, in percent. Equal limits make the library stay well under the
@@ -47,6 +47,18 @@ pub(super) fn leave_headroom(encoder: &mut Encoder, bitrate_bps: u32) -> bool {
     let peak = peak_bps(bitrate_bps);
     set(encoder, ENCODER_OPTION_MAX_BITRATE, SPATIAL_LAYER_0, peak)
         && set(encoder, ENCODER_OPTION_MAX_BITRATE, SPATIAL_LAYER_ALL, peak)
+}
+
+/// Expects `rate_fps` pictures a second from the next one on. False when the library refused.
+pub(super) fn set_rate(encoder: &mut Encoder, mut rate_fps: f32) -> bool {
+    // SAFETY: this option takes a pointer to a float (codec_app_def.h), read during the call and not kept; the rest as
+    // in `set`.
+    unsafe {
+        encoder
+            .raw_api()
+            .set_option(ENCODER_OPTION_FRAME_RATE, from_mut(&mut rate_fps).cast())
+            == 0
+    }
 }
 
 fn peak_bps(bitrate_bps: u32) -> u32 {

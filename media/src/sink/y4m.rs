@@ -44,23 +44,6 @@ impl<W: Write> Recorder<W> {
         }
     }
 
-    /// Appends a picture.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn record(&mut self, picture: &Arc<Picture>) -> Result<(), DeviceError> {
-        let scaled = match self.size {
-            Some(size) => self
-                .scaler
-                .scale(picture, size)
-                .map_err(std::io::Error::other),
-            None => Ok(Arc::clone(picture)),
-        };
-        scaled
-            .and_then(|picture| self.append(&picture))
-            .map_err(|source| DeviceError::write(&self.path, source))
-    }
-
     fn append(&mut self, picture: &Picture) -> std::io::Result<()> {
         if self.size.is_none() {
             let (width, height) = picture.size();
@@ -79,8 +62,17 @@ impl<W: Write> Recorder<W> {
 }
 
 impl<W: Write + Send> VideoSink for Recorder<W> {
-    fn write(&mut self, picture: &Picture) -> Result<(), DeviceError> {
-        self.record(&Arc::new(picture.clone()))
+    fn write(&mut self, picture: &Arc<Picture>) -> Result<(), DeviceError> {
+        let scaled = match self.size {
+            Some(size) => self
+                .scaler
+                .scale(picture, size)
+                .map_err(std::io::Error::other),
+            None => Ok(Arc::clone(picture)),
+        };
+        scaled
+            .and_then(|picture| self.append(&picture))
+            .map_err(|source| DeviceError::write(&self.path, source))
     }
 }
 
@@ -99,7 +91,7 @@ mod tests {
         let mut recorder = Recorder::new(&mut bytes, Path::new("far.y4m"));
         for (width, height, luma) in [(64, 32, 40), (64, 32, 80), (32, 16, 120), (128, 64, 160)] {
             recorder
-                .record(&Arc::new(
+                .write(&Arc::new(
                     Picture::grey(width, height, luma).expect("allowed"),
                 ))
                 .expect("memory takes it");

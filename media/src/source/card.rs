@@ -329,7 +329,7 @@ fn background() -> Picture {
 fn band() -> Vec<u8> {
     let texel = |index: usize| {
         let (x, y) = (index % (2 * STRIDE) % STRIDE, index / (2 * STRIDE));
-        if noise(x / 4 + y / 6 * 977) % 3 == 0 {
+        if noise(x / 4 + y / 6 * 977).is_multiple_of(3) {
             60
         } else {
             180

@@ -8,7 +8,7 @@ use hound::{SampleFormat, WavReader, WavSpec};
 
 use super::{AudioSource, CaptureTime};
 use crate::device::DeviceError;
-use crate::frame::{BLOCK_SAMPLES, Block, SAMPLE_RATE_HZ};
+use crate::frame::{Block, SAMPLE_RATE_HZ};
 use crate::resample::{RATE_HZ_MAX, RATE_HZ_MIN, ToBlocks};
 
 /// The sound of a WAV file, over and over.
@@ -171,20 +171,14 @@ impl<R: Read + Seek + Send> AudioSource for WavSource<R> {
     }
 
     fn read(&mut self, _at: CaptureTime, block: &mut Block) -> Result<(), DeviceError> {
-        let Some(wanted) = self
-            .resampler
-            .as_ref()
-            .map_or(None, |resampler| Some(resampler.wanted()))
-        else {
-            return self.fill(&mut block[..BLOCK_SAMPLES]);
+        let Some(mut resampler) = self.resampler.take() else {
+            return self.fill(block);
         };
         let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.resize(wanted, 0.0);
+        scratch.resize(resampler.wanted(), 0.0);
         let filled = self.fill(&mut scratch);
-        if let Some(resampler) = &mut self.resampler {
-            resampler.block(&scratch, block);
-        }
-        self.scratch = scratch;
+        resampler.block(&scratch, block);
+        (self.resampler, self.scratch) = (Some(resampler), scratch);
         filled
     }
 }
@@ -199,6 +193,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::frame::BLOCK_SAMPLES;
 
     const AT: CaptureTime = CaptureTime {
         elapsed: Duration::ZERO,

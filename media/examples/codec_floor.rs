@@ -1,0 +1,159 @@
+//! What the codecs alone cost and achieve: the floor that a whole call is compared with.
+//!
+//! usage: `codec_floor CLIP.y4m SPEECH.wav [VIDEO_BPS] [SECONDS]`
+//!
+//! Encodes and decodes the clip (looped) and the sound (looped) as the two directions of one call would, as fast as it
+//! goes, and prints one JSON object. Times are thread CPU time of this one thread, from `/proc/thread-self/schedstat`.
+#![allow(clippy::print_stdout, reason = "a command line tool prints its result")]
+
+use std::error::Error;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hullo_media::codec::{AudioDecoder, AudioEncoder, VideoDecoder, VideoEncoder, h264, opus};
+use hullo_media::frame::{BLOCK_SAMPLES, FrameKind};
+use hullo_media::source::wav::WavSource;
+use hullo_media::source::y4m::Y4mSource;
+use hullo_media::source::{AudioSource, CaptureTime, VideoSource};
+
+/// CPU time this thread has used.
+fn cpu() -> Result<Duration, Box<dyn Error>> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanos = stat
+        .split_whitespace()
+        .next()
+        .ok_or("an empty schedstat")?
+        .parse()?;
+    Ok(Duration::from_nanos(nanos))
+}
+
+/// Runs `work` and adds its CPU time to `total`.
+fn timed<T>(total: &mut Duration, work: impl FnOnce() -> T) -> Result<T, Box<dyn Error>> {
+    let before = cpu()?;
+    let result = work();
+    *total += cpu()?.saturating_sub(before);
+    Ok(result)
+}
+
+#[derive(Default)]
+struct Video {
+    pictures: u32,
+    frames: u32,
+    bytes: usize,
+    psnr_db: f64,
+    psnr_db_min: f64,
+    read: Duration,
+    encode: Duration,
+    decode: Duration,
+}
+
+fn video(clip: &Path, bitrate_bps: u32, length: Duration) -> Result<Video, Box<dyn Error>> {
+    let mut source = Y4mSource::open(clip)?;
+    let interval = source.interval().ok_or("a clip has a rate")?;
+    let mut encoder =
+        h264::Encoder::new(bitrate_bps, (1.0 / interval.as_secs_f64()).round() as u32);
+    let mut decoder = h264::Decoder::new()?;
+    let start = Instant::now();
+    let mut sum = Video {
+        psnr_db_min: f64::MAX,
+        ..Video::default()
+    };
+    let mut shown = None;
+    while interval * sum.pictures < length {
+        let elapsed = interval * sum.pictures;
+        let at = CaptureTime {
+            elapsed,
+            clock_us: 0,
+        };
+        let picture = timed(&mut sum.read, || source.read(at))??;
+        sum.pictures += 1;
+        let encoded = timed(&mut sum.encode, || {
+            encoder.encode(&picture, start + elapsed)
+        })??;
+        if let Some(frame) = encoded {
+            assert!(
+                frame.kind == FrameKind::VideoKey || sum.frames > 0,
+                "a stream begins with a key frame"
+            );
+            sum.frames += 1;
+            sum.bytes += frame.data.len();
+            shown = timed(&mut sum.decode, || decoder.decode(&frame.data))??;
+        }
+        // A frame left out shows the picture before it: it counts as it looks.
+        let shown = shown.as_ref().ok_or("nothing was decoded")?;
+        let psnr_db = picture.psnr_db(shown);
+        sum.psnr_db += psnr_db;
+        sum.psnr_db_min = sum.psnr_db_min.min(psnr_db);
+    }
+    Ok(sum)
+}
+
+#[derive(Default)]
+struct Audio {
+    blocks: u32,
+    bytes: usize,
+    encode: Duration,
+    decode: Duration,
+}
+
+fn audio(speech: &Path, length: Duration) -> Result<Audio, Box<dyn Error>> {
+    let mut source = WavSource::open(speech)?;
+    let (mut encoder, mut decoder) = (opus::Encoder::new()?, opus::Decoder::new()?);
+    let (mut sum, mut block, mut sound) = (Audio::default(), [0.0; BLOCK_SAMPLES], Vec::new());
+    let step = Duration::from_millis(20);
+    while step * sum.blocks < length {
+        source.read(
+            CaptureTime {
+                elapsed: step * sum.blocks,
+                clock_us: 0,
+            },
+            &mut block,
+        )?;
+        sum.blocks += 1;
+        let packet = timed(&mut sum.encode, || encoder.encode(&block))??;
+        sum.bytes += packet.len();
+        sound.clear();
+        timed(&mut sum.decode, || decoder.decode(&packet, &mut sound))??;
+    }
+    Ok(sum)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [clip, speech, rest @ ..] = arguments.as_slice() else {
+        return Err("usage: codec_floor CLIP.y4m SPEECH.wav [VIDEO_BPS] [SECONDS]".into());
+    };
+    let bitrate_bps = rest
+        .first()
+        .map_or(Ok(h264::BITRATE_BPS_START), |word| word.parse())?;
+    let seconds: u32 = rest.get(1).map_or(Ok(10), |word| word.parse())?;
+    let length = Duration::from_secs(seconds.into());
+    let video = video(Path::new(clip), bitrate_bps, length)?;
+    let audio = audio(Path::new(speech), length)?;
+    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+    let total = video.encode + video.decode + audio.encode + audio.decode;
+    println!(
+        concat!(
+            r#"{{"seconds":{},"video":{{"pictures":{},"frames":{},"bitrate_bps":{:.0},"psnr_db_mean":{:.2},"#,
+            r#""psnr_db_min":{:.2},"encode_ms":{:.1},"decode_ms":{:.1},"read_ms":{:.1}}},"#,
+            r#""audio":{{"blocks":{},"bitrate_bps":{:.0},"encode_ms":{:.1},"decode_ms":{:.1}}},"#,
+            r#""cpu_ms":{:.1},"core_percent":{:.2}}}"#
+        ),
+        seconds,
+        video.pictures,
+        video.frames,
+        video.bytes as f64 * 8.0 / f64::from(seconds),
+        video.psnr_db / f64::from(video.pictures),
+        video.psnr_db_min,
+        ms(video.encode),
+        ms(video.decode),
+        ms(video.read),
+        audio.blocks,
+        audio.bytes as f64 * 8.0 / f64::from(seconds),
+        ms(audio.encode),
+        ms(audio.decode),
+        ms(total),
+        ms(total) / (f64::from(seconds) * 10.0),
+    );
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! Thread `audio-decode`: Opus packets → jitter buffer → loudspeaker or file.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+use crate::clock;
+use crate::codec::{CodecError, opus};
+use crate::device::DeviceError;
+use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME};
+use crate::jitter::{AudioBuffer, AudioBufferStats, AudioFrame, Pull, ReorderBuffer};
+use crate::pace::Pacer;
+use crate::sink::{AudioSink, Nowhere};
+use crate::slot::Slot;
+use crate::thread::Thread;
+
+/// Packets on their way to the thread, which takes all of them every 20 ms: more than a second's worth means that it
+/// stands still, and then new sound is worth more than old.
+const PACKETS_MAX: usize = 64;
+
+type Arrival = (Instant, AudioFrame);
+
+/// The running thread. Dropping it ends and joins it.
+pub struct AudioDecode {
+    arrivals: Sender<Arrival>,
+    /// The other end, for leaving out the oldest.
+    overflow: Receiver<Arrival>,
+    shared: Arc<Shared>,
+    /// Dropped last: joins.
+    _thread: Thread,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    stats: Slot<AudioBufferStats>,
+    failure: Slot<DeviceError>,
+}
+
+impl AudioDecode {
+    /// Begins to play to `sink`, with the jitter buffer aiming at `target`.
+    #[must_use]
+    pub fn start(sink: Box<dyn AudioSink>, target: Duration) -> Self {
+        let (arrivals, overflow) = bounded(PACKETS_MAX);
+        let shared = Arc::new(Shared::default());
+        let thread = {
+            let (shared, arrivals) = (Arc::clone(&shared), overflow.clone());
+            Thread::spawn("audio-decode", move || match Stage::new(sink, target) {
+                Ok(stage) => stage.run(&arrivals, &shared),
+                Err(error) => {
+                    let message = error.to_string();
+                    shared.failure.put(DeviceError::Failed {
+                        what: "sound decoder",
+                        message,
+                    });
+                }
+            })
+        };
+        Self {
+            arrivals,
+            overflow,
+            shared,
+            _thread: thread,
+        }
+    }
+
+    /// Takes a packet that has come just now. Never blocks.
+    pub fn push(&self, frame: AudioFrame) {
+        let mut arrival = (clock::now(), frame);
+        // Somebody else may fill the place that was just made; a second attempt that fails loses this packet.
+        for _ in 0..2 {
+            match self.arrivals.try_send(arrival) {
+                Err(TrySendError::Full(back)) => {
+                    arrival = back;
+                    let _ = self.overflow.try_recv();
+                }
+                Ok(()) | Err(TrySendError::Disconnected(_)) => return,
+            }
+        }
+    }
+
+    /// What was received, played, made up, late.
+    #[must_use]
+    pub fn counters(&self) -> AudioBufferStats {
+        self.shared
+            .stats
+            .peek()
+            .map_or_else(AudioBufferStats::default, |(_, stats)| stats)
+    }
+
+    /// Why the loudspeaker ended, once. The stream goes on being decoded and counted.
+    #[must_use]
+    pub fn failure(&self) -> Option<DeviceError> {
+        self.shared.failure.take()
+    }
+}
+
+impl Drop for AudioDecode {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Relaxed);
+    }
+}
+
+struct Stage {
+    sink: Box<dyn AudioSink>,
+    buffer: ReorderBuffer,
+    /// None where the device gives the pace.
+    pacer: Option<Pacer>,
+}
+
+impl Stage {
+    fn new(sink: Box<dyn AudioSink>, target: Duration) -> Result<Self, CodecError> {
+        let decoder = opus::Decoder::new()?;
+        let pacer = (!sink.is_device()).then(|| Pacer::new(clock::now(), BLOCK_TIME));
+        Ok(Self {
+            sink,
+            buffer: ReorderBuffer::new(Box::new(decoder), target),
+            pacer,
+        })
+    }
+
+    fn run(mut self, arrivals: &Receiver<Arrival>, shared: &Shared) {
+        let silence = [0.0; BLOCK_SAMPLES];
+        while !shared.stop.load(Relaxed) {
+            if let Some(pacer) = &mut self.pacer {
+                clock::sleep_until(pacer.deadline(clock::now()));
+            }
+            for (at, frame) in arrivals.try_iter().take(PACKETS_MAX) {
+                self.buffer.push(at, frame);
+            }
+            let written = match self.buffer.pull(clock::now()) {
+                Pull::Play(block) | Pull::Concealed(block) => self.sink.write(&block),
+                Pull::Silence => self.sink.write(&silence),
+            };
+            shared.stats.put(self.buffer.stats());
+            if let Err(error) = written {
+                tracing::warn!(%error, "the loudspeaker ended");
+                shared.failure.put(error);
+                self.sink = Box::new(Nowhere);
+                self.pacer = Some(Pacer::new(clock::now() + BLOCK_TIME, BLOCK_TIME));
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Thread `audio-encode`: microphone or file → Opus packets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use super::FrameSink;
+use super::fade::Fader;
+use crate::clock;
+use crate::codec::{AudioEncoder, opus};
+use crate::device::DeviceError;
+use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME, Block, EncodedFrame, FrameKind};
+use crate::pace::Pacer;
+use crate::slot::Slot;
+use crate::source::{AudioSource, CaptureTime};
+use crate::thread::Thread;
+
+/// The running thread. Dropping it ends and joins it.
+pub struct AudioEncode {
+    shared: Arc<Shared>,
+    /// Dropped last: joins.
+    _thread: Thread,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    muted: AtomicBool,
+    loss_percent: AtomicU8,
+    captured: AtomicU64,
+    failure: Slot<DeviceError>,
+}
+
+impl AudioEncode {
+    /// Begins to read `source` and to hand its packets to `sink`.
+    #[must_use]
+    pub fn start(source: Box<dyn AudioSource>, sink: impl FrameSink, muted: bool) -> Self {
+        let shared = Arc::new(Shared {
+            muted: AtomicBool::new(muted),
+            ..Shared::default()
+        });
+        let thread = {
+            let shared = Arc::clone(&shared);
+            Thread::spawn("audio-encode", move || {
+                Stage::new(source, &shared).run(&sink)
+            })
+        };
+        Self {
+            shared,
+            _thread: thread,
+        }
+    }
+
+    /// Mutes or unmutes: at most one more block leaves, faded out. The source goes on being read.
+    pub fn set_muted(&self, muted: bool) {
+        self.shared.muted.store(muted, Relaxed);
+    }
+
+    /// Tells the loss of the link, in percent, so that packets carry copies when needed: 0 for none.
+    pub fn set_loss_percent(&self, percent: u8) {
+        self.shared.loss_percent.store(percent, Relaxed);
+    }
+
+    /// Blocks read from the source so far, muted ones included.
+    #[must_use]
+    pub fn captured_blocks(&self) -> u64 {
+        self.shared.captured.load(Relaxed)
+    }
+
+    /// Why the source ended, once.
+    #[must_use]
+    pub fn failure(&self) -> Option<DeviceError> {
+        self.shared.failure.take()
+    }
+}
+
+impl Drop for AudioEncode {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Relaxed);
+    }
+}
+
+struct Stage<'a> {
+    source: Box<dyn AudioSource>,
+    shared: &'a Shared,
+    started_at: Instant,
+    /// None where the device gives the pace.
+    pacer: Option<Pacer>,
+}
+
+impl<'a> Stage<'a> {
+    fn new(source: Box<dyn AudioSource>, shared: &'a Shared) -> Self {
+        let started_at = clock::now();
+        // A block is complete when its last sample was heard, as with a microphone.
+        let pacer = (!source.is_device()).then(|| Pacer::new(started_at + BLOCK_TIME, BLOCK_TIME));
+        Self {
+            source,
+            shared,
+            started_at,
+            pacer,
+        }
+    }
+
+    fn run(mut self, sink: &impl FrameSink) {
+        let mut encoder = match opus::Encoder::new() {
+            Ok(encoder) => encoder,
+            Err(error) => {
+                let message = error.to_string();
+                self.shared.failure.put(DeviceError::Failed {
+                    what: "sound encoder",
+                    message,
+                });
+                return;
+            }
+        };
+        let mut fader = Fader::new(self.shared.muted.load(Relaxed));
+        let mut block = [0.0; BLOCK_SAMPLES];
+        while !self.shared.stop.load(Relaxed) {
+            let captured_at = match self.capture(&mut block) {
+                Ok(captured_at) => captured_at,
+                Err(error) => {
+                    tracing::warn!(%error, "the microphone ended");
+                    self.shared.failure.put(error);
+                    return;
+                }
+            };
+            self.shared.captured.fetch_add(1, Relaxed);
+            if !fader.apply(&mut block, self.shared.muted.load(Relaxed)) {
+                continue;
+            }
+            encoder.set_loss(self.shared.loss_percent.load(Relaxed));
+            match encoder.encode(&block) {
+                Ok(data) => sink.push(EncodedFrame {
+                    kind: FrameKind::Audio,
+                    data,
+                    captured_at,
+                }),
+                Err(error) => tracing::warn!(%error, "a block of sound was not encoded"),
+            }
+        }
+    }
+
+    /// Waits for the next block and says when its first sample was captured.
+    fn capture(&mut self, block: &mut Block) -> Result<Instant, DeviceError> {
+        let complete_at = self
+            .pacer
+            .as_mut()
+            .map(|pacer| pacer.deadline(clock::now()));
+        if let Some(deadline) = complete_at {
+            clock::sleep_until(deadline);
+        }
+        let began = |complete: Instant| complete.checked_sub(BLOCK_TIME).unwrap_or(self.started_at);
+        let captured_at = began(complete_at.unwrap_or_else(clock::now));
+        let at = CaptureTime {
+            elapsed: captured_at.saturating_duration_since(self.started_at),
+            clock_us: clock::unix_us_at(captured_at),
+        };
+        self.source.read(at, block)?;
+        Ok(if complete_at.is_some() {
+            captured_at
+        } else {
+            began(clock::now())
+        })
+    }
+}
