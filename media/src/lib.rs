@@ -14,6 +14,7 @@ pub mod pipeline;
 pub mod quiet;
 pub mod resample;
 pub mod scale;
+pub mod sdp;
 pub mod session;
 pub mod sink;
 pub mod slot;
