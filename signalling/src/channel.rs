@@ -256,13 +256,17 @@ pub enum ChannelError {
         name: String,
     },
     /// Two key sets under one 8-character id, or one key in two key sets.
-    #[error("somebody uses keys or an id that belong to {name}: refused. Tell {name}, this does not happen by accident")]
+    #[error(
+        "somebody uses keys or an id that belong to {name}: refused. Tell {name}, this does not happen by accident"
+    )]
     Impostor {
         /// Whose id or key it is.
         name: String,
     },
     /// No server was ever named.
-    #[error("no server is known yet: use --server with the URL that `hullo serve` prints on a machine both of you reach")]
+    #[error(
+        "no server is known yet: use --server with the URL that `hullo serve` prints on a machine both of you reach"
+    )]
     NoServer,
     /// The server does not answer.
     #[error("{server} cannot be reached: {reason}")]
@@ -276,7 +280,9 @@ pub enum ChannelError {
     #[error("the server refused: {}", refusal_words(*.0))]
     Refused(RefusedReason),
     /// The server no longer has the queue we read or write.
-    #[error("the server has lost the mailbox shared with {name} (restarted without storage?): remove the contact and make a new invitation")]
+    #[error(
+        "the server has lost the mailbox shared with {name} (restarted without storage?): remove the contact and make a new invitation"
+    )]
     QueueLost {
         /// The contact.
         name: String,
@@ -288,7 +294,9 @@ pub enum ChannelError {
     #[error("a message may be {PAYLOAD_BYTES_MAX} bytes long")]
     TooLong,
     /// The contact's server has been unreachable for long.
-    #[error("too many messages wait for this contact already: its server has not taken any for long")]
+    #[error(
+        "too many messages wait for this contact already: its server has not taken any for long"
+    )]
     OutboxFull,
     /// Many open links.
     #[error("too many invitations are open: they end after 7 days, or when they are used")]
@@ -306,7 +314,9 @@ fn refusal_words(reason: RefusedReason) -> &'static str {
         RefusedReason::NoQueue => "it does not know this mailbox",
         RefusedReason::AlreadySecured => "the mailbox belongs to somebody else",
         RefusedReason::NotSecured => "the mailbox is not in use yet",
-        RefusedReason::QueueFull => "the mailbox is full, the other side has not been there for long",
+        RefusedReason::QueueFull => {
+            "the mailbox is full, the other side has not been there for long"
+        }
         RefusedReason::TooManyQueues => "it has no room for more mailboxes, try again later",
         RefusedReason::TooFast => "too many requests, try again in a minute",
         RefusedReason::Storage => "its storage failed, tell whoever runs it",

@@ -70,7 +70,10 @@ pub struct Counts {
 enum Queued {
     Output(ChannelOutput),
     /// An event that is also in the inbox.
-    Message { inbox: i64, event: ChannelEvent },
+    Message {
+        inbox: i64,
+        event: ChannelEvent,
+    },
 }
 
 impl RelayChannel {
@@ -133,7 +136,10 @@ impl RelayChannel {
                 payload: message.payload,
                 sent_ago: clock.saturating_sub(message.sent),
             };
-            self.outputs.push_back(Queued::Message { inbox: message.id, event });
+            self.outputs.push_back(Queued::Message {
+                inbox: message.id,
+                event,
+            });
         }
         Ok(())
     }
@@ -156,11 +162,15 @@ impl RelayChannel {
     }
 
     fn event(&mut self, event: ChannelEvent) {
-        self.outputs.push_back(Queued::Output(ChannelOutput::Event(event)));
+        self.outputs
+            .push_back(Queued::Output(ChannelOutput::Event(event)));
     }
 
     fn fail(&mut self, what: Wish, reason: impl Into<ChannelError>) {
-        self.event(ChannelEvent::Failed { what, reason: reason.into() });
+        self.event(ChannelEvent::Failed {
+            what,
+            reason: reason.into(),
+        });
     }
 
     fn output(&mut self, output: ChannelOutput) {
@@ -169,7 +179,9 @@ impl RelayChannel {
 
     /// Says that a server came or went, unless that was said.
     fn tell_state(&mut self, id: ServerId, up: bool, reason: Option<String>) {
-        let Some(server) = self.servers.get_mut(&id) else { return };
+        let Some(server) = self.servers.get_mut(&id) else {
+            return;
+        };
         let news = Some((up, reason.clone()));
         if server.told != news {
             server.told = news;
@@ -180,12 +192,18 @@ impl RelayChannel {
 
     /// A connection is gone, or is given up by us.
     fn lost(&mut self, id: ServerId, reason: String) {
-        let Some(server) = self.servers.get_mut(&id) else { return };
+        let Some(server) = self.servers.get_mut(&id) else {
+            return;
+        };
         let was_up = matches!(server.state, State::Up { .. });
         server.lost(self.now, &mut self.rng);
         let address = server.url.authority();
         // Who waits for a server that does not even answer is told at once and can act.
-        let waiting = if was_up { Vec::new() } else { std::mem::take(&mut server.tasks) };
+        let waiting = if was_up {
+            Vec::new()
+        } else {
+            std::mem::take(&mut server.tasks)
+        };
         for task in waiting {
             let (server, reason) = (address.clone(), reason.clone());
             self.fail(task.wish(), ChannelError::Unreachable { server, reason });
@@ -201,12 +219,21 @@ impl RelayChannel {
 
     /// Leaves a server nothing is read from, written to or asked of any more.
     fn retire(&mut self, id: ServerId) {
-        let Some(server) = self.servers.get(&id) else { return };
+        let Some(server) = self.servers.get(&id) else {
+            return;
+        };
         let idle = server.tasks.is_empty() && server.asked.is_empty();
         let used = || -> Result<bool, StoreError> {
             let rows = self.store.rows();
-            let read = rows.all_inbound()?.iter().any(|queue| queue.server == server.url);
-            Ok(read || rows.all_outbound()?.iter().any(|queue| queue.server == server.url))
+            let read = rows
+                .all_inbound()?
+                .iter()
+                .any(|queue| queue.server == server.url);
+            Ok(read
+                || rows
+                    .all_outbound()?
+                    .iter()
+                    .any(|queue| queue.server == server.url))
         };
         // A store that fails here will be heard of elsewhere.
         if idle && !used().unwrap_or(true) {
@@ -272,14 +299,22 @@ impl RelayChannel {
 
     fn run_server_timers(&mut self, id: ServerId) {
         let now = self.now;
-        let Some(server) = self.servers.get_mut(&id) else { return };
-        let due: Vec<ContactId> =
-            server.held.iter().filter(|(_, until)| **until <= now).map(|(id, _)| *id).collect();
+        let Some(server) = self.servers.get_mut(&id) else {
+            return;
+        };
+        let due: Vec<ContactId> = server
+            .held
+            .iter()
+            .filter(|(_, until)| **until <= now)
+            .map(|(id, _)| *id)
+            .collect();
         for contact in due {
             server.held.remove(&contact);
             server.work.insert(contact);
         }
-        let (late, tasks) = std::mem::take(&mut server.tasks).into_iter().partition(|task| task.by() <= now);
+        let (late, tasks) = std::mem::take(&mut server.tasks)
+            .into_iter()
+            .partition(|task| task.by() <= now);
         server.tasks = tasks;
         let late: Vec<Task> = late;
         let address = server.url.authority();
@@ -297,7 +332,13 @@ impl RelayChannel {
         }
         for task in late {
             let reason = "it does not answer".to_owned();
-            self.fail(task.wish(), ChannelError::Unreachable { server: address.clone(), reason });
+            self.fail(
+                task.wish(),
+                ChannelError::Unreachable {
+                    server: address.clone(),
+                    reason,
+                },
+            );
         }
     }
 
@@ -365,7 +406,11 @@ impl Channel for RelayChannel {
         let rows = self.store.rows();
         let server = rows.setting(SERVER)?.and_then(|url| url.parse().ok());
         let name = rows.setting(NAME)?.unwrap_or_default();
-        Ok(Own { name, short_id: self.identity.key_set().short_id(), server })
+        Ok(Own {
+            name,
+            short_id: self.identity.key_set().short_id(),
+            server,
+        })
     }
 }
 

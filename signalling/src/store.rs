@@ -54,13 +54,17 @@ pub enum StoreError {
         reason: String,
     },
     /// A database with other tables.
-    #[error("hullo.db is a database of some other program. Nothing was changed: use another --profile")]
+    #[error(
+        "hullo.db is a database of some other program. Nothing was changed: use another --profile"
+    )]
     Foreign,
     /// Written by a later Hullo.
     #[error("the profile was written by a newer Hullo (database version {0}): update this one")]
     Newer(i64),
     /// Another program holds the file.
-    #[error("the profile's database is locked by another program (a back-up?): try again in a moment")]
+    #[error(
+        "the profile's database is locked by another program (a back-up?): try again in a moment"
+    )]
     Locked,
     /// No space.
     #[error("the disk is full: nothing was lost, make room and try again")]
@@ -103,9 +107,17 @@ impl Store {
         path: &Path,
         rng: &mut (impl Rng + CryptoRng),
     ) -> Result<(Self, Identity), StoreError> {
-        let failed = |reason: String| StoreError::Open { path: path.to_owned(), reason };
+        let failed = |reason: String| StoreError::Open {
+            path: path.to_owned(),
+            reason,
+        };
         // SQLite would make the file readable for everybody; the -wal and -shm files take its mode over.
-        let made = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
+        let made = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path);
         made.map_err(|error| failed(error.to_string()))?;
         let connection = Connection::open(path).map_err(|error| failed(error.to_string()))?;
         Self::from_connection(connection, rng)
@@ -137,7 +149,13 @@ impl Store {
         }
         let (identity, pickle_key) = load_identity(&transaction, rng)?;
         transaction.commit()?;
-        Ok((Self { connection, pickle_key }, identity))
+        Ok((
+            Self {
+                connection,
+                pickle_key,
+            },
+            identity,
+        ))
     }
 
     /// Looks without touching.
@@ -145,7 +163,8 @@ impl Store {
         match version(connection)? {
             0 => {
                 let tables: i64 =
-                    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+                    connection
+                        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
                 if tables > 0 {
                     return Err(StoreError::Foreign);
                 }
@@ -153,13 +172,21 @@ impl Store {
             SCHEMA_VERSION => {}
             newer => return Err(StoreError::Newer(newer)),
         }
-        let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if verdict == "ok" { Ok(()) } else { Err(StoreError::Corrupt { reason: verdict }) }
+        let verdict: String =
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if verdict == "ok" {
+            Ok(())
+        } else {
+            Err(StoreError::Corrupt { reason: verdict })
+        }
     }
 
     /// For reading, or for a change that is one statement.
     pub(crate) fn rows(&self) -> Rows<'_> {
-        Rows { connection: &self.connection, pickle_key: &self.pickle_key }
+        Rows {
+            connection: &self.connection,
+            pickle_key: &self.pickle_key,
+        }
     }
 
     /// All of `change`, durable when this returns, or nothing of it.
@@ -173,7 +200,10 @@ impl Store {
         let transaction = (self.connection)
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(StoreError::from)?;
-        let rows = Rows { connection: &transaction, pickle_key: &self.pickle_key };
+        let rows = Rows {
+            connection: &transaction,
+            pickle_key: &self.pickle_key,
+        };
         let result = change(&rows)?;
         transaction.commit().map_err(StoreError::from)?;
         Ok(result)
@@ -189,13 +219,18 @@ fn load_identity(
     rng: &mut (impl Rng + CryptoRng),
 ) -> Result<(Identity, Zeroizing<[u8; 32]>), StoreError> {
     let stored = connection
-        .query_row("SELECT x25519, account, pickle_key FROM identity", [], |row| {
-            Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?))
-        })
+        .query_row(
+            "SELECT x25519, account, pickle_key FROM identity",
+            [],
+            |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)),
+        )
         .optional()?;
     if let Some((x25519, account, pickle_key)) = stored {
-        let pickle = AccountPickle::from_encrypted(&account, &pickle_key)
-            .map_err(|error| StoreError::Corrupt { reason: error.to_string() })?;
+        let pickle = AccountPickle::from_encrypted(&account, &pickle_key).map_err(|error| {
+            StoreError::Corrupt {
+                reason: error.to_string(),
+            }
+        })?;
         let identity = Identity::from_parts(x25519, Account::from_pickle(pickle));
         return Ok((identity, Zeroizing::new(pickle_key)));
     }

@@ -1,4 +1,5 @@
 //! Whole-system scenarios.
 
 mod house;
+mod messages;
 mod virtual_call;

@@ -8,7 +8,9 @@ use zeroize::Zeroizing;
 use super::server::{NewQueue, Task};
 use super::{NAME, RelayChannel, SERVER, TASK_TIME_MAX};
 use crate::block::{self, Content, Greeting};
-use crate::channel::{ChannelError, ChannelEvent, Contact, ContactId, ContactState, ServerId, Wish};
+use crate::channel::{
+    ChannelError, ChannelEvent, Contact, ContactId, ContactState, ServerId, Wish,
+};
 use crate::identity::KeySet;
 use crate::link::{self, Link};
 use crate::server_url::ServerUrl;
@@ -30,11 +32,16 @@ impl RelayChannel {
         }
         let rows = self.store.rows();
         let open = rows.all_inbound()?;
-        let open = open.iter().filter(|queue| matches!(queue.used_for, QueueUse::Invitation { .. }));
+        let open = open
+            .iter()
+            .filter(|queue| matches!(queue.used_for, QueueUse::Invitation { .. }));
         if open.count() >= INVITATIONS_MAX {
             return Err(ChannelError::TooManyInvitations);
         }
-        let stored = || rows.setting(SERVER).map(|url| url.and_then(|url| url.parse().ok()));
+        let stored = || {
+            rows.setting(SERVER)
+                .map(|url| url.and_then(|url| url.parse().ok()))
+        };
         let url = match server {
             Some(url) => url,
             None => stored()?.ok_or(ChannelError::NoServer)?,
@@ -55,7 +62,13 @@ impl RelayChannel {
         self.check_link(&link)?;
         let url = link.servers[0].clone();
         let by = self.now + TASK_TIME_MAX;
-        self.start_task(&url, Task::Join { link: Box::new(link), by });
+        self.start_task(
+            &url,
+            Task::Join {
+                link: Box::new(link),
+                by,
+            },
+        );
         Ok(())
     }
 
@@ -84,7 +97,9 @@ impl RelayChannel {
     fn known(&self, key_set: &KeySet) -> Result<Option<Contact>, ChannelError> {
         let own = self.identity.key_set();
         if key_set.shares_a_key_with(own) || key_set.short_id() == own.short_id() {
-            return Err(ChannelError::Impostor { name: "you".to_owned() });
+            return Err(ChannelError::Impostor {
+                name: "you".to_owned(),
+            });
         }
         for (id, known) in self.store.rows().key_sets()? {
             if known == *key_set {
@@ -92,7 +107,9 @@ impl RelayChannel {
             }
             if known.shares_a_key_with(key_set) || known.short_id() == key_set.short_id() {
                 let name = self.store.rows().contact(id)?.map(|contact| contact.name);
-                return Err(ChannelError::Impostor { name: name.unwrap_or_default() });
+                return Err(ChannelError::Impostor {
+                    name: name.unwrap_or_default(),
+                });
             }
         }
         Ok(None)
@@ -107,7 +124,9 @@ impl RelayChannel {
         recipient: RecipientId,
         sender: SenderId,
     ) {
-        let Some(server) = self.servers.get(&id) else { return };
+        let Some(server) = self.servers.get(&id) else {
+            return;
+        };
         let wish = task.wish();
         let inbound = InboundQueue {
             recipient,
@@ -126,7 +145,11 @@ impl RelayChannel {
         }
     }
 
-    fn finish_invitation(&mut self, mut queue: InboundQueue, sender: SenderId) -> Result<(), ChannelError> {
+    fn finish_invitation(
+        &mut self,
+        mut queue: InboundQueue,
+        sender: SenderId,
+    ) -> Result<(), ChannelError> {
         let expires = self.clock() + link::LIFETIME;
         queue.used_for = QueueUse::Invitation { expires };
         let mut account = copy(self.identity.account());
@@ -148,17 +171,28 @@ impl RelayChannel {
             name: name.unwrap_or_default(),
             servers: vec![queue.server],
         };
-        self.event(ChannelEvent::InviteReady { link: link.to_text() });
+        self.event(ChannelEvent::InviteReady {
+            link: link.to_text(),
+        });
         Ok(())
     }
 
     /// Our answering queue exists: write contact, ratchet and greeting in one transaction, then claim the link.
-    fn join(&mut self, link: &Link, mut queue: InboundQueue, sender: SenderId) -> Result<(), ChannelError> {
+    fn join(
+        &mut self,
+        link: &Link,
+        mut queue: InboundQueue,
+        sender: SenderId,
+    ) -> Result<(), ChannelError> {
         self.check_link(link)?;
         let session = self
             .identity
             .account()
-            .create_outbound_session(SessionConfig::version_1(), link.key_set.curve25519(), link.one_time_key)
+            .create_outbound_session(
+                SessionConfig::version_1(),
+                link.key_set.curve25519(),
+                link.one_time_key,
+            )
             .map_err(|_| link::LinkError::Content)?;
         let name = self.store.rows().setting(NAME)?.unwrap_or_default();
         let greeting = Content::Greeting(Greeting {
@@ -173,13 +207,24 @@ impl RelayChannel {
         let (server, seal_key) = (queue.server.clone(), link.seal_key.clone());
         let rng = &mut self.rng;
         let contact = self.store.transaction(|rows| -> Result<_, ChannelError> {
-            let contact = rows.add_contact(&link.name, &link.key_set, &session, ContactState::Pending)?;
+            let contact =
+                rows.add_contact(&link.name, &link.key_set, &session, ContactState::Pending)?;
             queue.used_for = QueueUse::Contact(contact);
             rows.add_inbound(&queue)?;
-            let outbound =
-                OutboundQueue { contact, server, sender: link.sender, secret, seal_key, secured: false };
+            let outbound = OutboundQueue {
+                contact,
+                server,
+                sender: link.sender,
+                secret,
+                seal_key,
+                secured: false,
+            };
             rows.set_outbound(&outbound)?;
-            let mut keys = ContactKeys { session, sent: 0, received: 0 };
+            let mut keys = ContactKeys {
+                session,
+                sent: 0,
+                received: 0,
+            };
             seal_into_outbox(rows, rng, &mut keys, &outbound, &greeting)?;
             Ok(contact)
         })?;
@@ -194,8 +239,11 @@ impl RelayChannel {
         seen: impl Fn(&Rows<'_>) -> Result<(), StoreError>,
     ) -> Result<bool, ChannelError> {
         let mut account = copy(self.identity.account());
-        let opened =
-            account.create_inbound_session(SessionConfig::version_1(), message.identity_key(), message);
+        let opened = account.create_inbound_session(
+            SessionConfig::version_1(),
+            message.identity_key(),
+            message,
+        );
         let Ok(opened) = opened else { return Ok(false) };
         let Ok((sequence, Content::Greeting(greeting))) = Content::read(&opened.plaintext) else {
             return Ok(false);
@@ -204,7 +252,11 @@ impl RelayChannel {
             return Ok(false);
         }
         let known = self.known(&greeting.key_set)?;
-        let keys = ContactKeys { session: opened.session, sent: 0, received: sequence };
+        let keys = ContactKeys {
+            session: opened.session,
+            sent: 0,
+            received: sequence,
+        };
         if let Some(known) = &known
             && known.state == ContactState::Pending
             && self.identity.key_set().to_bytes() < greeting.key_set.to_bytes()
@@ -213,7 +265,14 @@ impl RelayChannel {
             self.store.rows().close_inbound(queue.recipient)?;
             return Ok(true);
         }
-        let contact = self.adopt(queue, &account, keys, &greeting, known.as_ref().map(|known| known.id), seen)?;
+        let contact = self.adopt(
+            queue,
+            &account,
+            keys,
+            &greeting,
+            known.as_ref().map(|known| known.id),
+            seen,
+        )?;
         self.identity.replace_account(account);
         if let Some(contact) = self.store.rows().contact(contact)? {
             self.event(match known {
@@ -247,7 +306,12 @@ impl RelayChannel {
                     rows.make_ready(contact)?;
                     contact
                 }
-                None => rows.add_contact(&greeting.name, &greeting.key_set, &keys.session, ContactState::Ready)?,
+                None => rows.add_contact(
+                    &greeting.name,
+                    &greeting.key_set,
+                    &keys.session,
+                    ContactState::Ready,
+                )?,
             };
             rows.give_inbound(queue.recipient, contact)?;
             let outbound = OutboundQueue {
@@ -259,7 +323,9 @@ impl RelayChannel {
                 secured: false,
             };
             rows.set_outbound(&outbound)?;
-            let welcome = Content::Welcome { name: rows.setting(NAME)?.unwrap_or_default() };
+            let welcome = Content::Welcome {
+                name: rows.setting(NAME)?.unwrap_or_default(),
+            };
             seal_into_outbox(rows, rng, &mut keys, &outbound, &welcome)?;
             seen(rows)?;
             Ok(contact)
@@ -274,7 +340,8 @@ impl RelayChannel {
     }
 
     pub(super) fn forget_contact(&mut self, contact: ContactId) -> Result<(), StoreError> {
-        self.store.transaction(|rows| rows.remove_contact(contact))?;
+        self.store
+            .transaction(|rows| rows.remove_contact(contact))?;
         for server in self.servers.values_mut() {
             server.work.remove(&contact);
             server.in_flight.remove(&contact);
@@ -311,7 +378,11 @@ pub(super) fn seal_into_outbox(
     keys.sent += 1;
     let plain = content.write(keys.sent);
     let message: OlmMessage =
-        keys.session.encrypt(&*plain).map_err(|error| StoreError::Corrupt { reason: error.to_string() })?;
+        keys.session
+            .encrypt(&*plain)
+            .map_err(|error| StoreError::Corrupt {
+                reason: error.to_string(),
+            })?;
     let sealed = block::seal(&queue.seal_key, rng, &message).map_err(|_| ChannelError::TooLong)?;
     rows.save_contact_keys(queue.contact, keys)?;
     rows.add_to_outbox(queue.contact, &sealed)?;

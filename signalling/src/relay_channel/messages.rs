@@ -16,7 +16,11 @@ use crate::store::{InboundQueue, QueueUse, Rows, StoreError};
 const OUTBOX_MESSAGES_MAX: u64 = 256;
 
 impl RelayChannel {
-    pub(super) fn send(&mut self, contact: ContactId, payload: Vec<u8>) -> Result<(), ChannelError> {
+    pub(super) fn send(
+        &mut self,
+        contact: ContactId,
+        payload: Vec<u8>,
+    ) -> Result<(), ChannelError> {
         let payload = Zeroizing::new(payload);
         if payload.len() > PAYLOAD_BYTES_MAX {
             return Err(ChannelError::TooLong);
@@ -43,7 +47,9 @@ impl RelayChannel {
         block: &[u8; BLOCK_BYTES],
         age: Duration,
     ) -> Result<(), StoreError> {
-        let Some(queue) = self.store.rows().inbound(recipient)? else { return Ok(()) };
+        let Some(queue) = self.store.rows().inbound(recipient)? else {
+            return Ok(());
+        };
         if self.store.rows().was_seen(recipient, block)? {
             self.counts.repeated += 1;
             return Ok(());
@@ -53,10 +59,13 @@ impl RelayChannel {
         let (result, contact) = match (queue.used_for, opened) {
             (QueueUse::Closing, _) => return Ok(()),
             (_, Err(_)) => (Ok(false), None),
-            (QueueUse::Contact(contact), Ok(message)) => {
-                (self.message(&queue, contact, &message, age, seen), Some(contact))
+            (QueueUse::Contact(contact), Ok(message)) => (
+                self.message(&queue, contact, &message, age, seen),
+                Some(contact),
+            ),
+            (QueueUse::Invitation { expires }, Ok(_)) if expires <= self.clock() => {
+                (Ok(false), None)
             }
-            (QueueUse::Invitation { expires }, Ok(_)) if expires <= self.clock() => (Ok(false), None),
             (QueueUse::Invitation { .. }, Ok(OlmMessage::PreKey(message))) => {
                 (self.greeted(&queue, &message, seen), None)
             }
@@ -86,10 +95,16 @@ impl RelayChannel {
         age: Duration,
         seen: impl Fn(&Rows<'_>) -> Result<(), StoreError>,
     ) -> Result<bool, ChannelError> {
-        let Some(mut keys) = self.store.rows().contact_keys(contact)? else { return Ok(false) };
-        let Ok(plain) = keys.session.decrypt(message) else { return Ok(false) };
+        let Some(mut keys) = self.store.rows().contact_keys(contact)? else {
+            return Ok(false);
+        };
+        let Ok(plain) = keys.session.decrypt(message) else {
+            return Ok(false);
+        };
         let plain = Zeroizing::new(plain);
-        let Ok((sequence, content)) = Content::read(&plain) else { return Ok(false) };
+        let Ok((sequence, content)) = Content::read(&plain) else {
+            return Ok(false);
+        };
         if sequence <= keys.received {
             return Ok(false);
         }
@@ -113,7 +128,11 @@ impl RelayChannel {
         match (content, inbox) {
             (Content::Payload(mut payload), Some(inbox)) => {
                 let payload = std::mem::take(&mut *payload);
-                let event = ChannelEvent::Message { contact, payload, sent_ago: age };
+                let event = ChannelEvent::Message {
+                    contact,
+                    payload,
+                    sent_ago: age,
+                };
                 self.outputs.push_back(Queued::Message { inbox, event });
             }
             (Content::Welcome { .. }, _) => {

@@ -8,7 +8,9 @@ use zeroize::Zeroizing;
 use super::RelayChannel;
 use super::server::{Asked, HOLD, NewQueue, State, Task};
 use crate::block::SealKey;
-use crate::channel::{ChannelError, ChannelEvent, ChannelOutput, ContactId, ContactState, ServerId, Wish};
+use crate::channel::{
+    ChannelError, ChannelEvent, ChannelOutput, ContactId, ContactState, ServerId, Wish,
+};
 use crate::store::{QueueUse, StoreError};
 
 impl RelayChannel {
@@ -18,16 +20,24 @@ impl RelayChannel {
     /// Why the connection must be given up, in words: the relay broke the protocol, or the store failed and the
     /// relay must keep and repeat what could not be stored.
     pub(super) fn frame(&mut self, id: ServerId, bytes: &[u8]) -> Result<(), String> {
-        let reply = Reply::read(bytes).map_err(|error| format!("it does not speak our protocol ({error})"))?;
-        let Some(server) = self.servers.get_mut(&id) else { return Ok(()) };
+        let reply = Reply::read(bytes)
+            .map_err(|error| format!("it does not speak our protocol ({error})"))?;
+        let Some(server) = self.servers.get_mut(&id) else {
+            return Ok(());
+        };
         if !matches!(server.state, State::Up { .. }) {
             return match reply {
-                Reply::Hello { version: VERSION, challenge } => {
-                    server.greeted(challenge);
+                Reply::Hello {
+                    version: VERSION,
+                    challenge,
+                } => {
+                    server.greeted(self.now, challenge);
                     self.tell_state(id, true, None);
                     self.start_work(id).map_err(|error| error.to_string())
                 }
-                Reply::Hello { version, .. } => Err(format!("it speaks version {version} of the protocol, this program {VERSION}")),
+                Reply::Hello { version, .. } => Err(format!(
+                    "it speaks version {version} of the protocol, this program {VERSION}"
+                )),
                 _ => Err("it did not begin with a greeting".to_owned()),
             };
         }
@@ -49,10 +59,16 @@ impl RelayChannel {
 
     /// A connection stands: read everything, write what waits, close what is to be closed.
     fn start_work(&mut self, id: ServerId) -> Result<(), StoreError> {
-        let Some(server) = self.servers.get_mut(&id) else { return Ok(()) };
+        let Some(server) = self.servers.get_mut(&id) else {
+            return Ok(());
+        };
         let url = server.url.clone();
         let outbound = self.store.rows().all_outbound()?;
-        server.work = outbound.into_iter().filter(|queue| queue.server == url).map(|queue| queue.contact).collect();
+        server.work = outbound
+            .into_iter()
+            .filter(|queue| queue.server == url)
+            .map(|queue| queue.contact)
+            .collect();
         for queue in self.store.rows().all_inbound()? {
             if queue.server == url && queue.used_for != QueueUse::Closing {
                 self.subscribe(id, queue.recipient)?;
@@ -61,15 +77,29 @@ impl RelayChannel {
         self.delete_closing(id)
     }
 
-    pub(super) fn subscribe(&mut self, id: ServerId, recipient: RecipientId) -> Result<(), StoreError> {
-        self.ask_as_reader(id, recipient, Command::Subscribe { recipient }, Asked::Subscribe(recipient))
+    pub(super) fn subscribe(
+        &mut self,
+        id: ServerId,
+        recipient: RecipientId,
+    ) -> Result<(), StoreError> {
+        self.ask_as_reader(
+            id,
+            recipient,
+            Command::Subscribe { recipient },
+            Asked::Subscribe(recipient),
+        )
     }
 
     /// Asks for the deletion of every queue of this server that only waits for it.
     pub(super) fn delete_closing(&mut self, id: ServerId) -> Result<(), StoreError> {
-        let Some(server) = self.servers.get(&id) else { return Ok(()) };
+        let Some(server) = self.servers.get(&id) else {
+            return Ok(());
+        };
         let asked = |recipient| {
-            server.asked.values().any(|(asked, _)| matches!(asked, Asked::Delete(known) if *known == recipient))
+            server
+                .asked
+                .values()
+                .any(|(asked, _)| matches!(asked, Asked::Delete(known) if *known == recipient))
         };
         let closing: Vec<RecipientId> = (self.store.rows().all_inbound()?.into_iter())
             .filter(|queue| queue.server == server.url && queue.used_for == QueueUse::Closing)
@@ -77,7 +107,12 @@ impl RelayChannel {
             .filter(|recipient| !asked(*recipient))
             .collect();
         for recipient in closing {
-            self.ask_as_reader(id, recipient, Command::Delete { recipient }, Asked::Delete(recipient))?;
+            self.ask_as_reader(
+                id,
+                recipient,
+                Command::Delete { recipient },
+                Asked::Delete(recipient),
+            )?;
         }
         Ok(())
     }
@@ -97,8 +132,12 @@ impl RelayChannel {
 
     /// Signs and sends, if the connection stands; otherwise it is asked when it does.
     fn ask(&mut self, id: ServerId, secret: &[u8; 32], command: &Command<'_>, asked: Asked) {
-        let Some(server) = self.servers.get_mut(&id) else { return };
-        let State::Up { challenge } = server.state else { return };
+        let Some(server) = self.servers.get_mut(&id) else {
+            return;
+        };
+        let State::Up { challenge } = server.state else {
+            return;
+        };
         let number = server.number(self.now, asked);
         let key = Ed25519SecretKey::from_slice(secret);
         let bytes = command.write(number, &challenge, |message| key.sign(message).to_bytes());
@@ -108,9 +147,16 @@ impl RelayChannel {
     /// Everything that can be asked now, on every connection that stands.
     pub(super) fn ask_all(&mut self) {
         let up = |server: &super::Server| matches!(server.state, State::Up { .. });
-        let ids: Vec<ServerId> = self.servers.iter().filter(|(_, server)| up(server)).map(|(id, _)| *id).collect();
+        let ids: Vec<ServerId> = self
+            .servers
+            .iter()
+            .filter(|(_, server)| up(server))
+            .map(|(id, _)| *id)
+            .collect();
         for id in ids {
-            let Some(server) = self.servers.get_mut(&id) else { continue };
+            let Some(server) = self.servers.get_mut(&id) else {
+                continue;
+            };
             for task in std::mem::take(&mut server.tasks) {
                 self.ask_for_queue(id, task);
             }
@@ -123,24 +169,51 @@ impl RelayChannel {
     fn ask_for_queue(&mut self, id: ServerId, task: Task) {
         let mut secret = Zeroizing::new([0; 32]);
         self.rng.fill_bytes(&mut *secret);
-        let queue = NewQueue { secret: secret.clone(), seal_key: SealKey::generate(&mut self.rng) };
-        let recipient_key = *Ed25519SecretKey::from_slice(&secret).public_key().as_bytes();
-        self.ask(id, &secret, &Command::Create { recipient_key }, Asked::Create { task, queue });
+        let queue = NewQueue {
+            secret: secret.clone(),
+            seal_key: SealKey::generate(&mut self.rng),
+        };
+        let recipient_key = *Ed25519SecretKey::from_slice(&secret)
+            .public_key()
+            .as_bytes();
+        self.ask(
+            id,
+            &secret,
+            &Command::Create { recipient_key },
+            Asked::Create { task, queue },
+        );
     }
 
     /// The oldest block of each contact that has none under way.
     fn ask_work(&mut self, id: ServerId) -> Result<(), StoreError> {
-        let Some(server) = self.servers.get_mut(&id) else { return Ok(()) };
-        let free = |contact: &ContactId| !server.in_flight.contains(contact) && !server.held.contains_key(contact);
-        let work: Vec<ContactId> = std::mem::take(&mut server.work).into_iter().filter(free).collect();
+        let Some(server) = self.servers.get_mut(&id) else {
+            return Ok(());
+        };
+        let free = |contact: &ContactId| {
+            !server.in_flight.contains(contact) && !server.held.contains_key(contact)
+        };
+        let work: Vec<ContactId> = std::mem::take(&mut server.work)
+            .into_iter()
+            .filter(free)
+            .collect();
         for contact in work {
-            let Some(queue) = self.store.rows().outbound(contact)? else { continue };
+            let Some(queue) = self.store.rows().outbound(contact)? else {
+                continue;
+            };
             if !queue.secured {
-                let sender_key = *Ed25519SecretKey::from_slice(&queue.secret).public_key().as_bytes();
-                let command = Command::Secure { sender: queue.sender, sender_key };
+                let sender_key = *Ed25519SecretKey::from_slice(&queue.secret)
+                    .public_key()
+                    .as_bytes();
+                let command = Command::Secure {
+                    sender: queue.sender,
+                    sender_key,
+                };
                 self.ask(id, &queue.secret, &command, Asked::Secure(contact));
             } else if let Some((outbox, block)) = self.store.rows().next_in_outbox(contact)? {
-                let command = Command::Send { sender: queue.sender, block: &block };
+                let command = Command::Send {
+                    sender: queue.sender,
+                    block: &block,
+                };
                 self.ask(id, &queue.secret, &command, Asked::Send { contact, outbox });
             } else {
                 continue;
@@ -158,7 +231,9 @@ impl RelayChannel {
         number: u32,
         answer: Result<Option<(RecipientId, SenderId)>, RefusedReason>,
     ) -> Result<(), String> {
-        let Some(server) = self.servers.get_mut(&id) else { return Ok(()) };
+        let Some(server) = self.servers.get_mut(&id) else {
+            return Ok(());
+        };
         let Some((asked, _)) = server.asked.remove(&number) else {
             return Err("it answered what was not asked".to_owned());
         };
@@ -167,15 +242,21 @@ impl RelayChannel {
                 self.created(id, task, queue, recipient, sender);
                 Ok(())
             }
-            (Asked::Create { .. }, Ok(None)) | (_, Ok(Some(_))) => return Err("it answered something else".to_owned()),
+            (Asked::Create { .. }, Ok(None)) | (_, Ok(Some(_))) => {
+                return Err("it answered something else".to_owned());
+            }
             (Asked::Create { task, .. }, Err(reason)) => {
                 self.fail(task.wish(), ChannelError::Refused(reason));
                 Ok(())
             }
             (Asked::Secure(contact), answer) => self.secured(id, contact, answer.err()),
-            (Asked::Send { contact, outbox }, answer) => self.sent(id, contact, outbox, answer.err()),
+            (Asked::Send { contact, outbox }, answer) => {
+                self.sent(id, contact, outbox, answer.err())
+            }
             (Asked::Subscribe(_) | Asked::Acknowledge, Ok(None)) => Ok(()),
-            (Asked::Subscribe(recipient), Err(RefusedReason::NoQueue)) => self.queue_lost(recipient),
+            (Asked::Subscribe(recipient), Err(RefusedReason::NoQueue)) => {
+                self.queue_lost(recipient)
+            }
             (Asked::Subscribe(_) | Asked::Acknowledge, Err(RefusedReason::TooFast)) => {
                 return Err("it refused because of too many requests".to_owned());
             }
@@ -203,7 +284,9 @@ impl RelayChannel {
         refused: Option<RefusedReason>,
     ) -> Result<(), StoreError> {
         self.landed(id, contact);
-        let Some(known) = self.store.rows().contact(contact)? else { return Ok(()) };
+        let Some(known) = self.store.rows().contact(contact)? else {
+            return Ok(());
+        };
         let pending = known.state == ContactState::Pending;
         match refused {
             None => {
@@ -214,11 +297,21 @@ impl RelayChannel {
             }
             Some(reason @ (RefusedReason::AlreadySecured | RefusedReason::NoQueue)) if pending => {
                 let used = reason == RefusedReason::AlreadySecured;
-                self.fail(Wish::Add, if used { ChannelError::LinkUsed } else { ChannelError::LinkGone });
+                self.fail(
+                    Wish::Add,
+                    if used {
+                        ChannelError::LinkUsed
+                    } else {
+                        ChannelError::LinkGone
+                    },
+                );
                 self.forget_contact(contact)?;
             }
             Some(RefusedReason::AlreadySecured | RefusedReason::NoQueue) => {
-                self.fail(Wish::Send(contact), ChannelError::QueueLost { name: known.name });
+                self.fail(
+                    Wish::Send(contact),
+                    ChannelError::QueueLost { name: known.name },
+                );
                 self.hold(id, contact);
             }
             Some(_) => self.hold(id, contact),
@@ -242,7 +335,10 @@ impl RelayChannel {
             }
             Some(RefusedReason::NoQueue) => {
                 if let Some(known) = self.store.rows().contact(contact)? {
-                    self.fail(Wish::Send(contact), ChannelError::QueueLost { name: known.name });
+                    self.fail(
+                        Wish::Send(contact),
+                        ChannelError::QueueLost { name: known.name },
+                    );
                 }
                 // Not again over this connection.
                 if let Some(server) = self.servers.get_mut(&id) {
@@ -276,15 +372,22 @@ impl RelayChannel {
 
     /// The relay has no queue that we read.
     fn queue_lost(&mut self, recipient: RecipientId) -> Result<(), StoreError> {
-        let Some(queue) = self.store.rows().inbound(recipient)? else { return Ok(()) };
+        let Some(queue) = self.store.rows().inbound(recipient)? else {
+            return Ok(());
+        };
         match queue.used_for {
             QueueUse::Contact(contact) => {
                 if let Some(known) = self.store.rows().contact(contact)? {
-                    self.fail(Wish::Receive(Some(contact)), ChannelError::QueueLost { name: known.name });
+                    self.fail(
+                        Wish::Receive(Some(contact)),
+                        ChannelError::QueueLost { name: known.name },
+                    );
                 }
                 Ok(())
             }
-            QueueUse::Invitation { .. } | QueueUse::Closing => self.store.rows().forget_inbound(recipient),
+            QueueUse::Invitation { .. } | QueueUse::Closing => {
+                self.store.rows().forget_inbound(recipient)
+            }
         }
     }
 }

@@ -20,6 +20,9 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 /// Longest pause: a server that was restarted is found again within this.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A connection that stood this long was a good one: pauses begin small again. Shorter ones come of two copies of a
+/// profile taking the mailboxes from one another, or of a relay that fails at once.
+const GOOD_TIME_MIN: Duration = Duration::from_secs(30);
 /// Pause of one contact's messages after the relay refused one (full, too fast).
 pub(super) const HOLD: Duration = Duration::from_secs(5);
 
@@ -40,6 +43,7 @@ pub(super) struct Server {
     pub(super) told: Option<(bool, Option<String>)>,
     last_number: u32,
     failures: u32,
+    greeted_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,21 +91,31 @@ impl Server {
             told: None,
             last_number: 0,
             failures: 0,
+            greeted_at: None,
         }
     }
 
     pub(super) fn open(&mut self, now: Instant) {
-        self.state = State::Opening { until: now + OPENING_TIME_MAX };
+        self.state = State::Opening {
+            until: now + OPENING_TIME_MAX,
+        };
     }
 
-    pub(super) fn greeted(&mut self, challenge: Challenge) {
+    pub(super) fn greeted(&mut self, now: Instant, challenge: Challenge) {
         self.state = State::Up { challenge };
         self.last_number = 0;
-        self.failures = 0;
+        self.greeted_at = Some(now);
     }
 
     /// Forgets the connection; what was asked for a user comes back as tasks.
     pub(super) fn lost(&mut self, now: Instant, rng: &mut impl Rng) {
+        let stood = self
+            .greeted_at
+            .take()
+            .map(|since| now.saturating_duration_since(since));
+        if stood.is_some_and(|stood| stood >= GOOD_TIME_MIN) {
+            self.failures = 0;
+        }
         let doubled = PAUSE_MIN.saturating_mul(1 << self.failures.min(16));
         // Half to whole: clients of a relay that restarts do not all come at once.
         let pause = doubled.min(PAUSE_MAX).mul_f64(rng.random_range(0.5..=1.0));
@@ -126,7 +140,8 @@ impl Server {
 
     pub(super) fn number(&mut self, now: Instant, asked: Asked) -> u32 {
         self.last_number += 1;
-        self.asked.insert(self.last_number, (asked, now + ANSWER_TIME_MAX));
+        self.asked
+            .insert(self.last_number, (asked, now + ANSWER_TIME_MAX));
         self.last_number
     }
 
@@ -137,7 +152,11 @@ impl Server {
             State::Up { .. } => self.asked.first_key_value().map(|(_, (_, until))| *until),
         };
         let tasks = self.tasks.iter().map(Task::by);
-        state.into_iter().chain(tasks).chain(self.held.values().copied()).min()
+        state
+            .into_iter()
+            .chain(tasks)
+            .chain(self.held.values().copied())
+            .min()
     }
 }
 

@@ -43,24 +43,35 @@ impl Rows<'_> {
     }
 
     pub(crate) fn contacts(&self) -> Result<Vec<Contact>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!("{CONTACT} ORDER BY name"))?;
-        Ok(statement.query_map([], contact)?.collect::<Result<_, _>>()?)
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("{CONTACT} ORDER BY name"))?;
+        Ok(statement
+            .query_map([], contact)?
+            .collect::<Result<_, _>>()?)
     }
 
     pub(crate) fn contact(&self, id: ContactId) -> Result<Option<Contact>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!("{CONTACT} WHERE id = ?1"))?;
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("{CONTACT} WHERE id = ?1"))?;
         Ok(statement.query_row([row_id(id)], contact).optional()?)
     }
 
     /// Every contact's whole key set.
     pub(crate) fn key_sets(&self) -> Result<Vec<(ContactId, KeySet)>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT id, key_set FROM contact")?;
-        let rows = statement.query_map([], |row| Ok((contact_id(row.get(0)?), row.get::<_, Vec<u8>>(1)?)))?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id, key_set FROM contact")?;
+        let rows = statement.query_map([], |row| {
+            Ok((contact_id(row.get(0)?), row.get::<_, Vec<u8>>(1)?))
+        })?;
         let mut key_sets = Vec::new();
         for row in rows {
             let (id, bytes) = row?;
-            let key_set = KeySet::from_bytes(&bytes)
-                .map_err(|error| StoreError::Corrupt { reason: format!("a contact's keys: {error}") })?;
+            let key_set = KeySet::from_bytes(&bytes).map_err(|error| StoreError::Corrupt {
+                reason: format!("a contact's keys: {error}"),
+            })?;
             key_sets.push((id, key_set));
         }
         Ok(key_sets)
@@ -71,17 +82,34 @@ impl Rows<'_> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let found = statement
             .query_row([row_id(id)], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+                Ok((
+                    row.get::<_, String>(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, i64>(2)?,
+                ))
             })
             .optional()?;
-        let Some((pickle, sent, received)) = found else { return Ok(None) };
-        let pickle = SessionPickle::from_encrypted(&pickle, self.pickle_key)
-            .map_err(|error| StoreError::Corrupt { reason: format!("a contact's ratchet: {error}") })?;
+        let Some((pickle, sent, received)) = found else {
+            return Ok(None);
+        };
+        let pickle = SessionPickle::from_encrypted(&pickle, self.pickle_key).map_err(|error| {
+            StoreError::Corrupt {
+                reason: format!("a contact's ratchet: {error}"),
+            }
+        })?;
         let session = Session::from_pickle(pickle);
-        Ok(Some(ContactKeys { session, sent: sent.unsigned_abs(), received: received.unsigned_abs() }))
+        Ok(Some(ContactKeys {
+            session,
+            sent: sent.unsigned_abs(),
+            received: received.unsigned_abs(),
+        }))
     }
 
-    pub(crate) fn save_contact_keys(&self, id: ContactId, keys: &ContactKeys) -> Result<(), StoreError> {
+    pub(crate) fn save_contact_keys(
+        &self,
+        id: ContactId,
+        keys: &ContactKeys,
+    ) -> Result<(), StoreError> {
         self.connection.execute(
             "UPDATE contact SET session = ?2, sent = ?3, received = ?4 WHERE id = ?1",
             (
@@ -96,7 +124,8 @@ impl Rows<'_> {
 
     /// The other side answered.
     pub(crate) fn make_ready(&self, id: ContactId) -> Result<(), StoreError> {
-        self.connection.execute("UPDATE contact SET ready = 1 WHERE id = ?1", [row_id(id)])?;
+        self.connection
+            .execute("UPDATE contact SET ready = 1 WHERE id = ?1", [row_id(id)])?;
         Ok(())
     }
 
@@ -104,12 +133,15 @@ impl Rows<'_> {
     /// forgot them.
     pub(crate) fn remove_contact(&self, id: ContactId) -> Result<(), StoreError> {
         self.close_inbound_of(id)?;
-        self.connection.execute("DELETE FROM contact WHERE id = ?1", [row_id(id)])?;
+        self.connection
+            .execute("DELETE FROM contact WHERE id = ?1", [row_id(id)])?;
         Ok(())
     }
 
     fn unique_name(&self, wanted: &str) -> Result<String, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT 1 FROM contact WHERE name = ?1")?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT 1 FROM contact WHERE name = ?1")?;
         name::unique(wanted, |candidate| Ok(statement.exists([candidate])?))
     }
 }
@@ -120,6 +152,10 @@ fn contact(row: &Row<'_>) -> rusqlite::Result<Contact> {
         name: row.get(1)?,
         short_id: row.get(2)?,
         verified: row.get(3)?,
-        state: if row.get(4)? { ContactState::Ready } else { ContactState::Pending },
+        state: if row.get(4)? {
+            ContactState::Ready
+        } else {
+            ContactState::Pending
+        },
     })
 }

@@ -63,12 +63,16 @@ pub(crate) struct InboxMessage {
     pub(crate) payload: Vec<u8>,
 }
 
-const INBOUND: &str = "SELECT recipient, server, secret, seal_key, contact, expires, closing FROM inbound_queue";
-const OUTBOUND: &str = "SELECT contact, server, sender, secret, seal_key, secured FROM outbound_queue";
+const INBOUND: &str =
+    "SELECT recipient, server, secret, seal_key, contact, expires, closing FROM inbound_queue";
+const OUTBOUND: &str =
+    "SELECT contact, server, sender, secret, seal_key, secured FROM outbound_queue";
 
 impl Rows<'_> {
     pub(crate) fn setting(&self, key: &str) -> Result<Option<String>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT value FROM setting WHERE key = ?1")?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT value FROM setting WHERE key = ?1")?;
         Ok(statement.query_row([key], |row| row.get(0)).optional()?)
     }
 
@@ -82,7 +86,8 @@ impl Rows<'_> {
 
     pub(crate) fn save_account(&self, account: &Account) -> Result<(), StoreError> {
         let pickle = account.pickle().encrypt(self.pickle_key);
-        self.connection.execute("UPDATE identity SET account = ?1", [pickle])?;
+        self.connection
+            .execute("UPDATE identity SET account = ?1", [pickle])?;
         Ok(())
     }
 
@@ -108,18 +113,33 @@ impl Rows<'_> {
         Ok(())
     }
 
-    pub(crate) fn inbound(&self, recipient: RecipientId) -> Result<Option<InboundQueue>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!("{INBOUND} WHERE recipient = ?1"))?;
-        Ok(statement.query_row([recipient.0], inbound_queue).optional()?)
+    pub(crate) fn inbound(
+        &self,
+        recipient: RecipientId,
+    ) -> Result<Option<InboundQueue>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("{INBOUND} WHERE recipient = ?1"))?;
+        Ok(statement
+            .query_row([recipient.0], inbound_queue)
+            .optional()?)
     }
 
     pub(crate) fn all_inbound(&self) -> Result<Vec<InboundQueue>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!("{INBOUND} ORDER BY rowid"))?;
-        Ok(statement.query_map([], inbound_queue)?.collect::<Result<_, _>>()?)
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("{INBOUND} ORDER BY rowid"))?;
+        Ok(statement
+            .query_map([], inbound_queue)?
+            .collect::<Result<_, _>>()?)
     }
 
     /// An invitation's queue becomes its contact's.
-    pub(crate) fn give_inbound(&self, recipient: RecipientId, contact: ContactId) -> Result<(), StoreError> {
+    pub(crate) fn give_inbound(
+        &self,
+        recipient: RecipientId,
+        contact: ContactId,
+    ) -> Result<(), StoreError> {
         self.connection.execute(
             "UPDATE inbound_queue SET contact = ?2, expires = NULL WHERE recipient = ?1",
             (recipient.0, row_id(contact)),
@@ -146,7 +166,10 @@ impl Rows<'_> {
     }
 
     pub(crate) fn forget_inbound(&self, recipient: RecipientId) -> Result<(), StoreError> {
-        self.connection.execute("DELETE FROM inbound_queue WHERE recipient = ?1", [recipient.0])?;
+        self.connection.execute(
+            "DELETE FROM inbound_queue WHERE recipient = ?1",
+            [recipient.0],
+        )?;
         Ok(())
     }
 
@@ -168,13 +191,21 @@ impl Rows<'_> {
     }
 
     pub(crate) fn outbound(&self, contact: ContactId) -> Result<Option<OutboundQueue>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!("{OUTBOUND} WHERE contact = ?1"))?;
-        Ok(statement.query_row([row_id(contact)], outbound_queue).optional()?)
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("{OUTBOUND} WHERE contact = ?1"))?;
+        Ok(statement
+            .query_row([row_id(contact)], outbound_queue)
+            .optional()?)
     }
 
     pub(crate) fn all_outbound(&self) -> Result<Vec<OutboundQueue>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&format!("{OUTBOUND} ORDER BY contact"))?;
-        Ok(statement.query_map([], outbound_queue)?.collect::<Result<_, _>>()?)
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("{OUTBOUND} ORDER BY contact"))?;
+        Ok(statement
+            .query_map([], outbound_queue)?
+            .collect::<Result<_, _>>()?)
     }
 
     pub(crate) fn set_secured(&self, contact: ContactId) -> Result<(), StoreError> {
@@ -183,15 +214,22 @@ impl Rows<'_> {
         Ok(())
     }
 
-    pub(crate) fn add_to_outbox(&self, contact: ContactId, block: &[u8; BLOCK_BYTES]) -> Result<(), StoreError> {
+    pub(crate) fn add_to_outbox(
+        &self,
+        contact: ContactId,
+        block: &[u8; BLOCK_BYTES],
+    ) -> Result<(), StoreError> {
         let sql = "INSERT INTO outbox (contact, block) VALUES (?1, ?2)";
-        self.connection.execute(sql, (row_id(contact), &block[..]))?;
+        self.connection
+            .execute(sql, (row_id(contact), &block[..]))?;
         Ok(())
     }
 
     pub(crate) fn outbox_length(&self, contact: ContactId) -> Result<u64, StoreError> {
         let sql = "SELECT count(*) FROM outbox WHERE contact = ?1";
-        let length: i64 = self.connection.query_row(sql, [row_id(contact)], |row| row.get(0))?;
+        let length: i64 = self
+            .connection
+            .query_row(sql, [row_id(contact)], |row| row.get(0))?;
         Ok(length.unsigned_abs())
     }
 
@@ -200,24 +238,33 @@ impl Rows<'_> {
         &self,
         contact: ContactId,
     ) -> Result<Option<(i64, Box<[u8; BLOCK_BYTES]>)>, StoreError> {
-        let mut statement = (self.connection)
-            .prepare_cached("SELECT id, block FROM outbox WHERE contact = ?1 ORDER BY id LIMIT 1")?;
+        let mut statement = (self.connection).prepare_cached(
+            "SELECT id, block FROM outbox WHERE contact = ?1 ORDER BY id LIMIT 1",
+        )?;
         let next = statement
-            .query_row([row_id(contact)], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)))
+            .query_row([row_id(contact)], |row| {
+                Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?))
+            })
             .optional()?;
-        let Some((id, block)) = next else { return Ok(None) };
+        let Some((id, block)) = next else {
+            return Ok(None);
+        };
         let block = block.into_boxed_slice().try_into();
-        let block = block.map_err(|_| StoreError::Corrupt { reason: "a block in the outbox has a wrong length".into() })?;
+        let block = block.map_err(|_| StoreError::Corrupt {
+            reason: "a block in the outbox has a wrong length".into(),
+        })?;
         Ok(Some((id, block)))
     }
 
     pub(crate) fn forget_in_outbox(&self, id: i64) -> Result<(), StoreError> {
-        self.connection.execute("DELETE FROM outbox WHERE id = ?1", [id])?;
+        self.connection
+            .execute("DELETE FROM outbox WHERE id = ?1", [id])?;
         Ok(())
     }
 
     pub(crate) fn clear_outbox(&self, contact: ContactId) -> Result<(), StoreError> {
-        self.connection.execute("DELETE FROM outbox WHERE contact = ?1", [row_id(contact)])?;
+        self.connection
+            .execute("DELETE FROM outbox WHERE contact = ?1", [row_id(contact)])?;
         Ok(())
     }
 
@@ -228,7 +275,8 @@ impl Rows<'_> {
         payload: &[u8],
     ) -> Result<i64, StoreError> {
         let sql = "INSERT INTO inbox (contact, sent, payload) VALUES (?1, ?2, ?3)";
-        self.connection.execute(sql, (row_id(contact), millis(sent), payload))?;
+        self.connection
+            .execute(sql, (row_id(contact), millis(sent), payload))?;
         Ok(self.connection.last_insert_rowid())
     }
 
@@ -247,20 +295,30 @@ impl Rows<'_> {
     }
 
     pub(crate) fn forget_in_inbox(&self, id: i64) -> Result<(), StoreError> {
-        self.connection.execute("DELETE FROM inbox WHERE id = ?1", [id])?;
+        self.connection
+            .execute("DELETE FROM inbox WHERE id = ?1", [id])?;
         Ok(())
     }
 
     /// Whether this block of this queue was handled before.
-    pub(crate) fn was_seen(&self, recipient: RecipientId, block: &[u8; BLOCK_BYTES]) -> Result<bool, StoreError> {
+    pub(crate) fn was_seen(
+        &self,
+        recipient: RecipientId,
+        block: &[u8; BLOCK_BYTES],
+    ) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM seen WHERE recipient = ?1 AND hash = ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.exists((recipient.0, block_hash(block)))?)
     }
 
-    pub(crate) fn remember_seen(&self, recipient: RecipientId, block: &[u8; BLOCK_BYTES]) -> Result<(), StoreError> {
+    pub(crate) fn remember_seen(
+        &self,
+        recipient: RecipientId,
+        block: &[u8; BLOCK_BYTES],
+    ) -> Result<(), StoreError> {
         let sql = "INSERT INTO seen (recipient, hash) VALUES (?1, ?2)";
-        self.connection.execute(sql, (recipient.0, block_hash(block)))?;
+        self.connection
+            .execute(sql, (recipient.0, block_hash(block)))?;
         self.connection.execute(
             "DELETE FROM seen WHERE recipient = ?1 AND id NOT IN
              (SELECT id FROM seen WHERE recipient = ?1 ORDER BY id DESC LIMIT ?2)",
@@ -275,11 +333,14 @@ fn block_hash(block: &[u8; BLOCK_BYTES]) -> [u8; 32] {
 }
 
 fn inbound_queue(row: &Row<'_>) -> rusqlite::Result<InboundQueue> {
-    let (contact, expires, closing): (Option<i64>, Option<i64>, bool) = (row.get(4)?, row.get(5)?, row.get(6)?);
+    let (contact, expires, closing): (Option<i64>, Option<i64>, bool) =
+        (row.get(4)?, row.get(5)?, row.get(6)?);
     let used_for = match (contact, expires) {
         _ if closing => QueueUse::Closing,
         (Some(contact), _) => QueueUse::Contact(contact_id(contact)),
-        (None, Some(expires)) => QueueUse::Invitation { expires: duration(expires) },
+        (None, Some(expires)) => QueueUse::Invitation {
+            expires: duration(expires),
+        },
         (None, None) => QueueUse::Closing,
     };
     Ok(InboundQueue {
@@ -304,7 +365,11 @@ fn outbound_queue(row: &Row<'_>) -> rusqlite::Result<OutboundQueue> {
 
 fn server(row: &Row<'_>, column: usize) -> rusqlite::Result<ServerUrl> {
     row.get::<_, String>(column)?.parse().map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Text,
+            Box::new(error),
+        )
     })
 }
 
