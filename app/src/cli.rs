@@ -133,7 +133,9 @@ pub enum Action {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| format!("`{text}` is no number of seconds"))?;
     if !(seconds > 0.0 && seconds <= SECONDS_MAX) {
         return Err("give a number of seconds between 0 and a year".to_owned());
     }
@@ -155,7 +157,18 @@ mod tests {
 
     #[test]
     fn options_may_follow_the_command() {
-        let cli = Cli::try_parse_from(["hullo", "call", "bob", "--video", "--json", "--camera", "test", "--seconds", "2.5"]).expect("valid");
+        let cli = Cli::try_parse_from([
+            "hullo",
+            "call",
+            "bob",
+            "--video",
+            "--json",
+            "--camera",
+            "test",
+            "--seconds",
+            "2.5",
+        ])
+        .expect("valid");
         assert!(matches!(cli.action, Some(Action::Call { video: true, .. })));
         assert!(cli.options.json);
         assert_eq!(cli.options.seconds, Some(Duration::from_millis(2_500)));
@@ -163,7 +176,12 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for args in [&["hullo", "--seconds", "-1"][..], &["hullo", "--seconds", "NaN"], &["hullo", "--camera", "nonsense"], &["hullo", "--json", "--plain"]] {
+        for args in [
+            &["hullo", "--seconds", "-1"][..],
+            &["hullo", "--seconds", "NaN"],
+            &["hullo", "--camera", "nonsense"],
+            &["hullo", "--json", "--plain"],
+        ] {
             assert!(Cli::try_parse_from(args).is_err(), "{args:?}");
         }
     }

@@ -57,14 +57,33 @@ mod tests {
 
     #[test]
     fn every_documented_word_is_known() {
-        for line in ["mute", "unmute", "toggle", "video on", "video off", "accept", "reject", "hold", "hangup", "status", " mute  "] {
+        for line in [
+            "mute",
+            "unmute",
+            "toggle",
+            "video on",
+            "video off",
+            "accept",
+            "reject",
+            "hold",
+            "hangup",
+            "status",
+            " mute  ",
+        ] {
             assert!(parse(line).is_ok(), "{line}");
         }
     }
 
     #[test]
     fn unknown_words_are_answered_with_the_known_ones() {
-        for line in ["", "mute now", "video", "video maybe", "rm -rf", "\u{1b}[31m"] {
+        for line in [
+            "",
+            "mute now",
+            "video",
+            "video maybe",
+            "rm -rf",
+            "\u{1b}[31m",
+        ] {
             let error = parse(line).expect_err(line);
             assert!(error.contains("unmute"), "{error}");
             assert!(!error.contains('\u{1b}'));

@@ -72,7 +72,17 @@ mod tests {
     #[test]
     fn a_json_line_is_one_object_with_event_and_time() {
         let mut front = Json(Vec::new());
-        front.report(12, &Report::Invite { link: "hullo:x".to_owned() }).expect("a vector takes all");
-        assert_eq!(front.0, b"{\"event\":\"invite\",\"link\":\"hullo:x\",\"at_ms\":12}\n");
+        front
+            .report(
+                12,
+                &Report::Invite {
+                    link: "hullo:x".to_owned(),
+                },
+            )
+            .expect("a vector takes all");
+        assert_eq!(
+            front.0,
+            b"{\"event\":\"invite\",\"link\":\"hullo:x\",\"at_ms\":12}\n"
+        );
     }
 }

@@ -3,10 +3,8 @@
 //! [`event`] is all that can happen, [`effect`] all the program may do, [`report`] what the outside is told.
 
 pub mod call;
-pub mod calls;
 pub mod cli;
 pub mod command;
-pub mod demo;
 pub mod effect;
 pub mod event;
 pub mod front;
@@ -15,7 +13,6 @@ pub mod model;
 pub mod picture;
 pub mod plain;
 pub mod report;
-pub mod run;
 pub mod screen;
 pub mod terminal;
 pub mod text;

@@ -5,5 +5,8 @@
 /// # Panics
 /// When the system has no thread left.
 pub fn detach(name: &'static str, body: impl FnOnce() + Send + 'static) {
-    std::thread::Builder::new().name(name.to_owned()).spawn(body).expect("the system has a thread left");
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .expect("the system has a thread left");
 }

@@ -1,6 +1,10 @@
 //! The program as its users run it: real processes, real sockets, real files.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a failed test says where; real processes run in real time")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a failed test says where; real processes run in real time"
+)]
 
 mod kit;
 
@@ -14,16 +18,30 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 fn contacts(server: &Server) -> (Home, Home) {
     let (alice, bob) = (Home::new(), Home::new());
-    alice.run(&["name", "alice", "--server", server.url()]).success();
-    bob.run(&["name", "bob", "--server", server.url()]).success();
-    let link = alice.run(&["invite", "--json"]).success().event("invite")["link"].as_str().unwrap().to_owned();
+    alice
+        .run(&["name", "alice", "--server", server.url()])
+        .success();
+    bob.run(&["name", "bob", "--server", server.url()])
+        .success();
+    let link = alice.run(&["invite", "--json"]).success().event("invite")["link"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     bob.run_with_input(&["add", "-", "--json"], &link).success();
     (alice, bob)
 }
 
 fn call_args<'a>(first: &[&'a str]) -> Vec<&'a str> {
     let mut args = first.to_vec();
-    args.extend(["--json", "--camera", "test", "--mic", "test", "--speaker", "none"]);
+    args.extend([
+        "--json",
+        "--camera",
+        "test",
+        "--mic",
+        "test",
+        "--speaker",
+        "none",
+    ]);
     args
 }
 
@@ -37,15 +55,25 @@ fn two_people_see_and_hear_each_other() {
     for side in [&mut call, &mut answer] {
         side.wait_for_call("connected", PATIENCE);
         for kind in ["audio", "video"] {
-            side.wait_until(PATIENCE, |event| event["event"] == "media" && event["kind"] == kind && event["direction"] == "received");
+            side.wait_until(PATIENCE, |event| {
+                event["event"] == "media"
+                    && event["kind"] == kind
+                    && event["direction"] == "received"
+            });
         }
     }
     // A figure of every second is written, with the far side's picture in it.
-    call.wait_until(PATIENCE, |event| event["event"] == "stats" && event["received"]["width"] == 640);
+    call.wait_until(PATIENCE, |event| {
+        event["event"] == "stats" && event["received"]["width"] == 640
+    });
     call.write("mute");
-    answer.wait_until(PATIENCE, |event| event["event"] == "participant" && event["change"] == "muted" && event["on"] == true);
+    answer.wait_until(PATIENCE, |event| {
+        event["event"] == "participant" && event["change"] == "muted" && event["on"] == true
+    });
     call.write("video off");
-    answer.wait_until(PATIENCE, |event| event["event"] == "participant" && event["change"] == "camera" && event["on"] == false);
+    answer.wait_until(PATIENCE, |event| {
+        event["event"] == "participant" && event["change"] == "camera" && event["on"] == false
+    });
     call.write("hangup");
     for (side, reason) in [(call, "hung_up"), (answer, "far_hung_up")] {
         let done = side.finish(PATIENCE);
@@ -53,9 +81,18 @@ fn two_people_see_and_hear_each_other() {
         let summary = done.event("summary");
         assert_eq!(summary["reason"], reason);
         assert_eq!(summary["undecryptable"], 0);
-        assert!(summary["audio"]["received"].as_u64().unwrap() > 10, "{summary}");
-        assert!(summary["video"]["decoded"].as_u64().unwrap() > 10, "{summary}");
-        assert!(summary["latency_ms"]["p50"].as_f64().unwrap() > 0.0, "{summary}");
+        assert!(
+            summary["audio"]["received"].as_u64().unwrap() > 10,
+            "{summary}"
+        );
+        assert!(
+            summary["video"]["decoded"].as_u64().unwrap() > 10,
+            "{summary}"
+        );
+        assert!(
+            summary["latency_ms"]["p50"].as_f64().unwrap() > 0.0,
+            "{summary}"
+        );
     }
 }
 
@@ -84,10 +121,14 @@ fn the_call_goes_on_when_the_relay_goes_away() {
     let mut call = Hullo::spawn(&alice, &call_args(&["call", "bob"]));
     call.wait_for_call("connected", PATIENCE);
     drop(server);
-    call.wait_until(PATIENCE, |event| event["event"] == "server" && event["up"] == false);
+    call.wait_until(PATIENCE, |event| {
+        event["event"] == "server" && event["up"] == false
+    });
     for _ in 0..2 {
         call.forget();
-        call.wait_until(PATIENCE, |event| event["event"] == "stats" && event["received"]["audio_frames"].as_u64() > Some(30));
+        call.wait_until(PATIENCE, |event| {
+            event["event"] == "stats" && event["received"]["audio_frames"].as_u64() > Some(30)
+        });
     }
     call.write("hangup");
     for side in [call, answer] {
@@ -100,7 +141,13 @@ fn the_call_goes_on_when_the_relay_goes_away() {
 fn a_used_link_a_broken_link_and_an_own_link_are_told_apart() {
     let server = Server::start();
     let (alice, bob, carol) = (Home::new(), Home::new(), Home::new());
-    let link = alice.run(&["invite", "--json", "--server", server.url()]).success().event("invite")["link"].as_str().unwrap().to_owned();
+    let link = alice
+        .run(&["invite", "--json", "--server", server.url()])
+        .success()
+        .event("invite")["link"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let own = alice.run(&["add", &link]);
     assert!(own.code != 0 && own.says("your own"), "{}", own.shown());
     bob.run(&["add", &link]).success();
@@ -117,9 +164,21 @@ fn wrong_use_is_answered_with_its_exit_code_and_words() {
     let home = Home::new();
     let text = home.file("text.y4m", b"this is no video at all");
     for (args, code, words) in [
-        (&["call", "nobody", "--mic", "test", "--speaker", "none"][..], 3, "no contact"),
-        (&["mirror", "--camera", text.as_str(), "--seconds", "1"], 6, "Y4M"),
-        (&["mirror", "--camera", "file:not-there.y4m", "--seconds", "1"], 6, "not-there.y4m"),
+        (
+            &["call", "nobody", "--mic", "test", "--speaker", "none"][..],
+            3,
+            "no contact",
+        ),
+        (
+            &["mirror", "--camera", text.as_str(), "--seconds", "1"],
+            6,
+            "Y4M",
+        ),
+        (
+            &["mirror", "--camera", "file:not-there.y4m", "--seconds", "1"],
+            6,
+            "not-there.y4m",
+        ),
         (&["mirror", "--camera", "nonsense"], 2, "device"),
         (&["invite"], 5, "hullo serve"),
         (&["invite", "--server", "nonsense"], 2, "https://"),
@@ -176,7 +235,10 @@ fn a_second_process_on_the_profile_is_refused_and_the_small_commands_go_through_
     assert!(second.says("already"), "{}", second.shown());
     let listed = bob.run(&["contacts", "--json"]).success();
     assert_eq!(listed.event("contact")["name"], "alice");
-    let link = bob.run(&["invite", "--json"]).success().event("invite")["link"].as_str().unwrap().to_owned();
+    let link = bob.run(&["invite", "--json"]).success().event("invite")["link"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(link.starts_with("hullo:"));
     let status = bob.run(&["ctl", "status", "--json"]).success();
     assert!(!status.events.is_empty());

@@ -188,17 +188,7 @@ impl PicturePool {
     }
 }
 
-// joined with proto's on merge
-/// What an encoded frame is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FrameKind {
-    /// One Opus packet.
-    Audio,
-    /// A picture that needs the ones before it.
-    VideoDelta,
-    /// A picture that stands alone.
-    VideoKey,
-}
+pub use hullo_proto::frame::FrameKind;
 
 /// One frame out of an encoder or on its way to a decoder. Not yet, or no longer, sealed: never written to a session.
 #[derive(Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 mod reorder;
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::frame::Block;
@@ -24,6 +25,16 @@ pub struct AudioFrame {
     pub media_time_samples: u64,
     /// The packet.
     pub data: Vec<u8>,
+}
+
+/// What people say stays out of logs.
+impl fmt::Debug for AudioFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AudioFrame")
+            .field("seq", &self.seq)
+            .field("bytes", &self.data.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// The next 20 ms.

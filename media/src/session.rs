@@ -20,9 +20,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hullo_proto::frame::{FrameKind, SealedFrame};
+use str0m::IceConnectionState;
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
-use str0m::IceConnectionState;
 use str0m::ice::IceCreds;
 use str0m::media::{Frequency, KeyframeRequestKind, MediaTime, Mid, Pt};
 use str0m::net::{Protocol, Receive};
@@ -184,7 +184,8 @@ impl Session {
     /// Never for input of the peer; DTLS needs the process-wide crypto provider, which this installs.
     pub fn new(now: Instant, config: &SessionConfig) -> Self {
         let (mut rtc, tracks) = setup::rtc(now, config);
-        rtc.bwe().set_bitrate(Bitrate::from(0), Bitrate::from(config.desired_bitrate_bps));
+        rtc.bwe()
+            .set_bitrate(Bitrate::from(0), Bitrate::from(config.desired_bitrate_bps));
         let mut session = Self {
             rtc,
             role: config.role,
@@ -249,7 +250,11 @@ impl Session {
     fn apply(&mut self, input: Input<'_>) -> Result<(), SessionError> {
         match input {
             Input::Timeout => self.feed(None),
-            Input::Receive { source, destination, bytes } => self.receive(source, destination, bytes),
+            Input::Receive {
+                source,
+                destination,
+                bytes,
+            } => self.receive(source, destination, bytes),
             Input::LocalCandidate(address) => {
                 if let Ok(candidate) = Candidate::host(address, "udp") {
                     self.local_candidates.push(candidate.to_sdp_string());
@@ -259,7 +264,11 @@ impl Session {
             }
             Input::RemoteCandidate(line) => self.remote_candidate(line),
             Input::Describe(description) => return self.apply_description(description),
-            Input::Write { track, frame, captured_at } => self.write(track, frame, captured_at),
+            Input::Write {
+                track,
+                frame,
+                captured_at,
+            } => self.write(track, frame, captured_at),
             Input::WantKeyframe => self.request_keyframe(),
             Input::Side(message) => self.write_side(message),
             Input::Close => {
@@ -289,11 +298,16 @@ impl Session {
             self.stats.refused_datagrams += 1;
             return;
         };
-        if !self.rtc.accepts(&str0m::Input::Receive(self.now, Receive { ..receive })) {
+        if !self
+            .rtc
+            .accepts(&str0m::Input::Receive(self.now, Receive { ..receive }))
+        {
             self.stats.refused_datagrams += 1;
             return;
         }
-        let Ok(receive) = Receive::new(Protocol::Udp, source, destination, bytes) else { return };
+        let Ok(receive) = Receive::new(Protocol::Udp, source, destination, bytes) else {
+            return;
+        };
         self.stats.received(bytes.len());
         self.feed(Some(receive));
     }
@@ -304,7 +318,9 @@ impl Session {
             return;
         }
         match Candidate::from_sdp_string(line.trim()) {
-            Ok(candidate) if candidate.proto() == Protocol::Udp => self.rtc.add_remote_candidate(candidate),
+            Ok(candidate) if candidate.proto() == Protocol::Udp => {
+                self.rtc.add_remote_candidate(candidate)
+            }
             _ => self.stats.refused_candidates += 1,
         }
         self.feed(None);
@@ -315,7 +331,10 @@ impl Session {
             return Err(SessionError::DescribedTwice);
         }
         setup::check(self.role, description)?;
-        let creds = IceCreds { ufrag: description.ice_ufrag.clone(), pass: description.ice_pwd.clone() };
+        let creds = IceCreds {
+            ufrag: description.ice_ufrag.clone(),
+            pass: description.ice_pwd.clone(),
+        };
         self.rtc.direct_api().set_remote_ice_credentials(creds);
         self.drain();
         setup::expect_streams(&mut self.rtc, description);
@@ -343,7 +362,10 @@ impl Session {
 
     fn write(&mut self, track: Track, frame: SealedFrame, captured_at: Instant) {
         let mid = self.tracks.mid(track);
-        if !self.connected || self.interrupted || (frame.kind() == FrameKind::Audio) != (track == Track::Audio) {
+        if !self.connected
+            || self.interrupted
+            || (frame.kind() == FrameKind::Audio) != (track == Track::Audio)
+        {
             self.stats.unsent_frames += 1;
             return;
         }
@@ -357,7 +379,10 @@ impl Session {
         let (pt, time) = match track {
             Track::Audio => {
                 let ticks = self.tracks.audio_clock.ticks(since_epoch);
-                (setup::OPUS_PT, MediaTime::new(ticks, Frequency::FORTY_EIGHT_KHZ))
+                (
+                    setup::OPUS_PT,
+                    MediaTime::new(ticks, Frequency::FORTY_EIGHT_KHZ),
+                )
             }
             Track::Video => {
                 let ticks = u64::try_from(since_epoch.as_micros() * 9 / 100).unwrap_or(u64::MAX);
@@ -367,8 +392,13 @@ impl Session {
         let is_key = frame.kind() == FrameKind::VideoKey;
         let bytes = frame.into_bytes();
         self.stats.sending(track, bytes.len(), is_key);
-        let Some(writer) = self.rtc.writer(mid) else { return };
-        if writer.write(Pt::new_with_value(pt), self.now, time, bytes).is_err() {
+        let Some(writer) = self.rtc.writer(mid) else {
+            return;
+        };
+        if writer
+            .write(Pt::new_with_value(pt), self.now, time, bytes)
+            .is_err()
+        {
             self.stats.unsent_frames += 1;
         }
     }
@@ -376,30 +406,44 @@ impl Session {
     fn video_queue_delay(&mut self, mid: Mid) -> Duration {
         let now = self.now;
         let mut api = self.rtc.direct_api();
-        let Some(stream) = api.stream_tx_by_mid(mid, None) else { return Duration::ZERO };
+        let Some(stream) = api.stream_tx_by_mid(mid, None) else {
+            return Duration::ZERO;
+        };
         match stream.queue_info() {
             Some(info) if info.packet_count() > 0 => {
-                info.first_unsent().map_or(Duration::ZERO, |queued| now.saturating_duration_since(queued))
+                info.first_unsent().map_or(Duration::ZERO, |queued| {
+                    now.saturating_duration_since(queued)
+                })
             }
             _ => Duration::ZERO,
         }
     }
 
     fn request_keyframe(&mut self) {
-        let due = self.last_keyframe_request.is_none_or(|last| self.now.saturating_duration_since(last) >= KEYFRAME_REQUEST_INTERVAL);
+        let due = self.last_keyframe_request.is_none_or(|last| {
+            self.now.saturating_duration_since(last) >= KEYFRAME_REQUEST_INTERVAL
+        });
         if !due || !self.connected {
             return;
         }
         let mid = self.tracks.mid(Track::Video);
         let mut api = self.rtc.direct_api();
-        let Some(stream) = api.stream_rx_by_mid(mid, None) else { return };
+        let Some(stream) = api.stream_rx_by_mid(mid, None) else {
+            return;
+        };
         stream.request_keyframe(KeyframeRequestKind::Pli);
         self.last_keyframe_request = Some(self.now);
         self.stats.keyframe_requests += 1;
     }
 
     fn write_side(&mut self, message: &[u8]) {
-        let Some(mut channel) = self.side.filter(|_| self.side_open).and_then(|id| self.rtc.channel(id)) else { return };
+        let Some(mut channel) = self
+            .side
+            .filter(|_| self.side_open)
+            .and_then(|id| self.rtc.channel(id))
+        else {
+            return;
+        };
         if message.len() > SIDE_BYTES_MAX || !matches!(channel.write(false, message), Ok(true)) {
             self.stats.unsent_side += 1;
         }
@@ -449,7 +493,9 @@ impl Session {
             }
             str0m::Event::IceConnectionStateChange(state) => return self.ice_state(state),
             str0m::Event::MediaData(data) => {
-                let Some(track) = self.tracks.track(data.mid) else { return };
+                let Some(track) = self.tracks.track(data.mid) else {
+                    return;
+                };
                 self.stats.frame(track, data.data.len());
                 Event::Frame {
                     track,
@@ -459,7 +505,11 @@ impl Session {
                     bytes: data.data,
                 }
             }
-            str0m::Event::KeyframeRequest(request) if request.mid == self.tracks.mid(Track::Video) => Event::KeyframeWanted,
+            str0m::Event::KeyframeRequest(request)
+                if request.mid == self.tracks.mid(Track::Video) =>
+            {
+                Event::KeyframeWanted
+            }
             str0m::Event::EgressBitrateEstimate(BweKind::Twcc { estimate, .. }) => {
                 self.stats.estimate_bps = Some(estimate.as_u64());
                 Event::Estimate(estimate.as_u64())
@@ -468,7 +518,11 @@ impl Session {
                 self.side_open = true;
                 Event::SideOpen
             }
-            str0m::Event::ChannelData(data) if Some(data.id) == self.side && data.data.len() <= SIDE_BYTES_MAX => Event::Side(data.data),
+            str0m::Event::ChannelData(data)
+                if Some(data.id) == self.side && data.data.len() <= SIDE_BYTES_MAX =>
+            {
+                Event::Side(data.data)
+            }
             str0m::Event::PeerStats(peer) => {
                 let stats = self.stats.peer(self.now, &peer);
                 Event::Stats(Box::new(stats))
@@ -506,7 +560,6 @@ impl Session {
         self.outputs.push_back(Output::Event(event));
     }
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use hullo::call::engine::{Engine, Event, Input, Output};
 use hullo::call::side::SideState;
-use hullo_media::codec::{h264, opus};
+use hullo_media::codec::{AudioEncoder as _, VideoDecoder as _, VideoEncoder as _, h264, opus};
 use hullo_media::frame::{BLOCK_SAMPLES, EncodedFrame};
 use hullo_media::jitter::{AudioBuffer as _, Pull, ReorderBuffer};
 use hullo_media::source::{AudioSource, CaptureTime, VideoSource, open_camera, open_mic};
-use hullo_proto::call::{CallMachine, CallState, Media, Message};
+use hullo_proto::call::{CallId, CallMachine, CallState, Invitation, Media, Message};
 use hullo_proto::frame::FrameKind;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -21,6 +21,8 @@ use str0m_netem::{LossModel, Netem, NetemConfig, Probability, RandomLoss};
 
 /// A step moves to the next deadline but never further, so that codecs run on time.
 const STEP_MAX: Duration = Duration::from_millis(5);
+/// Sound waits this long for what is late.
+const BUFFER_TARGET: Duration = Duration::from_millis(80);
 /// The relay between the two takes this long for a message.
 const RELAY_DELAY: Duration = Duration::from_millis(30);
 const SOUND_INTERVAL: Duration = Duration::from_millis(20);
@@ -98,23 +100,41 @@ pub struct Link {
 
 impl Link {
     fn netem(self, seed: u64) -> NetemConfig {
-        let loss = if self.loss > 0.0 { LossModel::Random(RandomLoss::new(Probability::new(self.loss))) } else { LossModel::None };
-        NetemConfig::new().latency(self.delay).jitter(self.jitter).loss(loss).seed(seed)
+        let loss = if self.loss > 0.0 {
+            LossModel::Random(RandomLoss::new(Probability::new(self.loss)))
+        } else {
+            LossModel::None
+        };
+        NetemConfig::new()
+            .latency(self.delay)
+            .jitter(self.jitter)
+            .loss(loss)
+            .seed(seed)
     }
 }
 
 impl World {
     /// A caller who has just called and a callee whose program has not heard of it yet.
     pub fn new(seed: u64, link: Link, media: Media) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "an arbitrary zero of the virtual clock")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "an arbitrary zero of the virtual clock"
+        )]
         let now = Instant::now();
         let rng = |salt: u64| ChaCha20Rng::seed_from_u64(seed.wrapping_mul(3).wrapping_add(salt));
-        let own = SideState { camera: media == Media::Video, ..SideState::default() };
-        let [caller, callee] = [SocketAddr::from(([10, 0, 0, 1], 5_000)), SocketAddr::from(([10, 0, 0, 2], 5_000))];
-        let machine = CallMachine::call([7; 16], media, rng(1), now);
+        let own = SideState {
+            camera: media == Media::Video,
+            ..SideState::default()
+        };
+        let [caller, callee] = [
+            SocketAddr::from(([10, 0, 0, 1], 5_000)),
+            SocketAddr::from(([10, 0, 0, 2], 5_000)),
+        ];
+        let machine = CallMachine::call(CallId([7; 16]), media, rng(1), now);
         let mut alice = Person::new(Engine::new(now, machine, vec![caller], own), caller, own);
-        let invitation = alice.first_message();
-        let machine = CallMachine::incoming(now, &invitation, rng(2)).expect("the invitation is good");
+        let invitation = alice.invitation();
+        let machine =
+            CallMachine::incoming(now, invitation, rng(2)).expect("the invitation is good");
         let bob = Person::new(Engine::new(now, machine, vec![callee], own), callee, own);
         let mut world = Self {
             now,
@@ -122,7 +142,10 @@ impl World {
             relay_down: false,
             seed,
             start: now,
-            links: [Netem::new(link.netem(seed ^ 0xa)), Netem::new(link.netem(seed ^ 0xb))],
+            links: [
+                Netem::new(link.netem(seed ^ 0xa)),
+                Netem::new(link.netem(seed ^ 0xb)),
+            ],
             next_sound: now,
             next_picture: now,
         };
@@ -148,11 +171,20 @@ impl World {
     }
 
     /// Runs until `done` or the limit of virtual time. Panics at the limit with the seed.
-    pub fn drive_until(&mut self, limit: Duration, what: &str, mut done: impl FnMut(&Self) -> bool) {
+    pub fn drive_until(
+        &mut self,
+        limit: Duration,
+        what: &str,
+        mut done: impl FnMut(&Self) -> bool,
+    ) {
         let end = self.now + limit;
         while !done(self) {
             let states = self.people.each_ref().map(|person| person.states.clone());
-            assert!(self.now < end, "seed {}: no {what} within {limit:?}; states {states:?}", self.seed);
+            assert!(
+                self.now < end,
+                "seed {}: no {what} within {limit:?}; states {states:?}",
+                self.seed
+            );
             self.step();
         }
     }
@@ -177,17 +209,25 @@ impl World {
             }
             next = next.min(self.links[index].poll_timeout());
         }
-        self.now = next.min(self.next_sound).min(self.next_picture).max(self.now + Duration::from_micros(1));
+        self.now = next
+            .min(self.next_sound)
+            .min(self.next_picture)
+            .max(self.now + Duration::from_micros(1));
         self.capture();
         for index in 0..2 {
             self.deliver(index);
-            self.people[index].engine.handle_input(self.now, Input::Timeout);
+            self.people[index]
+                .engine
+                .handle_input(self.now, Input::Timeout);
             self.drain(index);
         }
     }
 
     fn capture(&mut self) {
-        let at = CaptureTime { elapsed: self.now - self.start, clock_us: u64::try_from((self.now - self.start).as_micros()).expect("short") };
+        let at = CaptureTime {
+            elapsed: self.now - self.start,
+            clock_us: u64::try_from((self.now - self.start).as_micros()).expect("short"),
+        };
         let (sound, picture) = (self.now >= self.next_sound, self.now >= self.next_picture);
         for index in 0..2 {
             let person = &mut self.people[index];
@@ -200,7 +240,9 @@ impl World {
                 frames.extend(person.capture_picture(at, self.now));
             }
             for frame in frames {
-                self.people[index].engine.handle_input(self.now, Input::Frame(frame));
+                self.people[index]
+                    .engine
+                    .handle_input(self.now, Input::Frame(frame));
                 self.drain(index);
             }
         }
@@ -213,18 +255,34 @@ impl World {
     }
 
     fn deliver(&mut self, to: usize) {
-        while self.people[to].inbox.front().is_some_and(|(at, _)| *at <= self.now) {
+        while self.people[to]
+            .inbox
+            .front()
+            .is_some_and(|(at, _)| *at <= self.now)
+        {
             let (_, message) = self.people[to].inbox.pop_front().expect("looked");
-            self.people[to].engine.handle_input(self.now, Input::Message(&message));
+            self.people[to]
+                .engine
+                .handle_input(self.now, Input::Message(&message));
             self.drain(to);
         }
         // Link `i` carries what person `i` sent.
         let from = 1 - to;
         self.links[from].handle_input(str0m_netem::Input::Timeout(self.now));
         while let Some(output) = self.links[from].poll_output() {
-            let str0m_netem::Output::Packet(datagram) = output else { break };
-            let Datagram { source, destination, bytes } = &datagram;
-            let input = Input::Datagram { source: *source, destination: *destination, bytes };
+            let str0m_netem::Output::Packet(datagram) = output else {
+                break;
+            };
+            let Datagram {
+                source,
+                destination,
+                bytes,
+            } = &datagram;
+            let input = Input::Datagram {
+                source: *source,
+                destination: *destination,
+                bytes,
+            };
             self.people[to].engine.handle_input(self.now, input);
             self.drain(to);
         }
@@ -234,15 +292,26 @@ impl World {
         loop {
             match self.people[index].engine.poll_output() {
                 Output::Timeout(_) => return,
-                Output::Transmit { source, destination, bytes } => {
+                Output::Transmit {
+                    source,
+                    destination,
+                    bytes,
+                } => {
                     if destination == self.people[1 - index].address {
-                        let datagram = Datagram { source, destination, bytes };
-                        self.links[index].handle_input(str0m_netem::Input::Packet(self.now, datagram));
+                        let datagram = Datagram {
+                            source,
+                            destination,
+                            bytes,
+                        };
+                        self.links[index]
+                            .handle_input(str0m_netem::Input::Packet(self.now, datagram));
                     }
                 }
                 Output::Send(message) => {
                     if !self.relay_down {
-                        self.people[1 - index].inbox.push_back((self.now + RELAY_DELAY, message));
+                        self.people[1 - index]
+                            .inbox
+                            .push_back((self.now + RELAY_DELAY, message));
                     }
                 }
                 Output::Event(event) => {
@@ -250,7 +319,9 @@ impl World {
                     let now = self.now;
                     let again = self.people[index].event(event, now, since);
                     if again {
-                        self.people[index].engine.handle_input(now, Input::WantKeyframe);
+                        self.people[index]
+                            .engine
+                            .handle_input(now, Input::WantKeyframe);
                     }
                 }
             }
@@ -260,8 +331,12 @@ impl World {
 
 impl Person {
     fn new(engine: Engine, address: SocketAddr, own: SideState) -> Self {
-        let camera = open_camera(&"test".parse().expect("spec")).expect("opens").expect("is one");
-        let microphone = open_mic(&"test".parse().expect("spec")).expect("opens").expect("is one");
+        let camera = open_camera(&"test".parse().expect("spec"))
+            .expect("opens")
+            .expect("is one");
+        let microphone = open_mic(&"test".parse().expect("spec"))
+            .expect("opens")
+            .expect("is one");
         Self {
             engine,
             states: Vec::new(),
@@ -277,9 +352,9 @@ impl Person {
             microphone,
             camera,
             voice: opus::Encoder::new().expect("opus"),
-            video: h264::Encoder::new(400_000).expect("h264"),
+            video: h264::Encoder::new(400_000, 30),
             screen: h264::Decoder::new().expect("h264"),
-            buffer: ReorderBuffer::new(Duration::from_millis(80)).expect("opus"),
+            buffer: ReorderBuffer::new(Box::new(opus::Decoder::new().expect("opus")), BUFFER_TARGET),
             force_key: false,
         }
     }
@@ -294,10 +369,10 @@ impl Person {
         self.pictures > 0 && self.blocks_played > 0
     }
 
-    fn first_message(&mut self) -> Message {
+    fn invitation(&mut self) -> Invitation {
         loop {
             match self.engine.poll_output() {
-                Output::Send(message) => return message,
+                Output::Send(Message::Invitation(invitation)) => return invitation,
                 Output::Timeout(_) => panic!("a call begins with an invitation"),
                 _ => {}
             }
@@ -313,17 +388,25 @@ impl Person {
 
     fn capture_sound(&mut self, at: CaptureTime, now: Instant) -> Option<EncodedFrame> {
         let mut block = [0.0; BLOCK_SAMPLES];
-        self.microphone.read(at, &mut block).expect("the test microphone always works");
+        self.microphone
+            .read(at, &mut block)
+            .expect("the test microphone always works");
         let data = self.voice.encode(&block).expect("opus encodes any block");
-        (!self.own.muted).then_some(EncodedFrame { kind: FrameKind::Audio, data, captured_at: now })
+        (!self.own.muted).then_some(EncodedFrame {
+            kind: FrameKind::Audio,
+            data,
+            captured_at: now,
+        })
     }
 
     fn capture_picture(&mut self, at: CaptureTime, now: Instant) -> Option<EncodedFrame> {
         let picture = self.camera.read(at).expect("the test camera always works");
         if std::mem::take(&mut self.force_key) {
-            self.video.force_keyframe();
+            self.video.request_keyframe();
         }
-        self.video.encode(&picture, now).expect("h264 encodes any picture")
+        self.video
+            .encode(&picture, now)
+            .expect("h264 encodes any picture")
     }
 
     fn play(&mut self, now: Instant) {
@@ -338,7 +421,10 @@ impl Person {
             }
             Pull::Silence => return,
         };
-        self.energy += block.iter().map(|sample| f64::from(sample * sample)).sum::<f64>();
+        self.energy += block
+            .iter()
+            .map(|sample| f64::from(sample * sample))
+            .sum::<f64>();
     }
 
     /// Takes one event; true when the decoder needs a key frame.
@@ -349,15 +435,16 @@ impl Person {
             Event::Video(frame) => match self.screen.decode(&frame.data) {
                 Ok(Some(picture)) => {
                     self.pictures += 1;
-                    if let Some(ticks) = hullo_media::card::read_time_code(&picture) {
-                        self.card_delays_ms.push(since_start.as_secs_f64() * 1_000.0 - f64::from(ticks) / 10.0);
+                    if let Some(ticks) = hullo_media::source::card::read_time_code(&picture) {
+                        self.card_delays_ms
+                            .push(since_start.as_secs_f64() * 1_000.0 - f64::from(ticks) / 10.0);
                     }
                 }
                 Ok(None) => {}
                 Err(_) => return true,
             },
             Event::KeyframeWanted => self.force_key = true,
-            Event::VideoBitrate(bps) => self.video.set_bitrate(bps.min(1_000_000)).expect("a rate in range"),
+            Event::VideoBitrate(bps) => self.video.set_bitrate(bps.min(1_000_000)),
             Event::Far(far) => self.far = Some(far),
             Event::Interrupted | Event::Resumed | Event::FirstSent(_) | Event::Stats(..) => {}
         }

@@ -14,9 +14,15 @@ const CALLEE: usize = 1;
 
 fn connected(seed: u64, link: Link) -> World {
     let mut world = World::new(seed, link, Media::Video);
-    world.drive_until(Duration::from_secs(2), "ringing", |world| world.people[CALLER].states.contains(&CallState::Ringing));
+    world.drive_until(Duration::from_secs(2), "ringing", |world| {
+        world.people[CALLER].states.contains(&CallState::Ringing)
+    });
     world.input(CALLEE, Input::Accept(Media::Video));
-    world.drive_until(Duration::from_secs(10), "sound and pictures both ways", |world| world.people.iter().all(|person| person.is_served()));
+    world.drive_until(
+        Duration::from_secs(10),
+        "sound and pictures both ways",
+        |world| world.people.iter().all(|person| person.is_served()),
+    );
     world
 }
 
@@ -28,11 +34,21 @@ fn percentile(values: &[f64], share: f64) -> f64 {
 
 #[test]
 fn a_call_connects_and_plays_on_a_clean_link() {
-    let mut world = connected(1, Link { delay: Duration::from_millis(5), ..Link::default() });
+    let mut world = connected(
+        1,
+        Link {
+            delay: Duration::from_millis(5),
+            ..Link::default()
+        },
+    );
     world.drive(Duration::from_secs(5));
     for person in &world.people {
         assert!(person.pictures > 140, "{} pictures in 5 s", person.pictures);
-        assert!(person.blocks_played > 230, "{} blocks in 5 s", person.blocks_played);
+        assert!(
+            person.blocks_played > 230,
+            "{} blocks in 5 s",
+            person.blocks_played
+        );
         assert!(person.energy > 1.0, "the beep is heard");
         assert_eq!(person.engine.undecryptable(), 0);
         assert!(percentile(&person.card_delays_ms, 0.95) < 60.0);
@@ -42,9 +58,16 @@ fn a_call_connects_and_plays_on_a_clean_link() {
 #[test]
 fn a_call_connects_and_plays_under_loss_delay_and_jitter() {
     for seed in 1..=3 {
-        let link = Link { delay: Duration::from_millis(100), jitter: Duration::from_millis(30), loss: 0.05 };
+        let link = Link {
+            delay: Duration::from_millis(100),
+            jitter: Duration::from_millis(30),
+            loss: 0.05,
+        };
         let mut world = connected(seed, link);
-        let before = world.people.each_ref().map(|person| (person.pictures, person.blocks_played));
+        let before = world
+            .people
+            .each_ref()
+            .map(|person| (person.pictures, person.blocks_played));
         world.drive(Duration::from_secs(10));
         for (person, (pictures, blocks)) in world.people.iter().zip(before) {
             let (pictures, blocks) = (person.pictures - pictures, person.blocks_played - blocks);
@@ -58,27 +81,45 @@ fn a_call_connects_and_plays_under_loss_delay_and_jitter() {
 
 #[test]
 fn an_altered_byte_in_a_sealed_frame_costs_that_frame() {
-    let mut world = connected(2, Link { delay: Duration::from_millis(10), ..Link::default() });
+    let mut world = connected(
+        2,
+        Link {
+            delay: Duration::from_millis(10),
+            ..Link::default()
+        },
+    );
     let altered = Arc::new(Mutex::new(0_u64));
     let count = Arc::clone(&altered);
     let mut frame = 0_usize;
-    world.people[CALLEE].engine.set_path(Box::new(move |track, bytes| {
-        frame += 1;
-        let mut bytes = bytes.to_vec();
-        if frame % 20 == 0 {
-            let at = (frame * 31) % bytes.len();
-            bytes[at] ^= 0x10;
-            *count.lock().expect("no panic") += 1;
-        }
-        vec![(track, bytes)]
-    }));
-    let before = (world.people[CALLEE].pictures, world.people[CALLEE].blocks_played);
+    world.people[CALLEE]
+        .engine
+        .set_path(Box::new(move |track, bytes| {
+            frame += 1;
+            let mut bytes = bytes.to_vec();
+            if frame % 20 == 0 {
+                let at = (frame * 31) % bytes.len();
+                bytes[at] ^= 0x10;
+                *count.lock().expect("no panic") += 1;
+            }
+            vec![(track, bytes)]
+        }));
+    let before = (
+        world.people[CALLEE].pictures,
+        world.people[CALLEE].blocks_played,
+    );
     world.drive(Duration::from_secs(5));
     let callee = &world.people[CALLEE];
     let altered = *altered.lock().expect("no panic");
     assert!(altered > 10, "{altered} frames altered");
-    assert_eq!(callee.engine.undecryptable(), altered, "each one dropped and counted");
-    assert!(callee.pictures > before.0 + 60 && callee.blocks_played > before.1 + 200, "the call goes on");
+    assert_eq!(
+        callee.engine.undecryptable(),
+        altered,
+        "each one dropped and counted"
+    );
+    assert!(
+        callee.pictures > before.0 + 60 && callee.blocks_played > before.1 + 200,
+        "the call goes on"
+    );
     assert_eq!(world.people[CALLER].engine.undecryptable(), 0);
 }
 
@@ -86,29 +127,54 @@ fn an_altered_byte_in_a_sealed_frame_costs_that_frame() {
 fn a_replayed_frame_is_refused() {
     let mut world = connected(3, Link::default());
     let mut first = None;
-    world.people[CALLEE].engine.set_path(Box::new(move |track, bytes| {
-        let old = first.get_or_insert_with(|| (track, bytes.to_vec())).clone();
-        vec![(track, bytes.to_vec()), old.clone(), (track, bytes.to_vec())]
-    }));
+    world.people[CALLEE]
+        .engine
+        .set_path(Box::new(move |track, bytes| {
+            let old = first.get_or_insert_with(|| (track, bytes.to_vec())).clone();
+            vec![
+                (track, bytes.to_vec()),
+                old.clone(),
+                (track, bytes.to_vec()),
+            ]
+        }));
     let blocks = world.people[CALLEE].blocks_played;
     world.drive(Duration::from_secs(2));
     let callee = &world.people[CALLEE];
-    assert!(callee.engine.replayed() > 200, "{} refused", callee.engine.replayed());
-    assert!(callee.blocks_played - blocks <= 101, "nothing is heard twice");
+    assert!(
+        callee.engine.replayed() > 200,
+        "{} refused",
+        callee.engine.replayed()
+    );
+    assert!(
+        callee.blocks_played - blocks <= 101,
+        "nothing is heard twice"
+    );
 }
 
 #[test]
 fn a_frame_moved_to_another_track_is_refused() {
     let mut world = connected(4, Link::default());
-    world.people[CALLEE].engine.set_path(Box::new(|track, bytes| {
-        let other = if track == Track::Audio { Track::Video } else { Track::Audio };
-        vec![(other, bytes.to_vec())]
-    }));
-    let before = (world.people[CALLEE].pictures, world.people[CALLEE].engine.undecryptable());
+    world.people[CALLEE]
+        .engine
+        .set_path(Box::new(|track, bytes| {
+            let other = if track == Track::Audio {
+                Track::Video
+            } else {
+                Track::Audio
+            };
+            vec![(other, bytes.to_vec())]
+        }));
+    let before = (
+        world.people[CALLEE].pictures,
+        world.people[CALLEE].engine.undecryptable(),
+    );
     world.drive(Duration::from_secs(1));
     let callee = &world.people[CALLEE];
     assert_eq!(callee.pictures, before.0, "no picture from sound");
-    assert!(callee.engine.undecryptable() >= before.1 + 50, "each one counted");
+    assert!(
+        callee.engine.undecryptable() >= before.1 + 50,
+        "each one counted"
+    );
 }
 
 #[test]
@@ -116,82 +182,143 @@ fn a_frame_reflected_to_its_sender_is_refused() {
     let mut world = connected(5, Link::default());
     let caught = Arc::new(Mutex::new(Vec::new()));
     let keep = Arc::clone(&caught);
-    world.people[CALLEE].engine.set_path(Box::new(move |track, bytes| {
-        keep.lock().expect("no panic").push((track, bytes.to_vec()));
-        vec![(track, bytes.to_vec())]
-    }));
+    world.people[CALLEE]
+        .engine
+        .set_path(Box::new(move |track, bytes| {
+            keep.lock().expect("no panic").push((track, bytes.to_vec()));
+            vec![(track, bytes.to_vec())]
+        }));
     let mut reflected = 0_u64;
     let counter = Arc::new(Mutex::new(0_u64));
     let count = Arc::clone(&counter);
-    world.people[CALLER].engine.set_path(Box::new(move |track, bytes| {
-        let mut frames = vec![(track, bytes.to_vec())];
-        frames.append(&mut caught.lock().expect("no panic"));
-        reflected += frames.len() as u64 - 1;
-        *count.lock().expect("no panic") = reflected;
-        frames
-    }));
+    world.people[CALLER]
+        .engine
+        .set_path(Box::new(move |track, bytes| {
+            let mut frames = vec![(track, bytes.to_vec())];
+            frames.append(&mut caught.lock().expect("no panic"));
+            reflected += frames.len() as u64 - 1;
+            *count.lock().expect("no panic") = reflected;
+            frames
+        }));
     world.drive(Duration::from_secs(2));
     let reflected = *counter.lock().expect("no panic");
     assert!(reflected > 100, "{reflected} frames came back");
-    assert_eq!(world.people[CALLER].engine.undecryptable(), reflected, "none of them opens");
+    assert_eq!(
+        world.people[CALLER].engine.undecryptable(),
+        reflected,
+        "none of them opens"
+    );
     assert!(!world.people[CALLER].is_ended());
 }
 
 #[test]
 fn mute_and_camera_off_reach_the_other_side_within_a_second() {
-    let link = Link { delay: Duration::from_millis(100), jitter: Duration::from_millis(20), loss: 0.02 };
+    let link = Link {
+        delay: Duration::from_millis(100),
+        jitter: Duration::from_millis(20),
+        loss: 0.02,
+    };
     let mut world = connected(6, link);
-    let quiet = SideState { muted: true, camera: false, ..SideState::default() };
+    let quiet = SideState {
+        muted: true,
+        camera: false,
+        ..SideState::default()
+    };
     world.input(CALLER, Input::Own(quiet));
     world.drive_until(Duration::from_secs(1), "news of the switches", |world| {
-        world.people[CALLEE].far.is_some_and(|far| far.muted && !far.camera)
+        world.people[CALLEE]
+            .far
+            .is_some_and(|far| far.muted && !far.camera)
     });
-    world.input(CALLER, Input::Own(SideState { camera: true, ..SideState::default() }));
+    world.input(
+        CALLER,
+        Input::Own(SideState {
+            camera: true,
+            ..SideState::default()
+        }),
+    );
     let pictures = world.people[CALLEE].pictures;
-    world.drive_until(Duration::from_secs(2), "pictures again", |world| world.people[CALLEE].pictures > pictures);
+    world.drive_until(Duration::from_secs(2), "pictures again", |world| {
+        world.people[CALLEE].pictures > pictures
+    });
 }
 
 #[test]
 fn hanging_up_ends_both_sides_with_the_right_words() {
     let mut world = connected(7, Link::default());
     world.input(CALLER, Input::HangUp);
-    world.drive_until(Duration::from_secs(1), "the end", |world| world.people.iter().all(|person| person.is_ended()));
-    assert_eq!(world.people[CALLER].states.last(), Some(&CallState::Ended(EndReason::HungUp)));
-    assert_eq!(world.people[CALLEE].states.last(), Some(&CallState::Ended(EndReason::FarHungUp)));
+    world.drive_until(Duration::from_secs(1), "the end", |world| {
+        world.people.iter().all(|person| person.is_ended())
+    });
+    assert_eq!(
+        world.people[CALLER].states.last(),
+        Some(&CallState::Ended(EndReason::HungUp))
+    );
+    assert_eq!(
+        world.people[CALLEE].states.last(),
+        Some(&CallState::Ended(EndReason::FarHungUp))
+    );
 }
 
 #[test]
 fn a_relay_that_goes_away_does_not_end_the_call_and_hanging_up_still_works() {
-    let mut world = connected(8, Link { delay: Duration::from_millis(20), ..Link::default() });
+    let mut world = connected(
+        8,
+        Link {
+            delay: Duration::from_millis(20),
+            ..Link::default()
+        },
+    );
     world.relay_down = true;
     let pictures = world.people[CALLEE].pictures;
     world.drive(Duration::from_secs(5));
     assert!(world.people[CALLEE].pictures > pictures + 140);
     world.input(CALLER, Input::HangUp);
-    world.drive_until(Duration::from_secs(3), "the end", |world| world.people[CALLEE].is_ended());
-    assert_eq!(world.people[CALLEE].states.last(), Some(&CallState::Ended(EndReason::FarHungUp)));
+    world.drive_until(Duration::from_secs(3), "the end", |world| {
+        world.people[CALLEE].is_ended()
+    });
+    assert_eq!(
+        world.people[CALLEE].states.last(),
+        Some(&CallState::Ended(EndReason::FarHungUp))
+    );
 }
 
 #[test]
 fn a_far_side_that_is_gone_ends_the_call_after_the_silence() {
     let mut world = connected(9, Link::default());
     world.relay_down = true;
-    world.set_link(Link { loss: 1.0, ..Link::default() });
+    world.set_link(Link {
+        loss: 1.0,
+        ..Link::default()
+    });
     world.drive(Duration::from_secs(15));
     assert!(!world.people[CALLER].is_ended(), "a tunnel is no end");
-    world.drive_until(Duration::from_secs(40), "the end", |world| world.people[CALLER].is_ended());
-    assert_eq!(world.people[CALLER].states.last(), Some(&CallState::Ended(EndReason::Lost)));
+    world.drive_until(Duration::from_secs(40), "the end", |world| {
+        world.people[CALLER].is_ended()
+    });
+    assert_eq!(
+        world.people[CALLER].states.last(),
+        Some(&CallState::Ended(EndReason::Lost))
+    );
 }
 
 #[test]
 fn silence_that_passes_leaves_the_call_standing() {
-    let link = Link { delay: Duration::from_millis(10), ..Link::default() };
+    let link = Link {
+        delay: Duration::from_millis(10),
+        ..Link::default()
+    };
     let mut world = connected(10, link);
-    world.set_link(Link { loss: 1.0, ..Link::default() });
+    world.set_link(Link {
+        loss: 1.0,
+        ..Link::default()
+    });
     world.drive(Duration::from_secs(8));
     world.set_link(link);
     let blocks = world.people[CALLEE].blocks_played;
-    world.drive_until(Duration::from_secs(10), "sound again", |world| world.people[CALLEE].blocks_played > blocks + 50);
+    world.drive_until(Duration::from_secs(10), "sound again", |world| {
+        world.people[CALLEE].blocks_played > blocks + 50
+    });
     assert!(!world.people[CALLER].is_ended());
 }
 
@@ -211,10 +338,24 @@ fn garbage_to_the_media_port_is_dropped() {
             *first = [0, 22, 128][rng.random_range(0..3)];
         }
         let source = if round % 2 == 0 { stranger } else { friend };
-        world.input(CALLEE, Input::Datagram { source, destination: own, bytes: &bytes });
+        world.input(
+            CALLEE,
+            Input::Datagram {
+                source,
+                destination: own,
+                bytes: &bytes,
+            },
+        );
     }
     let blocks = world.people[CALLEE].blocks_played;
     world.drive(Duration::from_secs(2));
-    assert!(world.people[CALLEE].blocks_played > blocks + 90, "the call goes on");
-    assert_eq!(world.people[CALLEE].engine.undecryptable(), 0, "nothing of it reaches the ciphers");
+    assert!(
+        world.people[CALLEE].blocks_played > blocks + 90,
+        "the call goes on"
+    );
+    assert_eq!(
+        world.people[CALLEE].engine.undecryptable(),
+        0,
+        "nothing of it reaches the ciphers"
+    );
 }

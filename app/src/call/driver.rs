@@ -93,25 +93,54 @@ impl CallHandle {
     ///
     /// # Errors
     /// The machine's: no address or no poll object could be had.
-    pub fn start(setup: CallSetup, on_event: impl Fn(DriverEvent) + Send + 'static) -> io::Result<Self> {
+    pub fn start(
+        setup: CallSetup,
+        on_event: impl Fn(DriverEvent) + Send + 'static,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let sockets = Sockets::open(poll.registry(), setup.reach)?;
         let waker = Arc::new(Waker::new(poll.registry(), Token(sockets.len()))?);
         let (commands, receiver) = bounded(COMMANDS_MAX);
         let queue = FrameQueue::new(Arc::clone(&waker));
-        let sender = Commands { sender: commands.clone(), waker: Arc::clone(&waker) };
+        let sender = Commands {
+            sender: commands.clone(),
+            waker: Arc::clone(&waker),
+        };
         let thread = Thread::spawn("call", move || {
             let now = Instant::now();
             let engine = Engine::new(now, setup.machine, sockets.addresses(), setup.own);
-            let dispatch = Dispatch::new(now, setup.specs, setup.pictures, setup.own, queue, sender, Box::new(on_event));
-            Driver { engine, dispatch, sockets, commands: receiver, poll }.run();
+            let dispatch = Dispatch::new(
+                now,
+                setup.specs,
+                setup.pictures,
+                setup.own,
+                queue,
+                sender,
+                Box::new(on_event),
+            );
+            Driver {
+                engine,
+                dispatch,
+                sockets,
+                commands: receiver,
+                poll,
+            }
+            .run();
         });
-        Ok(Self { commands, waker, thread })
+        Ok(Self {
+            commands,
+            waker,
+            thread,
+        })
     }
 
     /// Tells the thread something. After the call's end it is ignored.
     pub fn command(&self, command: Command) {
-        Commands { sender: self.commands.clone(), waker: Arc::clone(&self.waker) }.send(command);
+        Commands {
+            sender: self.commands.clone(),
+            waker: Arc::clone(&self.waker),
+        }
+        .send(command);
     }
 }
 
@@ -157,7 +186,9 @@ impl Driver {
             if self.dispatch.is_over(now, FAREWELL) {
                 break;
             }
-            let wait = deadline.map_or(WAIT_MAX, |at| at.saturating_duration_since(now)).min(self.dispatch.wait_max(WAIT_MAX));
+            let wait = deadline
+                .map_or(WAIT_MAX, |at| at.saturating_duration_since(now))
+                .min(self.dispatch.wait_max(WAIT_MAX));
             if let Err(error) = self.poll.poll(&mut events, Some(wait))
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -180,7 +211,8 @@ impl Driver {
                 deadline = Some(now);
             }
         }
-        self.dispatch.finish(self.engine.undecryptable(), self.engine.frames_sent());
+        self.dispatch
+            .finish(self.engine.undecryptable(), self.engine.frames_sent());
     }
 
     /// Reads what waits. True when a flood was cut at the batch: sockets are edge-triggered, so nothing would wake
@@ -191,7 +223,14 @@ impl Driver {
             let mut left = BATCH_MAX;
             while let Some((length, source, destination)) = self.sockets.receive(index, buffer) {
                 let bytes = buffer.get(..length).unwrap_or_default();
-                self.engine.handle_input(Instant::now(), Input::Datagram { source, destination, bytes });
+                self.engine.handle_input(
+                    Instant::now(),
+                    Input::Datagram {
+                        source,
+                        destination,
+                        bytes,
+                    },
+                );
                 self.drain();
                 left -= 1;
                 if left == 0 {
@@ -235,7 +274,11 @@ impl Driver {
     fn drain(&mut self) -> Option<Instant> {
         loop {
             match self.engine.poll_output() {
-                Output::Transmit { source, destination, bytes } => self.sockets.send(source, destination, &bytes),
+                Output::Transmit {
+                    source,
+                    destination,
+                    bytes,
+                } => self.sockets.send(source, destination, &bytes),
                 Output::Send(message) => self.dispatch.tell(DriverEvent::Send(message)),
                 Output::Event(event) => self.dispatch.event(Instant::now(), event),
                 Output::Timeout(at) => return at,

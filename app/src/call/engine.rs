@@ -16,7 +16,10 @@ use hullo_media::frame::EncodedFrame;
 use hullo_media::jitter::AudioFrame;
 use hullo_media::sdp::{Description, DescriptionKind};
 use hullo_media::session::{self, Role, Session, SessionConfig, SessionStats, Track};
-use hullo_proto::call::{CallEvent, CallKeys, CallMachine, CallState, IceCandidate, Input as MachineInput, Layout, Media, Message, Output as MachineOutput};
+use hullo_proto::call::{
+    CallEvent, CallKeys, CallMachine, CallState, IceCandidate, Input as MachineInput, Layout,
+    Media, Message, Output as MachineOutput,
+};
 use hullo_proto::frame::{FrameKind, OpenError, Opener, Sealer};
 
 use super::media::VIDEO_BITRATE_MAX_BPS;
@@ -158,7 +161,12 @@ impl Ciphers {
 
 impl Engine {
     /// A call around `machine`, reachable at `addresses` once it is accepted.
-    pub fn new(now: Instant, machine: CallMachine, addresses: Vec<SocketAddr>, own: SideState) -> Self {
+    pub fn new(
+        now: Instant,
+        machine: CallMachine,
+        addresses: Vec<SocketAddr>,
+        own: SideState,
+    ) -> Self {
         let mut engine = Self {
             machine,
             role: Role::Answerer,
@@ -205,11 +213,26 @@ impl Engine {
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         match input {
             Input::Timeout => self.timeout(now),
-            Input::Datagram { source, destination, bytes } => {
-                self.session(now, session::Input::Receive { source, destination, bytes });
+            Input::Datagram {
+                source,
+                destination,
+                bytes,
+            } => {
+                self.session(
+                    now,
+                    session::Input::Receive {
+                        source,
+                        destination,
+                        bytes,
+                    },
+                );
             }
-            Input::Message(message) => self.machine.handle_input(now, MachineInput::Message(message)),
-            Input::Accept(media) => self.machine.handle_input(now, MachineInput::Accept { media }),
+            Input::Message(message) => self
+                .machine
+                .handle_input(now, MachineInput::Message(message)),
+            Input::Accept(media) => self
+                .machine
+                .handle_input(now, MachineInput::Accept { media }),
             Input::Reject => self.machine.handle_input(now, MachineInput::Reject),
             Input::HangUp => self.machine.handle_input(now, MachineInput::HangUp),
             Input::Frame(frame) => self.send_frame(now, &frame),
@@ -233,14 +256,23 @@ impl Engine {
             MachineOutput::Timeout(at) => at,
             _ => None,
         };
-        Output::Timeout([session, machine, self.lost_at.map(|(at, _)| at)].into_iter().flatten().min())
+        Output::Timeout(
+            [session, machine, self.lost_at.map(|(at, _)| at)]
+                .into_iter()
+                .flatten()
+                .min(),
+        )
     }
 
     fn timeout(&mut self, now: Instant) {
         self.machine.handle_input(now, MachineInput::Timeout);
         self.session(now, session::Input::Timeout);
         if let Some((_, closed)) = self.lost_at.take_if(|(at, _)| *at <= now) {
-            let input = if closed { MachineInput::SessionClosed } else { MachineInput::SessionLost };
+            let input = if closed {
+                MachineInput::SessionClosed
+            } else {
+                MachineInput::SessionLost
+            };
             self.machine.handle_input(now, input);
         }
     }
@@ -253,7 +285,11 @@ impl Engine {
     }
 
     fn send_frame(&mut self, now: Instant, frame: &EncodedFrame) {
-        let track = if frame.kind == FrameKind::Audio { Track::Audio } else { Track::Video };
+        let track = if frame.kind == FrameKind::Audio {
+            Track::Audio
+        } else {
+            Track::Video
+        };
         let silent = match track {
             Track::Audio => self.own.muted,
             Track::Video => !self.own.camera || self.far.want.is_none(),
@@ -262,16 +298,36 @@ impl Engine {
         if silent || self.own.hold || !connected {
             return;
         }
-        let Some(ciphers) = &mut self.ciphers else { return };
-        let sealer = if track == Track::Audio { &mut ciphers.seal_audio } else { &mut ciphers.seal_video };
+        let Some(ciphers) = &mut self.ciphers else {
+            return;
+        };
+        let sealer = if track == Track::Audio {
+            &mut ciphers.seal_audio
+        } else {
+            &mut ciphers.seal_video
+        };
         // A frame the layout cannot carry is ours to drop: the next one is as good.
-        let Ok(sealed) = sealer.seal(frame.kind, &frame.data) else { return };
-        let sent = if track == Track::Audio { &mut self.frames_sent.0 } else { &mut self.frames_sent.1 };
+        let Ok(sealed) = sealer.seal(frame.kind, &frame.data) else {
+            return;
+        };
+        let sent = if track == Track::Audio {
+            &mut self.frames_sent.0
+        } else {
+            &mut self.frames_sent.1
+        };
         *sent += 1;
         if *sent == 1 {
-            self.outputs.push_back(Output::Event(Event::FirstSent(track)));
+            self.outputs
+                .push_back(Output::Event(Event::FirstSent(track)));
         }
-        self.session(now, session::Input::Write { track, frame: sealed, captured_at: frame.captured_at });
+        self.session(
+            now,
+            session::Input::Write {
+                track,
+                frame: sealed,
+                captured_at: frame.captured_at,
+            },
+        );
     }
 
     fn set_own(&mut self, now: Instant, own: SideState) {
@@ -292,7 +348,9 @@ impl Engine {
             loop {
                 match self.machine.poll_output() {
                     MachineOutput::Timeout(_) => break,
-                    MachineOutput::Transmit(message) => self.outputs.push_back(Output::Send(message)),
+                    MachineOutput::Transmit(message) => {
+                        self.outputs.push_back(Output::Send(message))
+                    }
                     MachineOutput::Event(event) => self.machine_event(now, event),
                 }
                 quiet = false;
@@ -300,8 +358,16 @@ impl Engine {
             while let Some(output) = self.session.as_mut().map(Session::poll_output) {
                 match output {
                     session::Output::Timeout(_) => break,
-                    session::Output::Transmit { source, destination, bytes } => {
-                        self.outputs.push_back(Output::Transmit { source, destination, bytes });
+                    session::Output::Transmit {
+                        source,
+                        destination,
+                        bytes,
+                    } => {
+                        self.outputs.push_back(Output::Transmit {
+                            source,
+                            destination,
+                            bytes,
+                        });
                     }
                     session::Output::Event(event) => self.session_event(now, event),
                 }
@@ -331,8 +397,14 @@ impl Engine {
                     self.send_description(now);
                 }
             }
-            CallEvent::MakeAnswer { offer_sdp, candidates, keys } => {
-                if self.open_session(now, Role::Answerer, &keys) && self.apply(now, &offer_sdp, &candidates) {
+            CallEvent::MakeAnswer {
+                offer_sdp,
+                candidates,
+                keys,
+            } => {
+                if self.open_session(now, Role::Answerer, &keys)
+                    && self.apply(now, &offer_sdp, &candidates)
+                {
                     self.send_description(now);
                 }
             }
@@ -346,8 +418,10 @@ impl Engine {
     /// False when the peer is no Hullo: its frame layout and codecs are not spoken yet.
     fn open_session(&mut self, now: Instant, role: Role, keys: &CallKeys) -> bool {
         if keys.layout != Layout::Hullo {
-            let words = "the other program is not Hullo, and this version only talks to Hullo".to_owned();
-            self.machine.handle_input(now, MachineInput::PeerIncompatible(words));
+            let words =
+                "the other program is not Hullo, and this version only talks to Hullo".to_owned();
+            self.machine
+                .handle_input(now, MachineInput::PeerIncompatible(words));
             return false;
         }
         let config = SessionConfig {
@@ -367,7 +441,9 @@ impl Engine {
     }
 
     fn send_description(&mut self, now: Instant) {
-        let Some(session) = &mut self.session else { return };
+        let Some(session) = &mut self.session else {
+            return;
+        };
         let description = session.describe();
         let candidate = |line| IceCandidate {
             candidate: line,
@@ -375,8 +451,18 @@ impl Engine {
             m_line_index: Some(0),
             username_fragment: Some(description.ice_ufrag.clone()),
         };
-        let candidates = session.local_candidates().into_iter().map(candidate).collect();
-        self.machine.handle_input(now, MachineInput::LocalDescription { sdp: description.write(), candidates });
+        let candidates = session
+            .local_candidates()
+            .into_iter()
+            .map(candidate)
+            .collect();
+        self.machine.handle_input(
+            now,
+            MachineInput::LocalDescription {
+                sdp: description.write(),
+                candidates,
+            },
+        );
     }
 
     fn peer_kind(&self) -> DescriptionKind {
@@ -389,13 +475,16 @@ impl Engine {
     fn apply(&mut self, now: Instant, sdp: &str, candidates: &[IceCandidate]) -> bool {
         let described = match Description::parse(self.peer_kind(), sdp) {
             Ok(description) => match &mut self.session {
-                Some(session) => session.handle_input(now, session::Input::Describe(&description)).map_err(|e| e.to_string()),
+                Some(session) => session
+                    .handle_input(now, session::Input::Describe(&description))
+                    .map_err(|e| e.to_string()),
                 None => return false,
             },
             Err(error) => Err(error.to_string()),
         };
         if let Err(words) = described {
-            self.machine.handle_input(now, MachineInput::PeerIncompatible(words));
+            self.machine
+                .handle_input(now, MachineInput::PeerIncompatible(words));
             return false;
         }
         self.add_candidates(now, candidates);
@@ -411,7 +500,8 @@ impl Engine {
     fn session_event(&mut self, now: Instant, event: session::Event) {
         let event = match event {
             session::Event::Connected => {
-                self.machine.handle_input(now, MachineInput::SessionConnected);
+                self.machine
+                    .handle_input(now, MachineInput::SessionConnected);
                 Event::KeyframeWanted
             }
             session::Event::Interrupted => {
@@ -428,7 +518,13 @@ impl Engine {
                 }
                 return;
             }
-            session::Event::Frame { track, bytes, seq, media_time, contiguous } => {
+            session::Event::Frame {
+                track,
+                bytes,
+                seq,
+                media_time,
+                contiguous,
+            } => {
                 let mut frames = vec![(track, bytes.to_vec())];
                 if let Some(path) = &mut self.path {
                     frames = path(track, &bytes);
@@ -446,7 +542,9 @@ impl Engine {
                 return self.session(now, session::Input::Side(&own));
             }
             session::Event::Side(message) => {
-                let Some(far) = SideState::read(&message) else { return };
+                let Some(far) = SideState::read(&message) else {
+                    return;
+                };
                 self.far = far;
                 Event::Far(far)
             }
@@ -455,9 +553,23 @@ impl Engine {
         self.outputs.push_back(Output::Event(event));
     }
 
-    fn receive_frame(&mut self, now: Instant, track: Track, bytes: &[u8], seq: u64, media_time: u64, contiguous: bool) {
-        let Some(ciphers) = &mut self.ciphers else { return };
-        let opener = if track == Track::Audio { &mut ciphers.open_audio } else { &mut ciphers.open_video };
+    fn receive_frame(
+        &mut self,
+        now: Instant,
+        track: Track,
+        bytes: &[u8],
+        seq: u64,
+        media_time: u64,
+        contiguous: bool,
+    ) {
+        let Some(ciphers) = &mut self.ciphers else {
+            return;
+        };
+        let opener = if track == Track::Audio {
+            &mut ciphers.open_audio
+        } else {
+            &mut ciphers.open_video
+        };
         let opened = match opener.open(bytes) {
             Ok(opened) if (opened.kind == FrameKind::Audio) == (track == Track::Audio) => opened,
             // A retransmission that was not needed: no sign of a stranger.
@@ -474,7 +586,11 @@ impl Engine {
             }
         };
         let event = match track {
-            Track::Audio => Event::Audio(AudioFrame { seq, media_time_samples: media_time, data: opened.frame }),
+            Track::Audio => Event::Audio(AudioFrame {
+                seq,
+                media_time_samples: media_time,
+                data: opened.frame,
+            }),
             Track::Video => {
                 if !contiguous && opened.kind != FrameKind::VideoKey {
                     self.break_video(now);
@@ -484,7 +600,11 @@ impl Engine {
                 } else if self.waits_for_key {
                     return self.session(now, session::Input::WantKeyframe);
                 }
-                Event::Video(EncodedFrame { kind: opened.kind, data: opened.frame, captured_at: now })
+                Event::Video(EncodedFrame {
+                    kind: opened.kind,
+                    data: opened.frame,
+                    captured_at: now,
+                })
             }
         };
         self.outputs.push_back(Output::Event(event));
@@ -498,6 +618,8 @@ impl Engine {
 
 fn video_bitrate(estimate_bps: u64) -> u32 {
     let usable = estimate_bps.saturating_mul(ESTIMATE_SHARE_PERCENT) / 100;
-    let video = usable.saturating_sub(SOUND_RATE_BPS).clamp(VIDEO_BITRATE_MIN_BPS, u64::from(VIDEO_BITRATE_MAX_BPS));
+    let video = usable
+        .saturating_sub(SOUND_RATE_BPS)
+        .clamp(VIDEO_BITRATE_MIN_BPS, u64::from(VIDEO_BITRATE_MAX_BPS));
     u32::try_from(video).expect("clamped below u32::MAX")
 }

@@ -39,7 +39,11 @@ impl FrameQueue {
 
     /// The next frame to send, sound first.
     pub fn next(&self) -> Option<EncodedFrame> {
-        self.audio.1.try_recv().or_else(|_| self.video.1.try_recv()).ok()
+        self.audio
+            .1
+            .try_recv()
+            .or_else(|_| self.video.1.try_recv())
+            .ok()
     }
 
     /// Whether pictures were dropped and a key frame is due.
@@ -100,7 +104,11 @@ mod tests {
 
     #[expect(clippy::disallowed_methods, reason = "the stamp is not looked at")]
     fn frame(kind: FrameKind, tag: u8) -> EncodedFrame {
-        EncodedFrame { kind, data: vec![tag], captured_at: Instant::now() }
+        EncodedFrame {
+            kind,
+            data: vec![tag],
+            captured_at: Instant::now(),
+        }
     }
 
     #[test]
@@ -109,7 +117,9 @@ mod tests {
         for tag in 0..30 {
             queue.push(frame(FrameKind::Audio, tag));
         }
-        let kept: Vec<u8> = std::iter::from_fn(|| queue.next()).map(|frame| frame.data[0]).collect();
+        let kept: Vec<u8> = std::iter::from_fn(|| queue.next())
+            .map(|frame| frame.data[0])
+            .collect();
         assert_eq!(kept, (5..30).collect::<Vec<u8>>());
         assert_eq!(queue.dropped(), 5);
     }
@@ -123,7 +133,10 @@ mod tests {
         assert!(queue.is_video_broken());
         while queue.next().is_some() {}
         queue.push(frame(FrameKind::VideoDelta, 99));
-        assert!(queue.next().is_none(), "a delta frame after a hole cannot be decoded");
+        assert!(
+            queue.next().is_none(),
+            "a delta frame after a hole cannot be decoded"
+        );
         queue.push(frame(FrameKind::VideoKey, 100));
         assert!(!queue.is_video_broken());
         assert_eq!(queue.next().map(|frame| frame.data[0]), Some(100));

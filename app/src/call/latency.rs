@@ -30,7 +30,10 @@ impl Latency {
         let mut sorted = self.ticks.clone();
         sorted.sort_unstable();
         let at = |share: usize| f64::from(sorted[(sorted.len() - 1) * share / 100]) / 10.0;
-        Some(Percentiles { p50: at(50), p95: at(95) })
+        Some(Percentiles {
+            p50: at(50),
+            p95: at(95),
+        })
     }
 }
 
@@ -46,6 +49,9 @@ mod tests {
             latency.note(u32::MAX - 10, (u32::MAX - 10).wrapping_add(delay));
         }
         latency.note(5_000_000, 0);
-        assert_eq!(latency.percentiles(), Some(Percentiles { p50: 5.0, p95: 9.5 }));
+        assert_eq!(
+            latency.percentiles(),
+            Some(Percentiles { p50: 5.0, p95: 9.5 })
+        );
     }
 }

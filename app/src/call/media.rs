@@ -15,7 +15,8 @@ use hullo_media::pipeline::{AudioDecode, AudioEncode, VideoDecode, VideoEncode, 
 use hullo_media::sink::{AudioSink, Nowhere, Recorder, open_speaker};
 use hullo_media::slot::Slot;
 use hullo_media::source::{
-    AudioSource, CameraSpec, CaptureTime, MicSpec, SpeakerSpec, VideoSource, card, open_camera, open_mic,
+    AudioSource, CameraSpec, CaptureTime, MicSpec, SpeakerSpec, VideoSource, card, open_camera,
+    open_mic,
 };
 
 use super::frames::FrameQueue;
@@ -83,7 +84,13 @@ pub struct Pictures {
 impl Pictures {
     /// Empty slots; `notify` wakes whoever draws.
     pub fn new(drawn: bool, notify: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { far: Slot::new(), own: Slot::new(), drawn, notify: Arc::new(notify), pending: Arc::default() }
+        Self {
+            far: Slot::new(),
+            own: Slot::new(),
+            drawn,
+            notify: Arc::new(notify),
+            pending: Arc::default(),
+        }
     }
 
     /// The drawing side says that it takes the pictures now.
@@ -118,22 +125,32 @@ pub fn open_in_background(specs: MediaSpecs, ready: impl FnOnce(Opened) + Send +
 fn open(specs: &MediaSpecs) -> Opened {
     let mut notices = Vec::new();
     let mut note = |what: &str, error: DeviceError| notices.push(format!("{what}: {error}"));
-    let mic = open_mic(specs.mic.as_ref().unwrap_or(&MicSpec::Device(None))).unwrap_or_else(|error| {
-        note("No microphone, you are not heard", error);
-        None
-    });
-    let speaker = open_speaker(specs.speaker.as_ref().unwrap_or(&SpeakerSpec::Device(None))).map(Some).unwrap_or_else(|error| {
-        note("No speaker, you hear nothing", error);
-        None
-    });
-    let recorder = specs.record_video.as_ref().and_then(|path| match Recorder::create(path) {
-        Ok(recorder) => Some(recorder),
-        Err(error) => {
-            note("Nothing is recorded", error);
+    let mic =
+        open_mic(specs.mic.as_ref().unwrap_or(&MicSpec::Device(None))).unwrap_or_else(|error| {
+            note("No microphone, you are not heard", error);
             None
-        }
-    });
-    Opened { mic, speaker, recorder, notices }
+        });
+    let speaker = open_speaker(specs.speaker.as_ref().unwrap_or(&SpeakerSpec::Device(None)))
+        .unwrap_or_else(|error| {
+            note("No speaker, you hear nothing", error);
+            None
+        });
+    let recorder = specs
+        .record_video
+        .as_ref()
+        .and_then(|path| match Recorder::create(path) {
+            Ok(recorder) => Some(recorder),
+            Err(error) => {
+                note("Nothing is recorded", error);
+                None
+            }
+        });
+    Opened {
+        mic,
+        speaker,
+        recorder,
+        notices,
+    }
 }
 
 /// Running devices and codecs.
@@ -158,7 +175,14 @@ const CARD_TIMES_MAX: usize = 256;
 
 impl CallMedia {
     /// Starts the codec threads. `commands` reaches the `call` thread.
-    pub fn start(specs: MediaSpecs, opened: Opened, queue: FrameQueue, pictures: Pictures, muted: bool, wants_keyframe: impl Fn() + Send + 'static) -> (Self, CardTimes) {
+    pub fn start(
+        specs: MediaSpecs,
+        opened: Opened,
+        queue: FrameQueue,
+        pictures: Pictures,
+        muted: bool,
+        wants_keyframe: impl Fn() + Send + 'static,
+    ) -> (Self, CardTimes) {
         let (card_sender, card_times) = crossbeam_channel::bounded(CARD_TIMES_MAX);
         let far = pictures.clone();
         let on_picture = Box::new(move |picture: Arc<Picture>, _decoded_at: Instant| {
@@ -170,7 +194,9 @@ impl CallMedia {
         });
         let speaker = opened.speaker.unwrap_or_else(|| Box::new(Nowhere));
         let media = Self {
-            audio_encode: opened.mic.map(|mic| AudioEncode::start(mic, queue.clone(), muted)),
+            audio_encode: opened
+                .mic
+                .map(|mic| AudioEncode::start(mic, queue.clone(), muted)),
             video_encode: None,
             audio_decode: AudioDecode::start(speaker, TARGET_START),
             video_decode: VideoDecode::start(opened.recorder, on_picture, Box::new(wants_keyframe)),
@@ -203,8 +229,13 @@ impl CallMedia {
             return Ok(false);
         }
         if self.video_encode.is_none() {
-            let Some(source) = self.specs.camera()? else { return Ok(false) };
-            let source = Box::new(Tee { source, pictures: self.pictures.clone() });
+            let Some(source) = self.specs.camera()? else {
+                return Ok(false);
+            };
+            let source = Box::new(Tee {
+                source,
+                pictures: self.pictures.clone(),
+            });
             let encode = VideoEncode::start(source, self.queue.clone(), true, self.video_limits());
             encode.set_bitrate(self.bitrate_bps);
             self.video_encode = Some(encode);
@@ -255,13 +286,22 @@ impl CallMedia {
     /// Sound so far: `sent` is not known here.
     pub fn audio_summary(&self) -> AudioSummary {
         let counters = self.audio_decode.counters();
-        AudioSummary { sent: 0, received: counters.received, concealed_ms: counters.concealed_ms, played_ms: counters.played_ms }
+        AudioSummary {
+            sent: 0,
+            received: counters.received,
+            concealed_ms: counters.concealed_ms,
+            played_ms: counters.played_ms,
+        }
     }
 
     /// Pictures so far: `sent` is not known here.
     pub fn video_summary(&self) -> VideoSummary {
         let counters = self.video_decode.counters();
-        let captured = self.captured_before + self.video_encode.as_ref().map_or(0, |encode| encode.counters().captured);
+        let captured = self.captured_before
+            + self
+                .video_encode
+                .as_ref()
+                .map_or(0, |encode| encode.counters().captured);
         VideoSummary {
             captured,
             sent: 0,
@@ -274,7 +314,12 @@ impl CallMedia {
     }
 
     fn video_limits(&self) -> VideoLimits {
-        VideoLimits { width_max: self.limits.0, height_max: self.limits.1, bitrate_bps: VIDEO_BITRATE_MAX_BPS, fps_max: FRAME_RATE_MAX }
+        VideoLimits {
+            width_max: self.limits.0,
+            height_max: self.limits.1,
+            bitrate_bps: VIDEO_BITRATE_MAX_BPS,
+            fps_max: FRAME_RATE_MAX,
+        }
     }
 }
 

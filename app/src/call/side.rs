@@ -31,7 +31,12 @@ fn source_size() -> Option<(u32, u32)> {
 
 impl Default for SideState {
     fn default() -> Self {
-        Self { muted: false, camera: false, hold: false, want: source_size() }
+        Self {
+            muted: false,
+            camera: false,
+            hold: false,
+            want: source_size(),
+        }
     }
 }
 
@@ -73,6 +78,12 @@ mod tests {
     #[test]
     fn unknown_members_are_ignored_and_missing_ones_have_defaults() {
         let state = SideState::read(br#"{"camera":true,"later":[1,2]}"#);
-        assert_eq!(state, Some(SideState { camera: true, ..SideState::default() }));
+        assert_eq!(
+            state,
+            Some(SideState {
+                camera: true,
+                ..SideState::default()
+            })
+        );
     }
 }

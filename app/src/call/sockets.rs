@@ -48,7 +48,12 @@ impl Sockets {
             }
         }
         if sockets.is_empty() {
-            return Err(last_error.unwrap_or_else(|| io::Error::new(ErrorKind::AddrNotAvailable, "this machine has no network address")));
+            return Err(last_error.unwrap_or_else(|| {
+                io::Error::new(
+                    ErrorKind::AddrNotAvailable,
+                    "this machine has no network address",
+                )
+            }));
         }
         Ok(Self { sockets })
     }
@@ -69,7 +74,11 @@ impl Sockets {
     }
 
     /// One waiting datagram of socket `index`: its length, sender and our address. `None` when none waits.
-    pub fn receive(&self, index: usize, buffer: &mut [u8]) -> Option<(usize, SocketAddr, SocketAddr)> {
+    pub fn receive(
+        &self,
+        index: usize,
+        buffer: &mut [u8],
+    ) -> Option<(usize, SocketAddr, SocketAddr)> {
         let (address, socket) = self.sockets.get(index)?;
         loop {
             match socket.recv_from(buffer) {
@@ -92,7 +101,11 @@ impl Sockets {
 }
 
 fn bind(ip: IpAddr) -> io::Result<UdpSocket> {
-    let domain = if ip.is_ipv4() { socket2::Domain::IPV4 } else { socket2::Domain::IPV6 };
+    let domain = if ip.is_ipv4() {
+        socket2::Domain::IPV4
+    } else {
+        socket2::Domain::IPV6
+    };
     let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
     // The kernel may grant less; a smaller buffer is still a buffer.
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);

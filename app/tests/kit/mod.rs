@@ -38,8 +38,14 @@ impl Home {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hullo"));
-        command.args(args).env("HULLO_HOME", self.0.path().join("profile")).env("XDG_RUNTIME_DIR", self.0.path());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(args)
+            .env("HULLO_HOME", self.0.path().join("profile"))
+            .env("XDG_RUNTIME_DIR", self.0.path());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 }
@@ -73,7 +79,14 @@ impl Hullo {
             String::from_utf8_lossy(&text).into_owned()
         });
         let stdin = child.stdin.take();
-        Self { child, stdin, lines, seen: Vec::new(), errors: Some(errors), next: 0 }
+        Self {
+            child,
+            stdin,
+            lines,
+            seen: Vec::new(),
+            errors: Some(errors),
+            next: 0,
+        }
     }
 
     /// Writes a line to stdin.
@@ -97,7 +110,9 @@ impl Hullo {
     }
 
     pub fn wait_for_call(&mut self, state: &str, limit: Duration) -> Value {
-        self.wait_until(limit, |event| event["event"] == "call" && event["state"] == state)
+        self.wait_until(limit, |event| {
+            event["event"] == "call" && event["state"] == state
+        })
     }
 
     /// Waits for the first event that fits, from the beginning or the last [`Self::forget`] on.
@@ -112,11 +127,20 @@ impl Hullo {
                     return event;
                 }
             }
-            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            match self
+                .lines
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => self.seen.push(line),
-                Err(RecvTimeoutError::Timeout) => panic!("not within {limit:?}; seen:\n{}", self.seen.join("\n")),
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("not within {limit:?}; seen:\n{}", self.seen.join("\n"))
+                }
                 Err(RecvTimeoutError::Disconnected) => {
-                    let errors = self.errors.take().map(|thread| thread.join().unwrap()).unwrap_or_default();
+                    let errors = self
+                        .errors
+                        .take()
+                        .map(|thread| thread.join().unwrap())
+                        .unwrap_or_default();
                     panic!("it ended; seen:\n{}\n{errors}", self.seen.join("\n"));
                 }
             }
@@ -128,17 +152,31 @@ impl Hullo {
         drop(self.stdin.take());
         let end = Instant::now() + limit;
         loop {
-            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            match self
+                .lines
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => self.seen.push(line),
                 Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => panic!("still running after {limit:?}; seen:\n{}", self.seen.join("\n")),
+                Err(RecvTimeoutError::Timeout) => panic!(
+                    "still running after {limit:?}; seen:\n{}",
+                    self.seen.join("\n")
+                ),
             }
         }
         let code = self.child.wait().unwrap().code().unwrap_or(-1);
         let errors = self.errors.take().unwrap().join().unwrap();
         let lines = std::mem::take(&mut self.seen);
-        let events = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        Done { code, lines, events, errors }
+        let events = lines
+            .iter()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect();
+        Done {
+            code,
+            lines,
+            events,
+            errors,
+        }
     }
 }
 
@@ -164,15 +202,26 @@ impl Done {
     }
 
     pub fn event(&self, name: &str) -> &Value {
-        self.events.iter().rfind(|event| event["event"] == name).unwrap_or_else(|| panic!("no {name} in\n{}", self.shown()))
+        self.events
+            .iter()
+            .rfind(|event| event["event"] == name)
+            .unwrap_or_else(|| panic!("no {name} in\n{}", self.shown()))
     }
 
     pub fn call_state(&self, state: &str) -> &Value {
-        self.events.iter().find(|event| event["state"] == state).unwrap_or_else(|| panic!("no {state} in\n{}", self.shown()))
+        self.events
+            .iter()
+            .find(|event| event["state"] == state)
+            .unwrap_or_else(|| panic!("no {state} in\n{}", self.shown()))
     }
 
     pub fn shown(&self) -> String {
-        format!("exit {}\n{}\n{}", self.code, self.lines.join("\n"), self.errors)
+        format!(
+            "exit {}\n{}\n{}",
+            self.code,
+            self.lines.join("\n"),
+            self.errors
+        )
     }
 
     pub fn says(&self, words: &str) -> bool {
@@ -192,9 +241,22 @@ impl Server {
     pub fn start() -> Self {
         let home = Home::new();
         let mut process = Hullo::spawn(&home, &["serve", "--listen", "127.0.0.1:0", "--json"]);
-        let url = process.wait_for("ready", Duration::from_secs(30))["url"].as_str().unwrap().to_owned();
-        let address = url.trim_start_matches("https://").split('/').next().unwrap().to_owned();
-        Self { _process: process, _home: home, url, address }
+        let url = process.wait_for("ready", Duration::from_secs(30))["url"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let address = url
+            .trim_start_matches("https://")
+            .split('/')
+            .next()
+            .unwrap()
+            .to_owned();
+        Self {
+            _process: process,
+            _home: home,
+            url,
+            address,
+        }
     }
 
     pub fn url(&self) -> &str {

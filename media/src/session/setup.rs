@@ -11,7 +11,9 @@ use str0m::{Rtc, RtcConfig};
 use thiserror::Error;
 
 use super::SessionConfig;
-use crate::sdp::{CodecKind, Description, DescriptionKind, Direction, Setup, Track as DescribedTrack};
+use crate::sdp::{
+    CodecKind, Description, DescriptionKind, Direction, Setup, Track as DescribedTrack,
+};
 
 /// Payload types of our own descriptions, the ones Chromium uses for the same codecs.
 pub(super) const OPUS_PT: u8 = 111;
@@ -153,21 +155,45 @@ pub(super) fn rtc(now: Instant, config: &SessionConfig) -> (Rtc, Tracks) {
         Codec::Opus,
         Frequency::FORTY_EIGHT_KHZ,
         Some(2),
-        FormatParams { min_p_time: Some(10), use_inband_fec: Some(true), ..FormatParams::default() },
+        FormatParams {
+            min_p_time: Some(10),
+            use_inband_fec: Some(true),
+            ..FormatParams::default()
+        },
     );
-    codecs.add_h264(Pt::new_with_value(H264_PT), Some(Pt::new_with_value(H264_RTX_PT)), true, H264_PROFILE);
+    codecs.add_h264(
+        Pt::new_with_value(H264_PT),
+        Some(Pt::new_with_value(H264_RTX_PT)),
+        true,
+        H264_PROFILE,
+    );
     let mut rtc = rtc_config.build(now);
     let mut api = rtc.direct_api();
     api.set_ice_controlling(config.role == Role::Offerer);
     api.enable_twcc_feedback();
-    let audio = Stream { mid: Mid::from(Track::Audio.mid()), ssrc: api.new_ssrc(), rtx: None };
+    let audio = Stream {
+        mid: Mid::from(Track::Audio.mid()),
+        ssrc: api.new_ssrc(),
+        rtx: None,
+    };
     api.declare_media(audio.mid, MediaKind::Audio);
     api.declare_stream_tx(audio.ssrc, None, audio.mid, None);
     let (ssrc, rtx) = (api.new_ssrc(), api.new_ssrc());
-    let video = Stream { mid: Mid::from(Track::Video.mid()), ssrc, rtx: Some(rtx) };
+    let video = Stream {
+        mid: Mid::from(Track::Video.mid()),
+        ssrc,
+        rtx: Some(rtx),
+    };
     api.declare_media(video.mid, MediaKind::Video);
     api.declare_stream_tx(video.ssrc, video.rtx, video.mid, None);
-    (rtc, Tracks { audio, video, audio_clock: AudioClock::default() })
+    (
+        rtc,
+        Tracks {
+            audio,
+            video,
+            audio_clock: AudioClock::default(),
+        },
+    )
 }
 
 /// Our side's description. The screen's two m-lines are declared and stay silent.
@@ -175,13 +201,25 @@ pub(super) fn describe(rtc: &mut Rtc, role: Role, tracks: &Tracks) -> Descriptio
     let api = rtc.direct_api();
     let creds = api.local_ice_credentials();
     let fingerprint = api.local_dtls_fingerprint();
-    let fingerprint = fingerprint.bytes.as_slice().try_into().expect("str0m's own certificate has a SHA-256 fingerprint");
+    let fingerprint = fingerprint
+        .bytes
+        .as_slice()
+        .try_into()
+        .expect("str0m's own certificate has a SHA-256 fingerprint");
     let (kind, setup) = match role {
         Role::Offerer => (DescriptionKind::Offer, Setup::ActPass),
         Role::Answerer => (DescriptionKind::Answer, Setup::Active),
     };
-    let rtx = tracks.video.rtx.expect("the video stream was made with one");
-    let silent = |track: DescribedTrack| DescribedTrack { direction: Direction::Inactive, ssrc: None, rtx_ssrc: None, ..track };
+    let rtx = tracks
+        .video
+        .rtx
+        .expect("the video stream was made with one");
+    let silent = |track: DescribedTrack| DescribedTrack {
+        direction: Direction::Inactive,
+        ssrc: None,
+        rtx_ssrc: None,
+        ..track
+    };
     Description {
         kind,
         ice_ufrag: creds.ufrag,
@@ -201,7 +239,9 @@ pub(super) fn describe(rtc: &mut Rtc, role: Role, tracks: &Tracks) -> Descriptio
 pub(super) fn check(role: Role, description: &Description) -> Result<(), SessionError> {
     match (role, description.kind) {
         (Role::Offerer, DescriptionKind::Offer) => return Err(SessionError::WrongKind("an offer")),
-        (Role::Answerer, DescriptionKind::Answer) => return Err(SessionError::WrongKind("an answer")),
+        (Role::Answerer, DescriptionKind::Answer) => {
+            return Err(SessionError::WrongKind("an answer"));
+        }
         _ => {}
     }
     if role == Role::Offerer && description.setup == Setup::ActPass {
@@ -210,10 +250,14 @@ pub(super) fn check(role: Role, description: &Description) -> Result<(), Session
     let [audio, video, ..] = &description.tracks;
     // We state numbers instead of negotiating them: a peer of ours states the same.
     let own = (DescribedTrack::audio(1), DescribedTrack::video(1, 2));
-    if audio.codec(CodecKind::Opus) != own.0.codec(CodecKind::Opus) || audio.extensions != own.0.extensions {
+    if audio.codec(CodecKind::Opus) != own.0.codec(CodecKind::Opus)
+        || audio.extensions != own.0.extensions
+    {
         return Err(SessionError::Codec("Opus"));
     }
-    if video.codec(CodecKind::H264) != own.1.codec(CodecKind::H264) || video.extensions != own.1.extensions {
+    if video.codec(CodecKind::H264) != own.1.codec(CodecKind::H264)
+        || video.extensions != own.1.extensions
+    {
         return Err(SessionError::Codec("H.264"));
     }
     Ok(())
@@ -231,10 +275,21 @@ pub(super) fn is_dtls_client(role: Role, description: &Description) -> bool {
 /// Tells str0m what the peer will send.
 pub(super) fn expect_streams(rtc: &mut Rtc, description: &Description) {
     let mut api = rtc.direct_api();
-    api.set_remote_fingerprint(Fingerprint { hash_func: "sha-256".to_owned(), bytes: description.fingerprint.to_vec() });
-    for (track, described) in [Track::Audio, Track::Video].into_iter().zip(&description.tracks) {
+    api.set_remote_fingerprint(Fingerprint {
+        hash_func: "sha-256".to_owned(),
+        bytes: description.fingerprint.to_vec(),
+    });
+    for (track, described) in [Track::Audio, Track::Video]
+        .into_iter()
+        .zip(&description.tracks)
+    {
         if let Some(ssrc) = described.ssrc {
-            api.expect_stream_rx(Ssrc::from(ssrc), described.rtx_ssrc.map(Ssrc::from), Mid::from(track.mid()), None);
+            api.expect_stream_rx(
+                Ssrc::from(ssrc),
+                described.rtx_ssrc.map(Ssrc::from),
+                Mid::from(track.mid()),
+                None,
+            );
         }
     }
 }

@@ -108,14 +108,22 @@ impl Collector {
     /// The figures since the last call; totals go on.
     pub(super) fn peer(&mut self, now: Instant, peer: &PeerStats) -> SessionStats {
         let next = SessionStats {
-            audio: TrackStats { jitter_ticks: self.current.audio.jitter_ticks, ..TrackStats::default() },
-            video: TrackStats { jitter_ticks: self.current.video.jitter_ticks, ..TrackStats::default() },
+            audio: TrackStats {
+                jitter_ticks: self.current.audio.jitter_ticks,
+                ..TrackStats::default()
+            },
+            video: TrackStats {
+                jitter_ticks: self.current.video.jitter_ticks,
+                ..TrackStats::default()
+            },
             ..SessionStats::default()
         };
         let mut stats = std::mem::replace(&mut self.current, next);
         self.last = Some(now);
         let pair = peer.selected_candidate_pair.as_ref();
-        stats.rtt = peer.rtt.or_else(|| pair.and_then(|pair| pair.current_round_trip_time));
+        stats.rtt = peer
+            .rtt
+            .or_else(|| pair.and_then(|pair| pair.current_round_trip_time));
         stats.sent_loss = peer.egress_loss_fraction;
         stats.received_loss = peer.ingress_loss_fraction;
         stats.estimate_bps = self.estimate_bps;

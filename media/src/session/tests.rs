@@ -16,15 +16,31 @@ struct Pair {
 const ADDRESSES: [&str; 2] = ["10.0.0.1:1000", "10.0.0.2:2000"];
 
 fn config(role: Role) -> SessionConfig {
-    SessionConfig { role, start_bitrate_bps: 500_000, desired_bitrate_bps: 2_000_000, side_channel: true }
+    SessionConfig {
+        role,
+        start_bitrate_bps: 500_000,
+        desired_bitrate_bps: 2_000_000,
+        side_channel: true,
+    }
 }
 
 impl Pair {
-    #[expect(clippy::disallowed_methods, reason = "an arbitrary zero of the virtual clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an arbitrary zero of the virtual clock"
+    )]
     fn new() -> Self {
         let now = Instant::now();
-        let sessions = [Session::new(now, &config(Role::Offerer)), Session::new(now, &config(Role::Answerer))];
-        Self { now, sessions, events: Default::default(), wire: VecDeque::new() }
+        let sessions = [
+            Session::new(now, &config(Role::Offerer)),
+            Session::new(now, &config(Role::Answerer)),
+        ];
+        Self {
+            now,
+            sessions,
+            events: Default::default(),
+            wire: VecDeque::new(),
+        }
     }
 
     fn connected() -> Self {
@@ -39,8 +55,14 @@ impl Pair {
                 pair.input(to, Input::RemoteCandidate(&line));
             }
         }
-        pair.drive(Duration::from_secs(3), |pair| pair.sessions.iter().all(Session::is_connected));
-        pair.drive(Duration::from_secs(2), |pair| pair.events.iter().all(|events| events.iter().any(|event| matches!(event, Event::SideOpen))));
+        pair.drive(Duration::from_secs(3), |pair| {
+            pair.sessions.iter().all(Session::is_connected)
+        });
+        pair.drive(Duration::from_secs(2), |pair| {
+            pair.events
+                .iter()
+                .all(|events| events.iter().any(|event| matches!(event, Event::SideOpen)))
+        });
         pair
     }
 
@@ -54,7 +76,11 @@ impl Pair {
             match self.sessions[index].poll_output() {
                 Output::Timeout(at) => return at,
                 Output::Event(event) => self.events[index].push(event),
-                Output::Transmit { source, destination, bytes } => self.wire.push_back((1 - index, source, destination, bytes)),
+                Output::Transmit {
+                    source,
+                    destination,
+                    bytes,
+                } => self.wire.push_back((1 - index, source, destination, bytes)),
             }
         }
     }
@@ -65,11 +91,20 @@ impl Pair {
         while !done(self) {
             assert!(self.now < end, "not within {limit:?}: {:?}", self.events);
             if let Some((to, source, destination, bytes)) = self.wire.pop_front() {
-                self.input(to, Input::Receive { source, destination, bytes: &bytes });
+                self.input(
+                    to,
+                    Input::Receive {
+                        source,
+                        destination,
+                        bytes: &bytes,
+                    },
+                );
                 continue;
             }
             let next = (0..2).filter_map(|index| self.drain(index)).min();
-            self.now = next.unwrap_or(self.now).max(self.now + Duration::from_millis(1));
+            self.now = next
+                .unwrap_or(self.now)
+                .max(self.now + Duration::from_millis(1));
             for index in 0..2 {
                 self.input(index, Input::Timeout);
             }
@@ -87,14 +122,24 @@ impl Pair {
 
 fn sealer(track: Track) -> Sealer {
     let secret = CallSecret::from_bytes([7; 32]).unwrap();
-    Sealer::new(FrameContext { secret: &secret, call_id: [1; 16], own_public: [2; 32], peer_public: [3; 32] }, track.mid())
+    Sealer::new(
+        FrameContext {
+            secret: &secret,
+            call_id: [1; 16],
+            own_public: [2; 32],
+            peer_public: [3; 32],
+        },
+        track.mid(),
+    )
 }
 
 #[test]
 fn two_sessions_connect_and_sealed_frames_arrive_as_they_left() {
     let mut pair = Pair::connected();
     let (mut audio, mut video) = (sealer(Track::Audio), sealer(Track::Video));
-    let mut unit = vec![0, 0, 0, 1, 0x67, 1, 2, 3, 0, 0, 0, 1, 0x68, 4, 5, 0, 0, 0, 1, 0x65];
+    let mut unit = vec![
+        0, 0, 0, 1, 0x67, 1, 2, 3, 0, 0, 0, 1, 0x68, 4, 5, 0, 0, 0, 1, 0x65,
+    ];
     unit.extend((0..5_000_u32).map(|n| (n % 251) as u8));
     for round in 0..10_usize {
         let sound = audio.seal(FrameKind::Audio, &[round as u8; 80]).unwrap();
@@ -102,9 +147,18 @@ fn two_sessions_connect_and_sealed_frames_arrive_as_they_left() {
         let sent = [sound.as_bytes().to_vec(), picture.as_bytes().to_vec()];
         for (track, frame) in [(Track::Audio, sound), (Track::Video, picture)] {
             let captured_at = pair.now;
-            pair.input(0, Input::Write { track, frame, captured_at });
+            pair.input(
+                0,
+                Input::Write {
+                    track,
+                    frame,
+                    captured_at,
+                },
+            );
         }
-        pair.drive(Duration::from_secs(1), |pair| pair.frames(1, Track::Video).len() > round && pair.frames(1, Track::Audio).len() > round);
+        pair.drive(Duration::from_secs(1), |pair| {
+            pair.frames(1, Track::Video).len() > round && pair.frames(1, Track::Audio).len() > round
+        });
         assert_eq!(pair.frames(1, Track::Audio)[round], sent[0]);
         assert_eq!(pair.frames(1, Track::Video)[round], sent[1]);
         let end = pair.now + Duration::from_millis(20);
@@ -115,21 +169,44 @@ fn two_sessions_connect_and_sealed_frames_arrive_as_they_left() {
 #[test]
 fn a_key_frame_request_and_a_side_message_reach_the_other_end() {
     let mut pair = Pair::connected();
-    let frame = sealer(Track::Video).seal(FrameKind::VideoKey, &[0, 0, 0, 1, 0x65, 9, 9, 9, 9]).unwrap();
+    let frame = sealer(Track::Video)
+        .seal(FrameKind::VideoKey, &[0, 0, 0, 1, 0x65, 9, 9, 9, 9])
+        .unwrap();
     let captured_at = pair.now;
-    pair.input(0, Input::Write { track: Track::Video, frame, captured_at });
-    pair.drive(Duration::from_secs(1), |pair| !pair.frames(1, Track::Video).is_empty());
+    pair.input(
+        0,
+        Input::Write {
+            track: Track::Video,
+            frame,
+            captured_at,
+        },
+    );
+    pair.drive(Duration::from_secs(1), |pair| {
+        !pair.frames(1, Track::Video).is_empty()
+    });
     pair.input(1, Input::WantKeyframe);
-    pair.drive(Duration::from_secs(1), |pair| pair.events[0].iter().any(|event| matches!(event, Event::KeyframeWanted)));
+    pair.drive(Duration::from_secs(1), |pair| {
+        pair.events[0]
+            .iter()
+            .any(|event| matches!(event, Event::KeyframeWanted))
+    });
     pair.input(1, Input::Side(b"{\"muted\":true}"));
-    pair.drive(Duration::from_secs(1), |pair| pair.events[0].iter().any(|event| matches!(event, Event::Side(message) if message == b"{\"muted\":true}")));
+    pair.drive(Duration::from_secs(1), |pair| {
+        pair.events[0]
+            .iter()
+            .any(|event| matches!(event, Event::Side(message) if message == b"{\"muted\":true}"))
+    });
 }
 
 #[test]
 fn closing_is_heard_by_the_other_end() {
     let mut pair = Pair::connected();
     pair.input(0, Input::Close);
-    pair.drive(Duration::from_secs(2), |pair| pair.events[1].iter().any(|event| matches!(event, Event::Closed)));
+    pair.drive(Duration::from_secs(2), |pair| {
+        pair.events[1]
+            .iter()
+            .any(|event| matches!(event, Event::Closed))
+    });
 }
 
 #[test]
@@ -137,12 +214,21 @@ fn a_description_that_does_not_fit_is_refused() {
     let mut pair = Pair::new();
     let mut own = pair.sessions[0].describe();
     let now = pair.now;
-    assert_eq!(pair.sessions[0].handle_input(now, Input::Describe(&own)), Err(SessionError::WrongKind("an offer")));
+    assert_eq!(
+        pair.sessions[0].handle_input(now, Input::Describe(&own)),
+        Err(SessionError::WrongKind("an offer"))
+    );
     own.kind = crate::sdp::DescriptionKind::Answer;
-    assert_eq!(pair.sessions[0].handle_input(now, Input::Describe(&own)), Err(SessionError::Setup));
+    assert_eq!(
+        pair.sessions[0].handle_input(now, Input::Describe(&own)),
+        Err(SessionError::Setup)
+    );
     own.setup = crate::sdp::Setup::Active;
     own.tracks[0].codecs[0].payload_type = 0;
-    assert_eq!(pair.sessions[0].handle_input(now, Input::Describe(&own)), Err(SessionError::Codec("Opus")));
+    assert_eq!(
+        pair.sessions[0].handle_input(now, Input::Describe(&own)),
+        Err(SessionError::Codec("Opus"))
+    );
 }
 
 #[test]
@@ -174,10 +260,21 @@ fn garbage_changes_nothing() {
             if let Some(byte) = bytes.first_mut() {
                 *byte = first;
             }
-            pair.input(1, Input::Receive { source, destination, bytes: &bytes });
+            pair.input(
+                1,
+                Input::Receive {
+                    source,
+                    destination,
+                    bytes: &bytes,
+                },
+            );
         }
     }
     assert!(pair.sessions[1].is_connected());
     pair.input(0, Input::Side(b"{}"));
-    pair.drive(Duration::from_secs(1), |pair| pair.events[1].iter().any(|event| matches!(event, Event::Side(_))));
+    pair.drive(Duration::from_secs(1), |pair| {
+        pair.events[1]
+            .iter()
+            .any(|event| matches!(event, Event::Side(_)))
+    });
 }

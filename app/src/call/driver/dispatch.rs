@@ -85,7 +85,11 @@ impl Dispatch {
 
     /// How long the thread may sleep.
     pub(super) fn wait_max(&self, idle: Duration) -> Duration {
-        if self.times.ended.is_some() { Duration::from_millis(20) } else { idle }
+        if self.times.ended.is_some() {
+            Duration::from_millis(20)
+        } else {
+            idle
+        }
     }
 
     pub(super) fn accepted(&mut self, media: Media) {
@@ -125,7 +129,9 @@ impl Dispatch {
 
     /// Brings the devices in line with what we say we send.
     fn apply_own(&mut self) {
-        let Some((media, _)) = &mut self.media else { return };
+        let Some((media, _)) = &mut self.media else {
+            return;
+        };
         media.set_muted(self.own.muted || self.own.hold);
         let wanted = self.own.camera && !self.own.hold;
         if wanted != media.is_camera_on() {
@@ -134,7 +140,9 @@ impl Dispatch {
                 Ok(true) => {}
                 Ok(false) => {
                     self.own.camera = false;
-                    self.call(CallEvent::Notice("There is no camera here; you send sound only.".to_owned()));
+                    self.call(CallEvent::Notice(
+                        "There is no camera here; you send sound only.".to_owned(),
+                    ));
                 }
                 Err(error) => {
                     self.own.camera = false;
@@ -142,7 +150,10 @@ impl Dispatch {
                 }
             }
         }
-        self.call(CallEvent::Own { mic_muted: self.own.muted, camera_on: self.own.camera });
+        self.call(CallEvent::Own {
+            mic_muted: self.own.muted,
+            camera_on: self.own.camera,
+        });
         if !self.own.camera {
             self.call(CallEvent::OwnPicture(None));
         }
@@ -157,7 +168,10 @@ impl Dispatch {
             Event::Audio(frame) => {
                 if self.times.first_sound.is_none() {
                     self.times.first_sound = Some(now);
-                    self.call(CallEvent::FirstMedia { kind: "audio", received: true });
+                    self.call(CallEvent::FirstMedia {
+                        kind: "audio",
+                        received: true,
+                    });
                 }
                 if let Some((media, _)) = &self.media
                     && !self.own.hold
@@ -168,15 +182,25 @@ impl Dispatch {
             Event::Video(frame) => {
                 if self.times.first_picture.is_none() && frame.kind == FrameKind::VideoKey {
                     self.times.first_picture = Some(now);
-                    self.call(CallEvent::FirstMedia { kind: "video", received: true });
+                    self.call(CallEvent::FirstMedia {
+                        kind: "video",
+                        received: true,
+                    });
                 }
                 if let Some((media, _)) = &self.media {
                     media.show(frame);
                 }
             }
             Event::FirstSent(track) => {
-                let kind = if track == Track::Audio { "audio" } else { "video" };
-                self.call(CallEvent::FirstMedia { kind, received: false });
+                let kind = if track == Track::Audio {
+                    "audio"
+                } else {
+                    "video"
+                };
+                self.call(CallEvent::FirstMedia {
+                    kind,
+                    received: false,
+                });
             }
             Event::KeyframeWanted => {
                 if let Some((media, _)) = &self.media {
@@ -195,7 +219,8 @@ impl Dispatch {
 
     fn check_queue(&mut self) {
         let broken = self.queue.is_video_broken();
-        if broken && !self.video_was_broken
+        if broken
+            && !self.video_was_broken
             && let Some((media, _)) = &self.media
         {
             media.request_keyframe();
@@ -219,8 +244,15 @@ impl Dispatch {
             MachineState::Ended(reason) => {
                 self.times.ended.get_or_insert(now);
                 self.reason = self.stop_reason.unwrap_or(reason.as_str());
-                let duration = self.times.connected.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-                CallState::Ended { reason: self.reason, words: reason.to_string(), duration }
+                let duration = self
+                    .times
+                    .connected
+                    .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+                CallState::Ended {
+                    reason: self.reason,
+                    words: reason.to_string(),
+                    duration,
+                }
             }
         };
         self.call(CallEvent::State(state));
@@ -229,20 +261,30 @@ impl Dispatch {
     fn open_devices(&mut self) {
         if !std::mem::replace(&mut self.opening, true) {
             let commands = self.commands.clone();
-            open_in_background(self.specs.clone(), move |opened| commands.send(Command::Opened(Box::new(opened))));
+            open_in_background(self.specs.clone(), move |opened| {
+                commands.send(Command::Opened(Box::new(opened)))
+            });
         }
     }
 
     fn far(&mut self, far: SideState) {
         if let (Some((media, _)), Some(want)) = (&mut self.media, far.want) {
-            media.set_size_max(if far.want == Some(WANT_SOURCE) { WANT_SOURCE } else { want });
+            media.set_size_max(if far.want == Some(WANT_SOURCE) {
+                WANT_SOURCE
+            } else {
+                want
+            });
         }
         let switches = |state: SideState| (state.muted, state.camera, state.hold);
         if switches(far) != switches(self.far) || !far.camera {
-            self.call(CallEvent::Far { mic_muted: far.muted || far.hold, camera_on: far.camera && !far.hold });
+            self.call(CallEvent::Far {
+                mic_muted: far.muted || far.hold,
+                camera_on: far.camera && !far.hold,
+            });
         }
         if !far.camera || far.hold {
-            self.pictures.far.take();
+            // What was not drawn yet must not be drawn later.
+            let _ = self.pictures.far.take();
             self.call(CallEvent::FarPicture(None));
         }
         self.far = far;
@@ -250,8 +292,17 @@ impl Dispatch {
 
     fn stats(&mut self, stats: &SessionStats, undecryptable: u64) {
         self.read_cards();
-        let (sound, pictures) = self.media.as_ref().map(|(media, _)| (media.audio_summary(), media.video_summary())).unwrap_or_default();
-        let flow = |(packets, bytes): (u64, u64), loss: Option<f32>| Flow { packets, bytes, loss: loss.map(f64::from), ..Flow::default() };
+        let (sound, pictures) = self
+            .media
+            .as_ref()
+            .map(|(media, _)| (media.audio_summary(), media.video_summary()))
+            .unwrap_or_default();
+        let flow = |(packets, bytes): (u64, u64), loss: Option<f32>| Flow {
+            packets,
+            bytes,
+            loss: loss.map(f64::from),
+            ..Flow::default()
+        };
         let report = Stats {
             sent: Flow {
                 audio_frames: stats.audio.frames_sent,
@@ -289,7 +340,8 @@ impl Dispatch {
     /// Closes the devices and tells the whole call in one object.
     pub(super) fn finish(mut self, undecryptable: u64, (audio_sent, video_sent): (u64, u64)) {
         self.read_cards();
-        let elapsed = |from: Option<Instant>, to: Option<Instant>| Some(to?.saturating_duration_since(from?));
+        let elapsed =
+            |from: Option<Instant>, to: Option<Instant>| Some(to?.saturating_duration_since(from?));
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let mut summary = Summary {
             reason: self.reason.to_owned(),
