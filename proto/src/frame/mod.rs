@@ -6,6 +6,7 @@
 //! | layout | peer | cipher | replay protection |
 //! |---|---|---|---|
 //! | [`hullo`] | our own client, one-to-one | XSalsa20-Poly1305 | counter and window |
+//! | [`simplex`] | a SimpleX app, one-to-one | AES-256-GCM | none |
 //!
 //! # Plaintext is not a sealed frame
 //!
@@ -45,6 +46,7 @@ mod h264;
 pub mod hullo;
 mod replay;
 mod secret;
+pub mod simplex;
 
 pub use h264::PrefixError;
 pub use hullo::{FrameContext, OpenError, OpenedFrame, Opener, SealError, Sealer};
