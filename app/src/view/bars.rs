@@ -156,7 +156,8 @@ pub(super) fn draw_keys(model: &Model, area: Rect, buffer: &mut Buffer) {
     let hints = keymap::hints(model);
     let bold = Style::new().add_modifier(Modifier::BOLD);
     let cells_of = |(key, words): &(String, &str)| fit::width(key) + 1 + fit::width(words) + GAP;
-    let mut room = usize::from(area.width).saturating_sub(1);
+    // One cell of air at the left, and no gap after the last entry.
+    let mut room = (usize::from(area.width) + GAP).saturating_sub(1);
     // The help is the last entry, and the way to all that did not fit: its room is kept.
     let (last, others) = match hints.split_last() {
         Some((last, others)) if cells_of(last) <= room => {

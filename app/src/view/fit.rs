@@ -43,12 +43,10 @@ pub(super) fn wrap(words: &str, cells: usize) -> Vec<String> {
     if cells == 0 {
         return lines;
     }
-    for word in words.split(' ') {
-        let mut word = word;
-        let is_first = line.is_empty();
-        if !is_first && width(&line) + 1 + width(word) > cells {
+    for (index, mut word) in words.split(' ').enumerate() {
+        if index > 0 && width(&line) + 1 + width(word) > cells {
             lines.push(std::mem::take(&mut line));
-        } else if !is_first || word.is_empty() {
+        } else if index > 0 {
             line.push(' ');
         }
         while width(&line) + width(word) > cells {
