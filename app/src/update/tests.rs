@@ -341,7 +341,10 @@ fn v_without_a_call_starts_nothing() {
     let mut program = Program::ready();
     assert_eq!(program.press('v'), []);
     assert_eq!(program.says(), text::NO_CALL_VIDEO);
-    assert_eq!(program.press('C')[0], Effect::StartCall(ALICE, Media::Video));
+    assert_eq!(
+        program.press('C')[0],
+        Effect::StartCall(ALICE, Media::Video)
+    );
     assert_eq!(program.press('c'), [], "one call at a time");
 }
 

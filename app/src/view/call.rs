@@ -74,11 +74,11 @@ fn draw_call(model: &Model, call: &Call, area: Rect, is_wide: bool, buffer: &mut
             width: inner.width,
             ..below
         };
-        let line = text::call_ended(name, words, *duration);
+        let lines = text::ended_lines(words, *duration);
         fit::put_lines(
             buffer,
             below,
-            [line.as_str(), "", text::CALL_AGAIN],
+            lines.iter().map(String::as_str),
             Style::new(),
         );
         return;
