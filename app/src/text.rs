@@ -105,6 +105,7 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Help => "help",
         Action::Close => "close",
         Action::Back if model.overlay.is_none() => "quit",
+        Action::Down if matches!(model.overlay, Some(Overlay::Help(_))) => "more",
         Action::Back | Action::CallAudio | Action::Up | Action::Down | Action::Interrupt => {
             return None;
         }
@@ -260,16 +261,15 @@ pub(crate) fn far_camera_off(name: &str) -> String {
     format!("The camera of {name} is off.")
 }
 
-/// The second line of the banner: what can be done.
-pub(crate) fn incoming_keys(media_offered: Media, with_alt: bool) -> String {
-    let alt = if with_alt { "Alt-" } else { "" };
+/// What can be done about a ringing call, key and words together.
+pub(crate) fn incoming_keys(media_offered: Media) -> &'static [&'static str] {
     match media_offered {
-        Media::Video => {
-            format!(
-                "{alt}a accept with your camera   {alt}s accept with sound only   {alt}x decline"
-            )
-        }
-        Media::Audio => format!("{alt}a accept   {alt}x decline"),
+        Media::Video => &[
+            "a accept with your camera",
+            "s accept with sound only",
+            "x decline",
+        ],
+        Media::Audio => &["a accept", "x decline"],
     }
 }
 
@@ -306,17 +306,16 @@ pub(crate) fn contact_count(count: usize) -> String {
 /// A contact's state in a word; empty for one that is ready and verified.
 #[must_use]
 pub fn contact_state(model: &Model, contact: &Contact) -> &'static str {
-    let is_in_call = model
-        .taken_call()
-        .is_some_and(|call| call.contact == contact.id);
-    if model
-        .incoming
-        .as_ref()
-        .is_some_and(|incoming| incoming.contact == contact.id)
-    {
-        "calling"
-    } else if is_in_call {
-        "in call"
+    let call = model.taken_call().filter(|call| call.contact == contact.id);
+    let incoming = model.incoming.as_ref();
+    if incoming.is_some_and(|incoming| incoming.contact == contact.id) {
+        "calls you"
+    } else if let Some(call) = call {
+        if call.is_connected() {
+            "in call"
+        } else {
+            "calling"
+        }
     } else if !contact.ready {
         "pending"
     } else if !contact.verified {

@@ -67,6 +67,22 @@ pub(super) fn wrap(words: &str, cells: usize) -> Vec<String> {
     lines
 }
 
+/// Lines of whole pieces, as many in each as fit beside one another.
+pub(super) fn pack(pieces: &[String], cells: usize) -> Vec<String> {
+    const GAP: &str = "   ";
+    let mut lines: Vec<String> = Vec::new();
+    for piece in pieces {
+        match lines.last_mut() {
+            Some(line) if width(line) + GAP.len() + width(piece) <= cells => {
+                line.push_str(GAP);
+                line.push_str(piece);
+            }
+            _ => lines.push(piece.clone()),
+        }
+    }
+    lines
+}
+
 /// Splits where `cells` are full, between characters as people see them.
 fn split(words: &str, cells: usize) -> (&str, &str) {
     let mut end = 0;

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use super::bars::message_words;
+use super::bars::{self, message_words};
 use super::{fit, overlay};
 use crate::event::CallState;
 use crate::model::{Model, Overlay};
@@ -32,7 +32,7 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<(u1
         fit::put_lines(
             buffer,
             rest,
-            more(model).iter().map(String::as_str),
+            more(model, cells).iter().map(String::as_str),
             Style::new(),
         );
     }
@@ -155,12 +155,11 @@ fn nameless(model: &Model) -> Vec<String> {
 }
 
 /// What the rows below the line have room for.
-fn more(model: &Model) -> Vec<String> {
+fn more(model: &Model, cells: usize) -> Vec<String> {
     if let Some(incoming) = &model.incoming {
-        return vec![
-            text::incoming_keys(incoming.media, false),
-            text::IP_WARNING.to_owned(),
-        ];
+        let mut lines = bars::incoming_keys(model, incoming.media, cells);
+        lines.push(text::IP_WARNING.to_owned());
+        return lines;
     }
     match (&model.overlay, &model.call) {
         (Some(Overlay::Invite(Some(_))), _) => vec![text::INVITE_TOO_LONG.to_owned()],
