@@ -8,6 +8,7 @@
     clippy::disallowed_methods,
     reason = "the edge of the program, where time comes from"
 )]
+#![allow(clippy::print_stderr, reason = "said after the screen was given back")]
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};

@@ -160,7 +160,7 @@ fn take_failure(model: &mut Model, words: String, effects: &mut Vec<Effect>) {
     if model.overlay == Some(Overlay::Invite(None)) {
         model.overlay = None;
     }
-    call::drop_unconfirmed(model);
+    call::drop_unstarted(model);
     once::take_failure(model);
     fail(model, words, effects);
 }

@@ -7,7 +7,7 @@ use ratatui::widgets::{Clear, Widget};
 
 use super::{fit, layout};
 use crate::event::{CallState, Media};
-use crate::model::{Call, Model};
+use crate::model::{Call, Model, Server};
 use crate::{picture, text};
 
 /// Draws the pane.
@@ -96,12 +96,11 @@ fn draw_call(model: &Model, call: &Call, area: Rect, is_wide: bool, buffer: &mut
         } else {
             ""
         };
-        fit::put_centred(
-            buffer,
-            below,
-            &[text::waiting(call), "", warning],
-            Style::new(),
-        );
+        let waiting = match &model.server {
+            Server::Down(reason) if call.state == CallState::Inviting => text::server_down(reason),
+            _ => text::waiting(call).to_owned(),
+        };
+        fit::put_centred(buffer, below, &[&waiting, "", warning], Style::new());
     }
     if is_wide && call.own.camera_on {
         draw_preview(model, call, below, buffer);

@@ -11,6 +11,7 @@ use ratatui::backend::TestBackend;
 use ratatui::style::Modifier;
 
 use super::*;
+use crate::effect::Effect;
 use crate::event::{
     CallEvent, CallState, Command, Contact, ContactId, Direction, Event, Media, StopReason, Switch,
 };
@@ -52,7 +53,7 @@ fn test_picture() -> Arc<Picture> {
             y.push(if dx * dx + dy * dy < 100 {
                 220
             } else {
-                30 + u8::try_from(row * 2).unwrap()
+                30 + (row as u8) * 2
             });
         }
     }
@@ -150,8 +151,11 @@ fn ended() -> CallState {
 }
 
 fn drawn(model: &Model, (columns, rows): (u16, u16)) -> TestBackend {
-    let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
-    terminal.draw(|frame| view(model, frame)).unwrap();
+    let mut terminal =
+        Terminal::new(TestBackend::new(columns, rows)).expect("a test terminal does not fail");
+    terminal
+        .draw(|frame| view(model, frame))
+        .expect("a test terminal does not fail");
     terminal.backend().clone()
 }
 
@@ -341,7 +345,7 @@ fn muted_stands_out_without_colour_at_every_size() {
 fn the_wanted_picture_is_where_the_picture_is_drawn() {
     let model = model(COLOUR, in_call(false, false));
     let size = Rect::new(0, 0, 80, 24);
-    let area = far_picture_area(&model, size).unwrap();
+    let area = far_picture_area(&model, size).expect("a call with a picture");
     let backend = drawn(&model, (80, 24));
     for row in 0..24 {
         for column in 0..80 {
@@ -357,7 +361,7 @@ fn the_wanted_picture_is_where_the_picture_is_drawn() {
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
-    let name = "[a-z日\u{1b}\u{202e} ]{0,40}";
+    let name = "[ab]|[a-z日\u{1b}\u{202e} ]{0,40}";
     let contact =
         (0u64..4, name, any::<bool>(), any::<bool>()).prop_map(|(id, name, verified, ready)| {
             Contact {
@@ -379,7 +383,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         CallState::Reconnecting,
         ended(),
     ]);
-    let letters = "[a-zA-Z?+]".prop_map(|letter| KeyCode::Char(letter.chars().next().unwrap()));
+    let letters = prop::char::range('!', '~').prop_map(KeyCode::Char);
     let keys = prop_oneof![
         4 => letters,
         1 => prop::sample::select(vec![
@@ -416,6 +420,22 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
+fn any_mode() -> impl Strategy<Value = Mode> {
+    let media = Media::Video;
+    prop::sample::select(vec![
+        Mode::Screen,
+        Mode::CallOnce {
+            name: "a".to_owned(),
+            media,
+        },
+        Mode::AnswerOnce { name: None, media },
+        Mode::AnswerOnce {
+            name: Some("b".to_owned()),
+            media,
+        },
+    ])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
@@ -423,14 +443,17 @@ proptest! {
     fn any_state_can_be_drawn_at_any_size(
         events in prop::collection::vec((any_event(), 0u64..9_000), 0..40),
         columns in 1u16..140, rows in 1u16..50,
-        ascii in any::<bool>(),
+        ascii in any::<bool>(), mode in any_mode(),
     ) {
         let glyphs = if ascii { Glyphs::Ascii } else { Glyphs::Unicode };
-        let mut model = Model::new(Mode::Screen, Look { depth: ColourDepth::Palette256, glyphs });
+        let mut model = Model::new(mode, Look { depth: ColourDepth::Palette256, glyphs });
+        let mut departures = 0;
         for (event, pause_ms) in events {
             model.set_now(model.now_ms() + pause_ms);
-            let _ = update(&mut model, event);
+            let effects = update(&mut model, event);
+            departures += effects.iter().filter(|effect| matches!(effect, Effect::Quit(_))).count();
         }
+        prop_assert!(departures <= 1);
         let backend = drawn(&model, (columns, rows));
         let words: String = backend.buffer().content.iter().map(|cell| cell.symbol()).collect();
         prop_assert!(!words.chars().any(char::is_control));
@@ -441,6 +464,25 @@ proptest! {
         let is_covered = !has_room && (is_typing || model.incoming.is_some());
         if is_muted && columns >= 5 && !is_covered {
             prop_assert!(words.contains(text::MUTED), "{words}");
+        }
+    }
+
+    #[test]
+    fn no_everyday_key_takes_declines_or_ends_a_call(
+        events in prop::collection::vec((any_event(), 0u64..9_000), 0..40),
+        code in prop::sample::select(vec![
+            KeyCode::Enter, KeyCode::Esc, KeyCode::Up, KeyCode::Down, KeyCode::Char('q'), KeyCode::Char('j'),
+            KeyCode::Char('?'), KeyCode::Char('v'), KeyCode::Char('c'), KeyCode::Char('i'), KeyCode::Char(' '),
+        ]),
+    ) {
+        let mut model = Model::new(Mode::Screen, Look::default());
+        for (event, pause_ms) in events {
+            model.set_now(model.now_ms() + pause_ms);
+            let _ = update(&mut model, event);
+        }
+        for effect in update(&mut model, key(code)) {
+            let is_grave = matches!(effect, Effect::AcceptCall(_) | Effect::RejectCall | Effect::HangUp);
+            prop_assert!(!is_grave, "{effect:?}");
         }
     }
 }
