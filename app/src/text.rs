@@ -59,6 +59,7 @@ pub(crate) const CAMERA_IS_ON: &str = "camera on";
 pub(crate) const CAMERA_IS_OFF: &str = "camera off";
 pub(crate) const MIC_ON: &str = "microphone on";
 pub(crate) const ON_HOLD: &str = "ON HOLD";
+pub(crate) const SERVER_RETRIED: &str = "It is tried again and again. A call that runs goes on.";
 pub(crate) const SOUND_ONLY: &str = "Sound only: v switches your camera on.";
 pub(crate) const CALL_AGAIN: &str = "Enter calls again, Esc closes this.";
 
@@ -352,7 +353,12 @@ pub(crate) fn renamed(name: &str) -> String {
 }
 
 pub(crate) fn server_down(reason: &str) -> String {
-    format!("The server does not answer: {reason}")
+    let reason = if reason.is_empty() {
+        "no reason known"
+    } else {
+        reason
+    };
+    sentence(&format!("The server does not answer: {reason}"))
 }
 
 /// The first line of the banner of an incoming call.
@@ -446,8 +452,8 @@ pub fn sentence(words: &str) -> String {
     }
 }
 
-/// Longest text from outside that is shown, in characters: more would push everything else away.
-const SHOWN_CHARACTERS_MAX: usize = 1_000;
+/// Longest text from outside that is shown, in characters: a whole link fits, and laying out a screen stays cheap.
+const SHOWN_CHARACTERS_MAX: usize = 4_096;
 
 /// Text fit for a terminal: control characters become blanks, and characters that reorder or hide text are left out,
 /// so that nobody's name can clear the screen or read like another's.

@@ -151,6 +151,9 @@ fn take_server(model: &mut Model, up: bool, reason: Option<String>, effects: &mu
         model.once.server_up_at_ms.get_or_insert(model.now_ms);
     }
     if server != model.server {
+        if let Server::Down(reason) = &server {
+            say(model, text::server_down(reason));
+        }
         effects.push(Effect::Report(Report::Server { up, reason }));
         model.server = server;
     }

@@ -26,14 +26,12 @@ pub(super) fn clip(words: &str, cells: usize) -> String {
 
 /// The end of a text that fits: for a field whose cursor stands at the end.
 pub(super) fn tail(words: &str, cells: usize) -> &str {
-    let mut start = 0;
-    for (index, character) in words.char_indices() {
-        if width(&words[start..]) <= cells {
-            break;
-        }
-        start = index + character.len_utf8();
-    }
-    &words[start..]
+    let mut used = 0;
+    let cut = words.char_indices().rev().find_map(|(index, character)| {
+        used += width(character.encode_utf8(&mut [0; 4]));
+        (used > cells).then_some(index + character.len_utf8())
+    });
+    &words[cut.unwrap_or(0)..]
 }
 
 /// Lines no wider than `cells`: broken between words, and inside only those longer than a line.
@@ -83,18 +81,14 @@ pub(super) fn pack(pieces: &[String], cells: usize) -> Vec<String> {
     lines
 }
 
-/// Splits where `cells` are full, between characters as people see them.
+/// Splits where `cells` are full. Marks without a width of their own stay with what they stand on.
 fn split(words: &str, cells: usize) -> (&str, &str) {
-    let mut end = 0;
     let mut used = 0;
-    for grapheme in Span::raw(words).styled_graphemes(Style::new()) {
-        used += width(grapheme.symbol);
-        if used > cells {
-            break;
-        }
-        end += grapheme.symbol.len();
-    }
-    words.split_at(end)
+    let end = words.char_indices().find_map(|(index, character)| {
+        used += width(character.encode_utf8(&mut [0; 4]));
+        (used > cells).then_some(index)
+    });
+    words.split_at(end.unwrap_or(words.len()))
 }
 
 /// Writes one line into a row of `area`, cut to it.
@@ -181,6 +175,10 @@ mod tests {
     proptest! {
         #[test]
         fn no_line_is_too_wide(words in ".{0,60}", cells in 0usize..20) {
+            // What was not cleaned must not be well laid out, only harmless.
+            for any in [wrap(&words, cells).join(""), clip(&words, cells), tail(&words, cells).to_owned()] {
+                prop_assert!(any.len() <= words.len() + "…".len());
+            }
             let words = text::shown(&words);
             for line in wrap(&words, cells) {
                 prop_assert!(width(&line) <= cells, "{line:?}");

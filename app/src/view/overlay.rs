@@ -65,7 +65,8 @@ pub(super) fn draw_invite(link: Option<&str>, area: Rect, buffer: &mut Buffer) {
         fit::put(buffer, inset(area), 2, text::INVITE_MAKING, Style::new());
         return;
     };
-    let link_rows = fit::wrap(link, usize::from(area.width)).len();
+    let link = text::shown(link);
+    let link_rows = fit::wrap(&link, usize::from(area.width)).len();
     let words = fit::wrap(text::INVITE_READY, usize::from(inset(area).width));
     let mut rest = area;
     if link_rows > usize::from(area.height) {
@@ -83,7 +84,7 @@ pub(super) fn draw_invite(link: Option<&str>, area: Rect, buffer: &mut Buffer) {
         );
         rest = below(rest, used + 1);
     }
-    let used = fit::put_lines(buffer, rest, [link], bold);
+    let used = fit::put_lines(buffer, rest, [link.as_str()], bold);
     fit::put_lines(
         buffer,
         inset(below(rest, used + 1)),

@@ -201,6 +201,16 @@ fn contacts_to_choose_from() {
 }
 
 #[test]
+fn the_server_is_down() {
+    let mut events = start();
+    events.push(Event::Server {
+        up: false,
+        reason: Some("connection refused".to_owned()),
+    });
+    check("server_down", COLOUR, events);
+}
+
+#[test]
 fn somebody_calls() {
     let mut events = start();
     events.push(Event::Incoming {
@@ -454,6 +464,9 @@ proptest! {
             departures += effects.iter().filter(|effect| matches!(effect, Effect::Quit(_))).count();
         }
         prop_assert!(departures <= 1);
+        // A deadline that stays in the past would keep the loop spinning.
+        let _ = update(&mut model, Event::Tick);
+        prop_assert!(departures > 0 || model.deadline_ms().is_none_or(|due| due > model.now_ms()));
         let backend = drawn(&model, (columns, rows));
         let words: String = backend.buffer().content.iter().map(|cell| cell.symbol()).collect();
         prop_assert!(!words.chars().any(char::is_control));
