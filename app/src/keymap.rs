@@ -90,8 +90,8 @@ pub struct Binding {
 /// The table, in the order of the bottom bar and the help. The first valid row of a key wins.
 pub const BINDINGS: [Binding; 18] = [
     row(&[letter('a')], Action::Accept, Group::Call),
-    row(&[letter('s')], Action::AcceptSound, Group::Call),
     row(&[letter('x')], Action::Decline, Group::Call),
+    row(&[letter('s')], Action::AcceptSound, Group::Call),
     row(&[letter('m')], Action::Mute, Group::Call),
     row(&[letter('v')], Action::Video, Group::Call),
     row(&[letter('H')], Action::HangUp, Group::Call),
@@ -193,7 +193,7 @@ pub fn action(model: &Model, event: KeyEvent) -> Option<Action> {
     }
     bound()
         .find(|binding| is_valid(model, binding.action))
-        .or_else(|| bound().last())
+        .or_else(|| bound().next_back())
         .map(|binding| binding.action)
 }
 
@@ -229,7 +229,7 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         }
         Action::Invite | Action::Add => model.overlay.is_none(),
         Action::Up | Action::Down => match model.overlay {
-            Some(Overlay::Help(_)) => true,
+            Some(Overlay::Help(_)) => crate::view::help_scroll_max(model.size) > 0,
             Some(_) => false,
             None => model.contacts().len() > 1,
         },

@@ -89,8 +89,8 @@ pub struct Call {
     pub state: CallState,
     /// The word of the state last reported.
     pub(crate) reported: Option<&'static str>,
-    /// The call engine spoke of it: before that it is only what was asked for.
-    pub(crate) is_confirmed: bool,
+    /// The call engine confirmed it: before that it is only what was asked for, or what rings.
+    pub(crate) is_started: bool,
     /// It was started or taken from here, by a person or by the mode.
     pub(crate) is_ours: bool,
     /// Since when sound flows; `None` before that.
@@ -315,7 +315,7 @@ impl Call {
             media,
             state,
             reported: None,
-            is_confirmed: false,
+            is_started: false,
             is_ours: false,
             connected_at_ms: None,
             own: Switches::default(),

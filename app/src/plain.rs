@@ -59,9 +59,9 @@ pub fn sentence(report: &Report) -> Option<String> {
         Report::Media { kind, .. } => format!("The first {kind} was sent."),
         Report::Stats(_) => return None,
         Report::Server { up: true, .. } => "The server answers.".to_owned(),
-        Report::Server { up: false, reason } => text::sentence(&text::server_down(
-            reason.as_deref().unwrap_or("no reason known"),
-        )),
+        Report::Server { up: false, reason } => {
+            text::server_down(reason.as_deref().unwrap_or_default())
+        }
         Report::Notice { text } => text::sentence(text),
         Report::Error { text } => format!("Error: {text}"),
         Report::Summary(figures) => summary(figures),

@@ -74,6 +74,13 @@ pub fn restore() {
     }
 }
 
+/// Whether the terminal is the screen's now. It stops being so without the loop's doing when another thread panics: the
+/// loop then leaves, since what it draws would land between the user's other lines.
+#[must_use]
+pub fn is_entered() -> bool {
+    IS_ENTERED.load(Ordering::SeqCst)
+}
+
 /// Starts the thread that reads keys, pasted text and sizes until `send` returns false or the terminal is gone; the
 /// latter is told as [`StopReason::Quit`].
 ///

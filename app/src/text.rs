@@ -41,10 +41,13 @@ pub(crate) const COPIED: &str =
 pub(crate) const NAME_EMPTY: &str = "A name needs at least one letter.";
 
 pub(crate) const CONTACTS_TITLE: &str = "Contacts";
-pub(crate) const HELP_ALT: &str = "While a text field has the keys: Alt with the key of a call.";
+pub(crate) const HELP_ALT: &str = "While typing: Alt with a key of a call.";
 pub(crate) const INVITE_TITLE: &str = "Invite somebody";
 pub(crate) const INVITE_MAKING: &str = "Making a link...";
 pub(crate) const INVITE_READY: &str = "Send this link to one person, by a way you trust. It works once, for 7 days: whoever has it can become your contact.";
+pub(crate) const INVITE_TOO_LONG: &str =
+    "This window is too small for the link: enlarge it, or c copies it.";
+pub(crate) const HELP_TOO_LONG: &str = "The help needs a larger window.";
 pub(crate) const INVITE_COPY: &str =
     "c copies it. `hullo invite` in a shell prints it on one line.";
 pub(crate) const ADD_TITLE: &str = "Add a contact";
@@ -56,34 +59,28 @@ pub(crate) const CAMERA_IS_ON: &str = "camera on";
 pub(crate) const CAMERA_IS_OFF: &str = "camera off";
 pub(crate) const MIC_ON: &str = "microphone on";
 pub(crate) const ON_HOLD: &str = "ON HOLD";
+pub(crate) const SERVER_RETRIED: &str = "It is tried again and again. A call that runs goes on.";
 pub(crate) const SOUND_ONLY: &str = "Sound only: v switches your camera on.";
 pub(crate) const CALL_AGAIN: &str = "Enter calls again, Esc closes this.";
 
 /// The screen of somebody who has no server yet.
-pub(crate) const NO_SERVER: [&str; 9] = [
-    "No server is set, so nobody can reach you yet.",
+pub(crate) const NO_SERVER: [&str; 6] = [
+    "No server is set. Two ways out:",
+    "1. `hullo serve` on a machine that others can reach: it prints its URL.",
+    "2. Ask a friend for the URL of theirs.",
+    "Then start once: `hullo --server URL`",
     "",
-    "Two ways out:",
-    "1. Run your own: `hullo serve` on any machine that",
-    "   others can reach. It prints its URL.",
-    "2. Use a friend's: ask for the URL of theirs.",
-    "Then start once with `hullo --server URL`.",
-    "",
-    "Only looking? `hullo demo` needs nothing.",
+    "Only looking? `hullo demo` needs none.",
 ];
 
 /// The screen of somebody who has no contacts yet.
-pub(crate) const NO_CONTACTS: [&str; 10] = [
+pub(crate) const NO_CONTACTS: [&str; 6] = [
     "No contacts yet.",
     "",
     "i  makes a link: send it to one person",
-    "+  adds the link that somebody sent you",
+    "+  adds a link somebody sent you",
     "",
-    "The same in a shell:",
-    "   hullo invite",
-    "   hullo add LINK",
-    "To run a server for you and your friends:",
-    "   hullo serve",
+    "In a shell: `hullo invite`, `hullo add LINK`, and `hullo serve` to run a server.",
 ];
 
 /// One word for the bottom bar; `None` where the action is not worth its room.
@@ -91,54 +88,53 @@ pub(crate) const NO_CONTACTS: [&str; 10] = [
 pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
     let call = model.taken_call();
     Some(match action {
-        Action::Accept => match model.incoming.as_ref()?.media {
-            Media::Video => "accept with camera",
-            Media::Audio => "accept",
-        },
-        Action::AcceptSound => "accept without",
+        Action::Accept => "accept",
+        Action::AcceptSound => "sound only",
         Action::Decline => "decline",
         Action::Mute if call?.own.mic_muted => "unmute",
         Action::Mute => "mute",
-        Action::Video if call?.own.camera_on => "camera off",
-        Action::Video => "camera on",
+        Action::Video => "camera",
         Action::HangUp => "hang up",
         Action::Copy => "copy",
         Action::Confirm if matches!(model.overlay, Some(Overlay::Add(_))) => "add",
         Action::Confirm => "call",
-        Action::CallVideo => "video call",
+        Action::CallVideo => "video",
+        // Room for the keys of the call first; they work all the same.
+        Action::Invite | Action::Add if model.live_call().is_some() => return None,
         Action::Invite => "invite",
         Action::Add => "add",
         Action::Help => "help",
         Action::Close => "close",
         Action::Back if model.overlay.is_none() => "quit",
+        Action::Down if matches!(model.overlay, Some(Overlay::Help(_))) => "more",
         Action::Back | Action::CallAudio | Action::Up | Action::Down | Action::Interrupt => {
             return None;
         }
     })
 }
 
-/// One line for the help.
+/// One line for the help, short enough for the smallest screen with panes.
 #[must_use]
 pub fn help(action: Action) -> &'static str {
     match action {
-        Action::Accept => "take the call, with your camera if it is a video call",
-        Action::AcceptSound => "take a video call with your camera off",
+        Action::Accept => "take the call (with camera)",
+        Action::AcceptSound => "take it with the camera off",
         Action::Decline => "decline the call",
         Action::Mute => "your microphone off or on",
         Action::Video => "your camera on or off",
         Action::HangUp => "hang up",
-        Action::Copy => "copy the link that is shown",
-        Action::Confirm => "call the chosen contact; add what was typed",
-        Action::CallAudio => "call the chosen contact, sound only",
-        Action::CallVideo => "call the chosen contact with pictures",
-        Action::Invite => "invite somebody: makes a link",
-        Action::Add => "add a contact by the link you were sent",
+        Action::Copy => "copy the link shown",
+        Action::Confirm => "call; add what was typed",
+        Action::CallAudio => "call, sound only",
+        Action::CallVideo => "call with pictures",
+        Action::Invite => "invite: make a link",
+        Action::Add => "add a link you were sent",
         Action::Up => "up",
         Action::Down => "down",
         Action::Help => "this help",
         Action::Close => "close what lies on top",
-        Action::Back => "back, or quit; never hangs up",
-        Action::Interrupt => "quit; asks once more during a call",
+        Action::Back => "back or quit, no hanging up",
+        Action::Interrupt => "quit; in a call press twice",
     }
 }
 
@@ -161,6 +157,15 @@ pub fn media(media: Media) -> &'static str {
     }
 }
 
+/// `audio` or `video`.
+#[must_use]
+pub fn media_word(media: Media) -> &'static str {
+    match media {
+        Media::Audio => "audio",
+        Media::Video => "video",
+    }
+}
+
 /// Minutes and seconds, with hours once there are any.
 #[must_use]
 pub fn clock(ms: u64) -> String {
@@ -176,24 +181,24 @@ pub fn clock(ms: u64) -> String {
 /// Where a call stands, as the headline of its pane.
 #[must_use]
 pub fn call_state(call: &Call, name: &str, now_ms: u64) -> String {
+    let (before, after) = call_state_around(call, now_ms);
+    format!("{before}{name}{after}")
+}
+
+/// The same as what stands before and after the name, so that the name can be cut to fit.
+pub(crate) fn call_state_around(call: &Call, now_ms: u64) -> (&'static str, String) {
     if call.hanging_up_at_ms.is_some() && call.is_live() {
-        return format!("ending the call with {name}");
+        return ("ending the call with ", String::new());
     }
+    let clock = || format!(" {}", clock(call.connected_ms(now_ms)));
     match (&call.state, call.direction) {
-        (CallState::Inviting, _) => format!("calling {name}"),
-        (CallState::Ringing, Direction::Outgoing) => format!("calling {name}: it rings"),
-        (CallState::Ringing, Direction::Incoming) => format!("{name} is calling"),
-        (CallState::Connecting, _) => format!("connecting with {name}"),
-        (CallState::Connected, _) => {
-            format!("in call with {name} {}", clock(call.connected_ms(now_ms)))
-        }
-        (CallState::Reconnecting, _) => {
-            format!(
-                "reconnecting with {name} {}",
-                clock(call.connected_ms(now_ms))
-            )
-        }
-        (CallState::Ended { .. }, _) => format!("call with {name} ended"),
+        (CallState::Inviting, _) => ("calling ", String::new()),
+        (CallState::Ringing, Direction::Outgoing) => ("calling ", ": it rings".to_owned()),
+        (CallState::Ringing, Direction::Incoming) => ("", " is calling".to_owned()),
+        (CallState::Connecting, _) => ("connecting with ", String::new()),
+        (CallState::Connected, _) => ("in call with ", clock()),
+        (CallState::Reconnecting, _) => ("reconnecting with ", clock()),
+        (CallState::Ended { .. }, _) => ("call with ", " ended".to_owned()),
     }
 }
 
@@ -239,6 +244,16 @@ pub fn waiting(call: &Call) -> &'static str {
     }
 }
 
+/// The lines under the headline of a call that has ended.
+pub(crate) fn ended_lines(words: &str, duration: Duration) -> Vec<String> {
+    let mut lines = vec![sentence(words)];
+    if !duration.is_zero() {
+        lines.push(format!("It lasted {}.", clock(duration_ms(duration))));
+    }
+    lines.extend([String::new(), CALL_AGAIN.to_owned()]);
+    lines
+}
+
 pub(crate) fn picture_awaited(name: &str) -> String {
     format!("Waiting for the picture of {name}...")
 }
@@ -247,16 +262,15 @@ pub(crate) fn far_camera_off(name: &str) -> String {
     format!("The camera of {name} is off.")
 }
 
-/// The second line of the banner: what can be done.
-pub(crate) fn incoming_keys(media_offered: Media, with_alt: bool) -> String {
-    let alt = if with_alt { "Alt-" } else { "" };
+/// What can be done about a ringing call, key and words together.
+pub(crate) fn incoming_keys(media_offered: Media) -> &'static [&'static str] {
     match media_offered {
-        Media::Video => {
-            format!(
-                "{alt}a accept with your camera   {alt}s accept with sound only   {alt}x decline"
-            )
-        }
-        Media::Audio => format!("{alt}a accept   {alt}x decline"),
+        Media::Video => &[
+            "a accept with your camera",
+            "s accept with sound only",
+            "x decline",
+        ],
+        Media::Audio => &["a accept", "x decline"],
     }
 }
 
@@ -293,17 +307,16 @@ pub(crate) fn contact_count(count: usize) -> String {
 /// A contact's state in a word; empty for one that is ready and verified.
 #[must_use]
 pub fn contact_state(model: &Model, contact: &Contact) -> &'static str {
-    let is_in_call = model
-        .taken_call()
-        .is_some_and(|call| call.contact == contact.id);
-    if model
-        .incoming
-        .as_ref()
-        .is_some_and(|incoming| incoming.contact == contact.id)
-    {
-        "calling"
-    } else if is_in_call {
-        "in call"
+    let call = model.taken_call().filter(|call| call.contact == contact.id);
+    let incoming = model.incoming.as_ref();
+    if incoming.is_some_and(|incoming| incoming.contact == contact.id) {
+        "calls you"
+    } else if let Some(call) = call {
+        if call.is_connected() {
+            "in call"
+        } else {
+            "calling"
+        }
     } else if !contact.ready {
         "pending"
     } else if !contact.verified {
@@ -340,7 +353,12 @@ pub(crate) fn renamed(name: &str) -> String {
 }
 
 pub(crate) fn server_down(reason: &str) -> String {
-    format!("The server does not answer: {reason}")
+    let reason = if reason.is_empty() {
+        "no reason known"
+    } else {
+        reason
+    };
+    sentence(&format!("The server does not answer: {reason}"))
 }
 
 /// The first line of the banner of an incoming call.
@@ -434,8 +452,8 @@ pub fn sentence(words: &str) -> String {
     }
 }
 
-/// Longest text from outside that is shown, in characters: more would push everything else away.
-const SHOWN_CHARACTERS_MAX: usize = 1_000;
+/// Longest text from outside that is shown, in characters: a whole link fits, and laying out a screen stays cheap.
+const SHOWN_CHARACTERS_MAX: usize = 4_096;
 
 /// Text fit for a terminal: control characters become blanks, and characters that reorder or hide text are left out,
 /// so that nobody's name can clear the screen or read like another's.

@@ -151,6 +151,9 @@ fn take_server(model: &mut Model, up: bool, reason: Option<String>, effects: &mu
         model.once.server_up_at_ms.get_or_insert(model.now_ms);
     }
     if server != model.server {
+        if let Server::Down(reason) = &server {
+            say(model, text::server_down(reason));
+        }
         effects.push(Effect::Report(Report::Server { up, reason }));
         model.server = server;
     }
@@ -160,7 +163,7 @@ fn take_failure(model: &mut Model, words: String, effects: &mut Vec<Effect>) {
     if model.overlay == Some(Overlay::Invite(None)) {
         model.overlay = None;
     }
-    call::drop_unconfirmed(model);
+    call::drop_unstarted(model);
     once::take_failure(model);
     fail(model, words, effects);
 }

@@ -90,7 +90,7 @@ fn to_ascii(buffer: &mut Buffer) {
             "│" => "|",
             "─" => "-",
             "┌" | "┐" | "└" | "┘" => "+",
-            "…" => ">",
+            "…" => "~",
             _ => "?",
         };
         cell.set_symbol(replacement);

@@ -107,9 +107,9 @@ fn started(
     match model.live_call_mut() {
         // What was asked for here, or what already rings, is confirmed: our switches and times stay.
         Some(call)
-            if call.contact == contact && call.direction == direction && !call.is_confirmed =>
+            if call.contact == contact && call.direction == direction && !call.is_started =>
         {
-            call.is_confirmed = true;
+            call.is_started = true;
             call.media = media;
         }
         _ => {
@@ -118,7 +118,7 @@ fn started(
                 Direction::Incoming => CallState::Ringing,
             };
             let mut call = Call::new(contact, direction, media, state);
-            call.is_confirmed = true;
+            call.is_started = true;
             // A call of ours that was not asked for by a key (control socket, mode) is ours all the same.
             call.is_ours = direction == Direction::Outgoing;
             model.call = Some(call);
@@ -138,7 +138,6 @@ fn changed(model: &mut Model, state: CallState, effects: &mut Vec<Effect>) {
     let Some(call) = model.live_call_mut() else {
         return;
     };
-    call.is_confirmed = true;
     let is_taken_here = call.direction == Direction::Incoming && call.is_ours;
     if is_taken_here && state == CallState::Ringing {
         return;
@@ -384,10 +383,11 @@ pub(super) fn end_unanswered(model: &mut Model, effects: &mut Vec<Effect>) {
 }
 
 /// Forgets a call that was asked for and never came to be.
-pub(super) fn drop_unconfirmed(model: &mut Model) {
-    model
-        .call
-        .take_if(|call| call.is_live() && call.is_ours && !call.is_confirmed);
+pub(super) fn drop_unstarted(model: &mut Model) {
+    model.call.take_if(|call| {
+        let is_unheard_of = !call.is_started && call.reported.is_none();
+        call.is_live() && call.direction == Direction::Outgoing && is_unheard_of
+    });
 }
 
 /// Switches the own microphone off (`On` is muted) or on.

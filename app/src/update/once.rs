@@ -5,7 +5,7 @@
 
 use super::{call, fail, notice, quit};
 use crate::effect::Effect;
-use crate::event::{CallState, Contact, Media, StopReason};
+use crate::event::{CallState, Contact, Direction, Media, StopReason};
 use crate::model::{Mode, Model, Server};
 use crate::text;
 
@@ -216,14 +216,15 @@ fn status(model: &Model) -> u8 {
     if call.connected_at_ms.is_some() {
         return OK;
     }
-    match &call.state {
-        CallState::Ended { reason, .. } => match *reason {
-            "declined" | "busy" | "unanswered" | "answered_elsewhere" | "cancelled"
-            | "far_hung_up" => REFUSED,
-            "lost" | "failed_to_connect" | "network" | "server" => NETWORK,
-            "device" => DEVICE,
-            _ => OTHER,
-        },
+    let CallState::Ended { reason, .. } = &call.state else {
+        return OTHER;
+    };
+    match (*reason, call.direction) {
+        ("declined" | "busy" | "unanswered" | "answered_elsewhere" | "far_hung_up", _) => REFUSED,
+        // The caller gave up: nobody answered them, and whoever gives up here has not been refused.
+        ("cancelled", Direction::Incoming) => REFUSED,
+        ("lost" | "failed_to_connect" | "network" | "server", _) => NETWORK,
+        ("device", _) => DEVICE,
         _ => OTHER,
     }
 }

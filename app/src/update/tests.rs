@@ -1,1 +1,537 @@
+//! What the program decides: keys, commands, calls, leaving.
 
+mod once;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::update;
+use crate::effect::Effect;
+use crate::event::{
+    CallEvent, CallState, Command, Contact, ContactId, Direction, Event, Media, StopReason, Switch,
+};
+use crate::model::{Mode, Model, Overlay};
+use crate::report::Report;
+use crate::text;
+use crate::view::look::Look;
+
+const ALICE: ContactId = ContactId(1);
+const BOB: ContactId = ContactId(2);
+
+fn contact(id: ContactId, name: &str, ready: bool) -> Contact {
+    Contact {
+        id,
+        name: name.to_owned(),
+        short_id: "ABCDEFGH".to_owned(),
+        verified: false,
+        ready,
+    }
+}
+
+fn contacts() -> Event {
+    Event::Contacts(vec![
+        contact(ALICE, "alice", true),
+        contact(BOB, "bob", true),
+    ])
+}
+
+fn server(up: bool) -> Event {
+    Event::Server {
+        up,
+        reason: (!up).then(|| "connection refused".to_owned()),
+    }
+}
+
+fn state(state: CallState) -> Event {
+    Event::Call(CallEvent::State(state))
+}
+
+fn ended(reason: &'static str) -> Event {
+    let words = format!("it ended: {reason}");
+    state(CallState::Ended {
+        reason,
+        words,
+        duration: std::time::Duration::from_secs(3),
+    })
+}
+
+fn incoming(contact: ContactId, media: Media) -> Event {
+    Event::Incoming { contact, media }
+}
+
+/// A program, and all it was told to do.
+struct Program {
+    model: Model,
+    effects: Vec<Effect>,
+}
+
+impl Program {
+    fn new(mode: Mode) -> Self {
+        Self {
+            model: Model::new(mode, Look::default()),
+            effects: Vec::new(),
+        }
+    }
+
+    /// On a screen, with contacts and a server.
+    fn ready() -> Self {
+        let mut program = Self::new(Mode::Screen);
+        program.take(Event::Resize(80, 24));
+        program.take(contacts());
+        program.take(server(true));
+        program
+    }
+
+    /// In a call with bob.
+    fn talking() -> Self {
+        let mut program = Self::ready();
+        program.take(Event::Command(Command::Call(
+            "bob".to_owned(),
+            Media::Video,
+        )));
+        program.connect(BOB, Direction::Outgoing);
+        program
+    }
+
+    /// The effects of one event, reports left out.
+    fn take(&mut self, event: Event) -> Vec<Effect> {
+        let effects = update(&mut self.model, event);
+        self.effects.extend(effects.iter().cloned());
+        effects
+            .into_iter()
+            .filter(|effect| !matches!(effect, Effect::Report(_)))
+            .collect()
+    }
+
+    fn press(&mut self, character: char) -> Vec<Effect> {
+        self.take(Event::Key(KeyEvent::new(
+            KeyCode::Char(character),
+            KeyModifiers::NONE,
+        )))
+    }
+
+    fn press_with(&mut self, character: char, modifiers: KeyModifiers) -> Vec<Effect> {
+        self.take(Event::Key(KeyEvent::new(
+            KeyCode::Char(character),
+            modifiers,
+        )))
+    }
+
+    fn wait(&mut self, ms: u64) -> Vec<Effect> {
+        self.model.set_now(self.model.now_ms() + ms);
+        self.take(Event::Tick)
+    }
+
+    fn connect(&mut self, contact: ContactId, direction: Direction) {
+        self.take(Event::Call(CallEvent::Started {
+            contact,
+            direction,
+            media: Media::Video,
+        }));
+        for step in [
+            CallState::Ringing,
+            CallState::Connecting,
+            CallState::Connected,
+        ] {
+            self.take(state(step));
+        }
+        assert!(
+            self.model
+                .taken_call()
+                .is_some_and(|call| call.is_connected())
+        );
+    }
+
+    fn says(&self) -> &str {
+        self.model
+            .message
+            .as_ref()
+            .map_or("", |message| &message.text)
+    }
+
+    fn quit_status(&self) -> Option<u8> {
+        let mut statuses = self.effects.iter().filter_map(|effect| match effect {
+            Effect::Quit(status) => Some(*status),
+            _ => None,
+        });
+        let status = statuses.next();
+        assert_eq!(statuses.next(), None, "left twice");
+        status
+    }
+
+    fn reports(&self) -> Vec<&Report> {
+        self.effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Report(report) => Some(report),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn call_words(&self) -> Vec<&'static str> {
+        self.reports()
+            .iter()
+            .filter_map(|report| match report {
+                Report::Call { state, .. } => Some(*state),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn q_leaves_only_without_a_call_and_never_hangs_up() {
+    let mut program = Program::talking();
+    assert_eq!(program.press('q'), []);
+    assert_eq!(program.says(), text::CALL_RUNS);
+    assert_eq!(program.press('H'), [Effect::HangUp]);
+    program.take(ended("hung_up"));
+    assert_eq!(program.press('q'), [Effect::Quit(0)]);
+}
+
+#[test]
+fn q_closes_what_lies_on_top_first() {
+    let mut program = Program::ready();
+    program.press('?');
+    assert!(matches!(program.model.overlay, Some(Overlay::Help(0))));
+    assert_eq!(program.press('q'), []);
+    assert!(program.model.overlay.is_none());
+}
+
+#[test]
+fn only_a_takes_a_call_and_not_in_its_first_moment() {
+    let mut program = Program::ready();
+    let effects = program.take(incoming(BOB, Media::Video));
+    assert_eq!(effects, [Effect::Bell]);
+    assert_eq!(program.press('a'), [], "a key already on its way");
+    program.wait(500);
+    let enter = Event::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+    assert_eq!(program.take(enter), []);
+    assert_eq!(program.says(), text::answer_first("bob"));
+    assert_eq!(program.press('q'), []);
+    assert_eq!(program.press('H'), []);
+    assert_eq!(program.press('m'), []);
+    let effects = program.press('a');
+    assert_eq!(effects[0], Effect::AcceptCall(Media::Video));
+    program.connect(BOB, Direction::Incoming);
+    assert!(program.model.incoming.is_none());
+}
+
+#[test]
+fn a_video_call_can_be_taken_without_camera_and_an_audio_call_stays_one() {
+    let mut program = Program::ready();
+    program.take(incoming(BOB, Media::Video));
+    program.wait(500);
+    assert_eq!(program.press('s')[0], Effect::AcceptCall(Media::Audio));
+
+    let mut program = Program::ready();
+    program.take(incoming(BOB, Media::Audio));
+    assert_eq!(
+        program.take(Event::Command(Command::Accept(Media::Video)))[0],
+        Effect::AcceptCall(Media::Audio)
+    );
+}
+
+#[test]
+fn declining_ends_the_ringing() {
+    let mut program = Program::ready();
+    program.take(incoming(BOB, Media::Audio));
+    program.take(state(CallState::Ringing));
+    assert_eq!(program.press('x'), [Effect::RejectCall]);
+    program.take(state(CallState::Ringing));
+    assert!(
+        program.model.incoming.is_none(),
+        "late news do not ring again"
+    );
+    program.take(ended("declined"));
+    assert_eq!(program.call_words(), ["ringing", "ended"]);
+    assert_eq!(program.press('q'), [Effect::Quit(0)]);
+}
+
+#[test]
+fn the_bell_rings_again_until_answered() {
+    let mut program = Program::ready();
+    program.take(incoming(BOB, Media::Audio));
+    let due = program.model.deadline_ms().expect("the bell is due");
+    assert_eq!(program.wait(due - 1), []);
+    assert_eq!(program.wait(1), [Effect::Bell]);
+    program.press('x');
+    assert_eq!(program.wait(60_000), []);
+}
+
+#[test]
+fn two_quick_presses_of_m_are_two_changes() {
+    let mut program = Program::talking();
+    assert_eq!(program.press('m'), [Effect::SetMicMuted(true)]);
+    assert_eq!(program.press('m'), [Effect::SetMicMuted(false)]);
+    program.take(Event::Call(CallEvent::Own {
+        mic_muted: true,
+        camera_on: false,
+    }));
+    assert_eq!(program.press('m'), [Effect::SetMicMuted(false)]);
+    assert_eq!(program.press('v'), [Effect::SetCamera(true)]);
+    let command = Event::Command(Command::Mute(Switch::On));
+    assert_eq!(program.take(command), [Effect::SetMicMuted(true)]);
+}
+
+#[test]
+fn letters_are_text_while_a_field_has_the_keys() {
+    let mut program = Program::talking();
+    program.press('+');
+    for character in "mvHxq?".chars() {
+        assert_eq!(program.press(character), []);
+    }
+    assert!(
+        matches!(&program.model.overlay, Some(Overlay::Add(field)) if field.text() == "mvHxq?")
+    );
+    assert_eq!(
+        program.press_with('m', KeyModifiers::ALT),
+        [Effect::SetMicMuted(true)]
+    );
+    assert_eq!(
+        program.press_with('H', KeyModifiers::ALT | KeyModifiers::SHIFT),
+        [Effect::HangUp]
+    );
+    let enter = Event::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+    assert_eq!(program.take(enter), [Effect::Add("mvHxq?".to_owned())]);
+    assert!(program.model.overlay.is_none());
+}
+
+#[test]
+fn a_pasted_link_opens_the_field_and_other_text_does_nothing() {
+    let mut program = Program::ready();
+    assert_eq!(program.take(Event::Paste("qCiH".to_owned())), []);
+    assert!(program.model.overlay.is_none());
+    assert_eq!(program.take(Event::Paste("hullo:abc\ndef".to_owned())), []);
+    assert!(
+        matches!(&program.model.overlay, Some(Overlay::Add(field)) if field.text() == "hullo:abcdef")
+    );
+}
+
+#[test]
+fn an_invitation_is_made_shown_and_copied() {
+    let mut program = Program::ready();
+    assert_eq!(program.press('i'), [Effect::Invite]);
+    assert_eq!(
+        program.press('c'),
+        [],
+        "nothing to copy yet, and no call either"
+    );
+    program.take(Event::Invited {
+        link: "hullo:abc".to_owned(),
+    });
+    assert_eq!(program.press('c'), [Effect::Copy("hullo:abc".to_owned())]);
+    assert!(program.reports().contains(&&Report::Invite {
+        link: "hullo:abc".to_owned()
+    }));
+}
+
+#[test]
+fn without_a_server_an_invitation_is_refused_with_the_way_out() {
+    let mut program = Program::ready();
+    program.take(Event::Profile {
+        name: "carol".into(),
+        short_id: "CAROLAAA".into(),
+        has_server: false,
+    });
+    assert_eq!(program.press('i'), []);
+    assert!(program.says().contains("hullo serve"), "{}", program.says());
+}
+
+#[test]
+fn v_without_a_call_starts_nothing() {
+    let mut program = Program::ready();
+    assert_eq!(program.press('v'), []);
+    assert_eq!(program.says(), text::NO_CALL_VIDEO);
+    assert_eq!(
+        program.press('C')[0],
+        Effect::StartCall(ALICE, Media::Video)
+    );
+    assert_eq!(program.press('c'), [], "one call at a time");
+}
+
+#[test]
+fn a_call_that_never_came_to_be_is_forgotten() {
+    let mut program = Program::ready();
+    program.press('c');
+    program.take(Event::Failed("No camera.".to_owned()));
+    assert!(program.model.call.is_none());
+    assert_eq!(program.press('q'), [Effect::Quit(0)]);
+}
+
+#[test]
+fn an_end_that_is_not_confirmed_comes_after_three_seconds() {
+    let mut program = Program::talking();
+    program.press('H');
+    program.wait(2_999);
+    assert!(program.model.live_call().is_some());
+    program.wait(1);
+    assert!(program.model.live_call().is_none());
+    program.take(ended("hung_up"));
+    assert_eq!(
+        program
+            .call_words()
+            .iter()
+            .filter(|word| **word == "ended")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn ctrl_c_asks_once_during_a_call_and_then_says_goodbye() {
+    let mut program = Program::talking();
+    assert_eq!(program.press_with('c', KeyModifiers::CONTROL), []);
+    assert_eq!(
+        program.press_with('c', KeyModifiers::CONTROL),
+        [Effect::HangUp]
+    );
+    assert_eq!(program.quit_status(), None);
+    program.take(ended("hung_up"));
+    assert_eq!(program.quit_status(), Some(0));
+}
+
+#[test]
+fn a_signal_hangs_up_and_leaves_even_when_the_network_is_dead() {
+    let mut program = Program::talking();
+    assert_eq!(
+        program.take(Event::Stop(StopReason::Signal)),
+        [Effect::HangUp]
+    );
+    let due = program.model.deadline_ms().expect("leaving is due");
+    program.wait(due - program.model.now_ms());
+    assert_eq!(program.quit_status(), Some(0));
+}
+
+#[test]
+fn a_second_call_is_taken_after_the_first_has_ended() {
+    let mut program = Program::talking();
+    program.take(incoming(ALICE, Media::Audio));
+    program.wait(500);
+    assert_eq!(program.press('a'), [Effect::HangUp]);
+    let effects = program.take(ended("hung_up"));
+    assert_eq!(effects[0], Effect::AcceptCall(Media::Audio));
+    program.connect(ALICE, Direction::Incoming);
+    assert_eq!(program.quit_status(), None);
+}
+
+#[test]
+fn a_second_caller_rings_on_when_the_first_call_ends() {
+    let mut program = Program::talking();
+    program.take(incoming(ALICE, Media::Audio));
+    program.take(ended("far_hung_up"));
+    program.wait(500);
+    assert_eq!(program.press('a')[0], Effect::AcceptCall(Media::Audio));
+}
+
+#[test]
+fn the_outside_is_told_each_change_once() {
+    let mut program = Program::talking();
+    for _ in 0..2 {
+        program.take(state(CallState::Connected));
+        program.take(Event::Call(CallEvent::Far {
+            mic_muted: true,
+            camera_on: true,
+        }));
+        program.take(Event::Call(CallEvent::Own {
+            mic_muted: false,
+            camera_on: true,
+        }));
+        program.take(server(true));
+    }
+    assert_eq!(program.call_words(), ["ringing", "connecting", "connected"]);
+    let far = |change| Report::Participant {
+        change,
+        name: "bob".to_owned(),
+        on: Some(true),
+    };
+    let count = |report: &Report| {
+        program
+            .reports()
+            .iter()
+            .filter(|told| **told == report)
+            .count()
+    };
+    assert_eq!(count(&far("muted")), 1);
+    assert_eq!(count(&far("camera")), 1);
+    assert_eq!(
+        count(&Report::Own {
+            muted: false,
+            camera: true
+        }),
+        1
+    );
+    assert_eq!(
+        count(&Report::Server {
+            up: true,
+            reason: None
+        }),
+        1
+    );
+    assert_eq!(
+        count(&Report::Notice {
+            text: text::IP_WARNING.to_owned()
+        }),
+        1
+    );
+}
+
+#[test]
+fn the_far_side_is_told_how_large_its_picture_is_drawn() {
+    let mut program = Program::ready();
+    let effects = program.press('C');
+    let Some(Effect::WantPicture(Some((width, height)))) = effects.last() else {
+        panic!("{effects:?}")
+    };
+    assert!(*width > 40 && *height > 30, "{width}x{height}");
+    program.connect(ALICE, Direction::Outgoing);
+    assert_eq!(program.take(Event::Tick), []);
+    assert_eq!(
+        program.take(Event::Resize(30, 6)),
+        [Effect::WantPicture(None)]
+    );
+    assert!(matches!(
+        program.take(Event::Resize(120, 34))[..],
+        [Effect::WantPicture(Some(_))]
+    ));
+}
+
+#[test]
+fn without_a_screen_the_source_decides_the_size() {
+    let mut program = Program::new(Mode::Screen);
+    program.take(contacts());
+    program.take(Event::Command(Command::Call(
+        "bob".to_owned(),
+        Media::Video,
+    )));
+    program.connect(BOB, Direction::Outgoing);
+    assert!(
+        !program
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::WantPicture(_)))
+    );
+}
+
+#[test]
+fn commands_that_cannot_be_done_are_told_outside() {
+    let mut program = Program::ready();
+    for command in [
+        Command::Mute(Switch::On),
+        Command::Reject,
+        Command::HangUp,
+        Command::Call("nobody".to_owned(), Media::Audio),
+        Command::Add(" ".to_owned()),
+        Command::Name(String::new()),
+    ] {
+        assert_eq!(
+            program.take(Event::Command(command.clone())),
+            [],
+            "{command:?}"
+        );
+        assert!(
+            matches!(program.reports().last(), Some(Report::Error { .. })),
+            "{command:?}"
+        );
+    }
+}

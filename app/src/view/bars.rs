@@ -6,8 +6,9 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::widgets::{Clear, Widget};
 
 use super::fit;
+use crate::event::Media;
 use crate::keymap;
-use crate::model::{Message, Model};
+use crate::model::{Call, Message, Model};
 use crate::text;
 
 /// Cells between two entries of a bar.
@@ -22,24 +23,32 @@ pub(super) fn banner_lines(model: &Model, width: u16) -> Vec<String> {
         .contact(incoming.contact)
         .is_some_and(|contact| contact.verified);
     let name = model.name_of(incoming.contact);
+    let cells = usize::from(width).saturating_sub(2);
     let mut lines = vec![text::incoming(model, name, incoming.media, is_verified)];
-    lines.push(text::incoming_keys(
-        incoming.media,
-        keymap::has_text_field(model),
-    ));
-    if model
-        .call
-        .as_ref()
-        .is_some_and(|call| call.shows_ip_warning && call.contact == incoming.contact)
-    {
+    lines.extend(incoming_keys(model, incoming.media, cells));
+    let is_warned = |call: &Call| call.shows_ip_warning && call.contact == incoming.contact;
+    if model.call.as_ref().is_some_and(is_warned) {
         lines.push(text::IP_WARNING.to_owned());
     }
-    let cells = usize::from(width).saturating_sub(2);
     lines
         .iter()
         .flat_map(|line| fit::wrap(&text::shown(line), cells))
         .map(|line| format!(" {line}"))
         .collect()
+}
+
+/// The keys of a ringing call, none of them torn apart at a line's end.
+pub(super) fn incoming_keys(model: &Model, offered: Media, cells: usize) -> Vec<String> {
+    let alt = if keymap::has_text_field(model) {
+        "Alt-"
+    } else {
+        ""
+    };
+    let pieces: Vec<String> = text::incoming_keys(offered)
+        .iter()
+        .map(|piece| format!("{alt}{piece}"))
+        .collect();
+    fit::pack(&pieces, cells)
 }
 
 /// Draws who calls, inverse over the whole width.
@@ -156,7 +165,8 @@ pub(super) fn draw_keys(model: &Model, area: Rect, buffer: &mut Buffer) {
     let hints = keymap::hints(model);
     let bold = Style::new().add_modifier(Modifier::BOLD);
     let cells_of = |(key, words): &(String, &str)| fit::width(key) + 1 + fit::width(words) + GAP;
-    let mut room = usize::from(area.width).saturating_sub(1);
+    // One cell of air at the left, and no gap after the last entry.
+    let mut room = (usize::from(area.width) + GAP).saturating_sub(1);
     // The help is the last entry, and the way to all that did not fit: its room is kept.
     let (last, others) = match hints.split_last() {
         Some((last, others)) if cells_of(last) <= room => {

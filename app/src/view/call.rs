@@ -7,7 +7,7 @@ use ratatui::widgets::{Clear, Widget};
 
 use super::{fit, layout};
 use crate::event::{CallState, Media};
-use crate::model::{Call, Model};
+use crate::model::{Call, Model, Server};
 use crate::{picture, text};
 
 /// Draws the pane.
@@ -32,21 +32,30 @@ fn idle(model: &Model, area: Rect, buffer: &mut Buffer) {
         .profile
         .as_ref()
         .is_some_and(|profile| !profile.has_server);
-    if let Some(contact) = model.selected_contact() {
-        let lines = text::contact_lines(contact);
-        fit::put_lines(
-            buffer,
-            inner,
-            lines.iter().map(String::as_str),
-            Style::new(),
-        );
+    let mut lines: Vec<String> = if let Some(contact) = model.selected_contact() {
+        text::contact_lines(contact)
     } else if has_no_server {
-        fit::put_lines(buffer, inner, text::NO_SERVER, Style::new());
+        text::NO_SERVER.map(str::to_owned).into()
     } else if model.contacts.is_some() {
-        fit::put_lines(buffer, inner, text::NO_CONTACTS, Style::new());
+        text::NO_CONTACTS.map(str::to_owned).into()
     } else {
-        fit::put(buffer, inner, 0, text::LOADING, Style::new());
+        vec![text::LOADING.to_owned()]
+    };
+    if let Server::Down(reason) = &model.server
+        && !has_no_server
+    {
+        lines.extend([
+            String::new(),
+            text::server_down(reason),
+            text::SERVER_RETRIED.to_owned(),
+        ]);
     }
+    fit::put_lines(
+        buffer,
+        inner,
+        lines.iter().map(String::as_str),
+        Style::new(),
+    );
 }
 
 fn draw_call(model: &Model, call: &Call, area: Rect, is_wide: bool, buffer: &mut Buffer) {
@@ -74,11 +83,11 @@ fn draw_call(model: &Model, call: &Call, area: Rect, is_wide: bool, buffer: &mut
             width: inner.width,
             ..below
         };
-        let line = text::call_ended(name, words, *duration);
+        let lines = text::ended_lines(words, *duration);
         fit::put_lines(
             buffer,
             below,
-            [line.as_str(), "", text::CALL_AGAIN],
+            lines.iter().map(String::as_str),
             Style::new(),
         );
         return;
@@ -96,12 +105,11 @@ fn draw_call(model: &Model, call: &Call, area: Rect, is_wide: bool, buffer: &mut
         } else {
             ""
         };
-        fit::put_centred(
-            buffer,
-            below,
-            &[text::waiting(call), "", warning],
-            Style::new(),
-        );
+        let waiting = match &model.server {
+            Server::Down(reason) if call.state == CallState::Inviting => text::server_down(reason),
+            _ => text::waiting(call).to_owned(),
+        };
+        fit::put_centred(buffer, below, &[&waiting, "", warning], Style::new());
     }
     if is_wide && call.own.camera_on {
         draw_preview(model, call, below, buffer);

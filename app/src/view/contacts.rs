@@ -61,8 +61,7 @@ pub(super) fn draw(model: &Model, area: Rect, has_neighbour: bool, buffer: &mut 
 fn line(model: &Model, contact: &Contact, is_chosen: bool, cells: usize) -> String {
     let mark = if is_chosen { "> " } else { "  " };
     let state = text::contact_state(model, contact);
-    let state_cells = if state.is_empty() { 0 } else { state.len() + 1 };
-    let room = cells.saturating_sub(mark.len() + state_cells + 1);
+    let room = cells.saturating_sub(mark.len() + state.len() + 2);
     let name = fit::clip(&text::shown(&contact.name), room);
     let gap = room.saturating_sub(fit::width(&name));
     format!("{mark}{name}{:gap$} {state} ", "")

@@ -26,14 +26,12 @@ pub(super) fn clip(words: &str, cells: usize) -> String {
 
 /// The end of a text that fits: for a field whose cursor stands at the end.
 pub(super) fn tail(words: &str, cells: usize) -> &str {
-    let mut start = 0;
-    for (index, character) in words.char_indices() {
-        if width(&words[start..]) <= cells {
-            break;
-        }
-        start = index + character.len_utf8();
-    }
-    &words[start..]
+    let mut used = 0;
+    let cut = words.char_indices().rev().find_map(|(index, character)| {
+        used += width(character.encode_utf8(&mut [0; 4]));
+        (used > cells).then_some(index + character.len_utf8())
+    });
+    &words[cut.unwrap_or(0)..]
 }
 
 /// Lines no wider than `cells`: broken between words, and inside only those longer than a line.
@@ -43,12 +41,10 @@ pub(super) fn wrap(words: &str, cells: usize) -> Vec<String> {
     if cells == 0 {
         return lines;
     }
-    for word in words.split(' ') {
-        let mut word = word;
-        let is_first = line.is_empty();
-        if !is_first && width(&line) + 1 + width(word) > cells {
+    for (index, mut word) in words.split(' ').enumerate() {
+        if index > 0 && width(&line) + 1 + width(word) > cells {
             lines.push(std::mem::take(&mut line));
-        } else if !is_first || word.is_empty() {
+        } else if index > 0 {
             line.push(' ');
         }
         while width(&line) + width(word) > cells {
@@ -69,18 +65,30 @@ pub(super) fn wrap(words: &str, cells: usize) -> Vec<String> {
     lines
 }
 
-/// Splits where `cells` are full, between characters as people see them.
-fn split(words: &str, cells: usize) -> (&str, &str) {
-    let mut end = 0;
-    let mut used = 0;
-    for grapheme in Span::raw(words).styled_graphemes(Style::new()) {
-        used += width(grapheme.symbol);
-        if used > cells {
-            break;
+/// Lines of whole pieces, as many in each as fit beside one another.
+pub(super) fn pack(pieces: &[String], cells: usize) -> Vec<String> {
+    const GAP: &str = "   ";
+    let mut lines: Vec<String> = Vec::new();
+    for piece in pieces {
+        match lines.last_mut() {
+            Some(line) if width(line) + GAP.len() + width(piece) <= cells => {
+                line.push_str(GAP);
+                line.push_str(piece);
+            }
+            _ => lines.push(piece.clone()),
         }
-        end += grapheme.symbol.len();
     }
-    words.split_at(end)
+    lines
+}
+
+/// Splits where `cells` are full. Marks without a width of their own stay with what they stand on.
+fn split(words: &str, cells: usize) -> (&str, &str) {
+    let mut used = 0;
+    let end = words.char_indices().find_map(|(index, character)| {
+        used += width(character.encode_utf8(&mut [0; 4]));
+        (used > cells).then_some(index)
+    });
+    words.split_at(end.unwrap_or(words.len()))
 }
 
 /// Writes one line into a row of `area`, cut to it.
@@ -167,6 +175,10 @@ mod tests {
     proptest! {
         #[test]
         fn no_line_is_too_wide(words in ".{0,60}", cells in 0usize..20) {
+            // What was not cleaned must not be well laid out, only harmless.
+            for any in [wrap(&words, cells).join(""), clip(&words, cells), tail(&words, cells).to_owned()] {
+                prop_assert!(any.len() <= words.len() + "…".len());
+            }
             let words = text::shown(&words);
             for line in wrap(&words, cells) {
                 prop_assert!(width(&line) <= cells, "{line:?}");

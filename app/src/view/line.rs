@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use super::bars::message_words;
+use super::bars::{self, message_words};
 use super::{fit, overlay};
 use crate::event::CallState;
 use crate::model::{Model, Overlay};
@@ -20,52 +20,115 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<(u1
         draw_message(model, area, buffer);
         return cursor;
     }
-    let candidates = candidates(model);
-    let shortest = candidates.last().cloned().unwrap_or_default();
-    let line = candidates
-        .into_iter()
-        .find(|line| fit::width(&text::shown(line)) <= cells)
-        .unwrap_or(shortest);
+    let line = line(model, cells);
     fit::put(buffer, area, 0, &line, Style::new());
     if model.taken_call().is_some_and(|call| call.own.mic_muted) {
         invert(&line, text::MUTED, area, buffer);
     }
-    draw_message(model, area, buffer);
-    None
-}
-
-fn draw_message(model: &Model, area: Rect, buffer: &mut Buffer) {
-    if let Some(message) = &model.message
-        && area.height > 1
-    {
-        let rest = Rect {
-            y: area.y + 1,
-            height: area.height - 1,
-            ..area
-        };
+    if model.message.is_some() {
+        draw_message(model, area, buffer);
+    } else {
+        let rest = below_first(area);
         fit::put_lines(
             buffer,
             rest,
+            more(model, cells).iter().map(String::as_str),
+            Style::new(),
+        );
+    }
+    None
+}
+
+fn below_first(area: Rect) -> Rect {
+    Rect {
+        y: area.y + 1,
+        height: area.height.saturating_sub(1),
+        ..area
+    }
+}
+
+fn draw_message(model: &Model, area: Rect, buffer: &mut Buffer) {
+    if let Some(message) = &model.message {
+        fit::put_lines(
+            buffer,
+            below_first(area),
             [message_words(message).as_str()],
             Style::new(),
         );
     }
 }
 
-/// The same news from wordy to short; the first that fits is shown.
-fn candidates(model: &Model) -> Vec<String> {
+/// The line: the wordiest form that fits, the name cut before anything else is given up.
+fn line(model: &Model, cells: usize) -> String {
+    /// A name cut shorter than this tells nobody who it is.
+    const NAME_CELLS_MIN: usize = 3;
+    let name = match (&model.incoming, &model.call) {
+        (Some(incoming), _) => model.name_of(incoming.contact),
+        (None, Some(call)) => model.name_of(call.contact),
+        (None, None) => "",
+    };
+    let name = text::shown(name);
+    let forms = forms(model);
+    for (before, after) in &forms {
+        let room = cells.checked_sub(fit::width(before) + fit::width(after));
+        if let Some(room) = room.filter(|room| *room >= fit::width(&name).min(NAME_CELLS_MIN)) {
+            return format!("{before}{}{after}", fit::clip(&name, room));
+        }
+    }
+    nameless(model)
+        .into_iter()
+        .find(|line| fit::width(line) <= cells)
+        .unwrap_or_else(|| {
+            if is_muted(model) {
+                text::MUTED.to_owned()
+            } else {
+                String::new()
+            }
+        })
+}
+
+fn is_muted(model: &Model) -> bool {
+    model.incoming.is_none() && model.taken_call().is_some_and(|call| call.own.mic_muted)
+}
+
+/// The news around the name, from wordy to short.
+fn forms(model: &Model) -> Vec<(&'static str, String)> {
     if let Some(incoming) = &model.incoming {
-        let name = model.name_of(incoming.contact);
         let is_verified = model
             .contact(incoming.contact)
             .is_some_and(|contact| contact.verified);
         let trust = if is_verified { "" } else { " (unverified)" };
-        let kind = text::media(incoming.media);
+        let kind = text::media_word(incoming.media);
         return vec![
-            format!("{name}{trust}: {kind} [a][x]"),
-            format!("{name}{trust} calls [a][x]"),
-            format!("{name} calls [a][x]"),
-            "call [a][x]".to_owned(),
+            ("", format!("{trust} calls: {kind} [a][x]")),
+            ("", format!("{trust}: {kind} [a][x]")),
+            ("", format!(": {kind} [a][x]")),
+        ];
+    }
+    let Some(call) = &model.call else {
+        return Vec::new();
+    };
+    if !call.is_live() {
+        return vec![("call with ", " ended".to_owned())];
+    }
+    let (before, after) = text::call_state_around(call, model.now_ms);
+    let clock = text::clock(call.connected_ms(model.now_ms));
+    let muted = if is_muted(model) { " MUTED" } else { "" };
+    vec![
+        (before, format!("{after}{muted} [m][H]")),
+        ("", format!(" {clock}{muted} [m][H]")),
+        ("", format!(" {clock}{muted}")),
+    ]
+}
+
+/// What is left where no name fits, from wordy to short.
+fn nameless(model: &Model) -> Vec<String> {
+    if let Some(incoming) = &model.incoming {
+        let kind = text::media_word(incoming.media);
+        return vec![
+            format!("{kind} call [a][x]"),
+            format!("{kind} [a][x]"),
+            kind.to_owned(),
             "call".to_owned(),
         ];
     }
@@ -77,27 +140,52 @@ fn candidates(model: &Model) -> Vec<String> {
             "40x10".to_owned(),
         ];
     };
-    let name = model.name_of(call.contact);
-    let state = text::call_state(call, name, model.now_ms);
-    if let CallState::Ended { .. } = call.state {
-        return vec![state, "ended".to_owned()];
+    if !call.is_live() {
+        return vec!["ended".to_owned()];
     }
     let clock = text::clock(call.connected_ms(model.now_ms));
-    if call.own.mic_muted {
+    if is_muted(model) {
         vec![
-            format!("{state} {} [m][H]", text::MUTED),
-            format!("{name} {clock} {} [m][H]", text::MUTED),
             format!("{clock} {} [m][H]", text::MUTED),
             format!("{} [m][H]", text::MUTED),
-            text::MUTED.to_owned(),
         ]
     } else {
-        vec![
-            format!("{state} [m][H]"),
-            format!("{name} {clock} [m][H]"),
-            format!("{clock} [m][H]"),
-            clock,
-        ]
+        vec![format!("{clock} [m][H]"), clock]
+    }
+}
+
+/// What the rows below the line have room for.
+fn more(model: &Model, cells: usize) -> Vec<String> {
+    if let Some(incoming) = &model.incoming {
+        let mut lines = bars::incoming_keys(model, incoming.media, cells);
+        lines.push(text::IP_WARNING.to_owned());
+        return lines;
+    }
+    match (&model.overlay, &model.call) {
+        (Some(Overlay::Invite(Some(_))), _) => vec![text::INVITE_TOO_LONG.to_owned()],
+        (Some(Overlay::Invite(None)), _) => vec![text::INVITE_MAKING.to_owned()],
+        (Some(Overlay::Help(_)), _) => vec![text::HELP_TOO_LONG.to_owned()],
+        (Some(Overlay::Add(_)), _) | (None, None) => Vec::new(),
+        (None, Some(call)) => match &call.state {
+            CallState::Ended {
+                words, duration, ..
+            } => text::ended_lines(words, *duration),
+            _ => {
+                let name = model.name_of(call.contact);
+                let is_verified = model
+                    .contact(call.contact)
+                    .is_some_and(|contact| contact.verified);
+                let warning = if call.shows_ip_warning && !call.is_connected() {
+                    text::IP_WARNING
+                } else {
+                    ""
+                };
+                vec![
+                    text::call_facts(call, name, is_verified),
+                    warning.to_owned(),
+                ]
+            }
+        },
     }
 }
 

@@ -56,20 +56,41 @@ pub(super) fn draw_help(scroll: u16, area: Rect, buffer: &mut Buffer) {
 }
 
 /// Draws an invitation over the whole width, its link without anything beside it, so that selecting it takes only it.
+/// The link is shown whole or not at all: half of one is worth nothing.
 pub(super) fn draw_invite(link: Option<&str>, area: Rect, buffer: &mut Buffer) {
     Clear.render(area, buffer);
     let bold = Style::new().add_modifier(Modifier::BOLD);
-    fit::put(buffer, inset(area), 0, text::INVITE_TITLE, bold);
-    let mut rest = below(area, 2);
     let Some(link) = link else {
-        fit::put(buffer, inset(rest), 0, text::INVITE_MAKING, Style::new());
+        fit::put(buffer, inset(area), 0, text::INVITE_TITLE, bold);
+        fit::put(buffer, inset(area), 2, text::INVITE_MAKING, Style::new());
         return;
     };
-    let used = fit::put_lines(buffer, inset(rest), [text::INVITE_READY], Style::new());
-    rest = below(rest, used + 1);
-    let used = fit::put_lines(buffer, rest, [link], bold);
-    rest = below(rest, used + 1);
-    fit::put_lines(buffer, inset(rest), [text::INVITE_COPY], Style::new());
+    let link = text::shown(link);
+    let link_rows = fit::wrap(&link, usize::from(area.width)).len();
+    let words = fit::wrap(text::INVITE_READY, usize::from(inset(area).width));
+    let mut rest = area;
+    if link_rows > usize::from(area.height) {
+        fit::put_lines(buffer, inset(area), [text::INVITE_TOO_LONG], Style::new());
+        return;
+    }
+    if link_rows + words.len() + 3 <= usize::from(area.height) {
+        fit::put(buffer, inset(area), 0, text::INVITE_TITLE, bold);
+        rest = below(area, 2);
+        let used = fit::put_lines(
+            buffer,
+            inset(rest),
+            words.iter().map(String::as_str),
+            Style::new(),
+        );
+        rest = below(rest, used + 1);
+    }
+    let used = fit::put_lines(buffer, rest, [link.as_str()], bold);
+    fit::put_lines(
+        buffer,
+        inset(below(rest, used + 1)),
+        [text::INVITE_COPY],
+        Style::new(),
+    );
 }
 
 /// Draws the field for a link; returns where the cursor stands.
