@@ -95,16 +95,18 @@ pub struct Call {
     pub(crate) is_ours: bool,
     /// Since when sound flows; `None` before that.
     pub connected_at_ms: Option<u64>,
-    /// What we send.
+    /// What we send; before the call is connected, what we will.
     pub own: Switches,
+    /// The same as the outside was last told it.
+    pub(crate) own_reported: Option<Switches>,
     /// The last thing asked for and not yet confirmed, so that two quick presses are two changes.
     pub(crate) mute_asked: Option<bool>,
     /// The same for the camera.
     pub(crate) camera_asked: Option<bool>,
     /// Paused by us.
     pub is_held: bool,
-    /// What the far side says it sends.
-    pub far: Switches,
+    /// What the far side says it sends; `None` while it has said nothing, as apps without such words never do.
+    pub far: Option<Switches>,
     /// Newest picture of the far side.
     pub far_picture: Option<Arc<Picture>>,
     /// Newest picture of our own camera.
@@ -318,11 +320,15 @@ impl Call {
             is_started: false,
             is_ours: false,
             connected_at_ms: None,
-            own: Switches::default(),
+            own: Switches {
+                mic_muted: false,
+                camera_on: media == Media::Video,
+            },
+            own_reported: None,
             mute_asked: None,
             camera_asked: None,
             is_held: false,
-            far: Switches::default(),
+            far: None,
             far_picture: None,
             own_picture: None,
             stats: None,
@@ -347,6 +353,13 @@ impl Call {
     #[must_use]
     pub fn is_ringing_here(&self) -> bool {
         self.direction == Direction::Incoming && self.state == CallState::Ringing && !self.is_ours
+    }
+
+    /// The far picture, unless its camera is off: a last one that comes late must not stand there as if it were live.
+    #[must_use]
+    pub fn shown_far_picture(&self) -> Option<&Picture> {
+        let is_on = self.far.is_none_or(|far| far.camera_on);
+        self.far_picture.as_deref().filter(|_| is_on)
     }
 
     /// Milliseconds since sound flows, at `now_ms`.

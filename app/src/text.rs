@@ -224,11 +224,13 @@ pub fn call_facts(call: &Call, name: &str, is_verified: bool) -> String {
     } else {
         "unverified"
     };
-    let far = match (call.is_connected(), call.far.mic_muted, call.far.camera_on) {
-        (false, ..) | (true, false, true) => return format!("{}, {trust}", media(call.media)),
-        (true, true, true) => "MUTED",
-        (true, true, false) => "MUTED, CAMERA OFF",
-        (true, false, false) => "CAMERA OFF",
+    let far = call.far.filter(|_| call.is_connected());
+    let is_camera_missed = call.media == Media::Video && far.is_some_and(|far| !far.camera_on);
+    let far = match (far.is_some_and(|far| far.mic_muted), is_camera_missed) {
+        (true, true) => "MUTED, CAMERA OFF",
+        (true, false) => "MUTED",
+        (false, true) => "CAMERA OFF",
+        (false, false) => return format!("{}, {trust}", media(call.media)),
     };
     format!("{name} ({trust}): {far}")
 }

@@ -15,7 +15,12 @@ pub(super) fn ring(model: &mut Model, contact: ContactId, media: Media, effects:
         .incoming
         .as_ref()
         .is_some_and(|incoming| incoming.contact == contact);
-    if is_known {
+    // Taken or declined already, perhaps by the mode, between the two ways of saying the same.
+    let is_decided = model.live_call().is_some_and(|call| {
+        let is_it = call.contact == contact && call.direction == Direction::Incoming;
+        is_it && (call.is_ours || call.hanging_up_at_ms.is_some())
+    });
+    if is_known || is_decided {
         return;
     }
     let since_ms = model.now_ms;
@@ -229,8 +234,8 @@ fn own(model: &mut Model, own: Switches, effects: &mut Vec<Effect>) {
         return;
     };
     (call.mute_asked, call.camera_asked) = (None, None);
-    if call.own != own {
-        call.own = own;
+    call.own = own;
+    if call.own_reported.replace(own) != Some(own) {
         effects.push(Effect::Report(Report::Own {
             muted: own.mic_muted,
             camera: own.camera_on,
@@ -242,7 +247,7 @@ fn far(model: &mut Model, far: Switches, effects: &mut Vec<Effect>) {
     let Some(call) = model.live_call_mut() else {
         return;
     };
-    let before = std::mem::replace(&mut call.far, far);
+    let before = call.far.replace(far).unwrap_or_default();
     let contact = call.contact;
     let changes = [
         ("muted", before.mic_muted != far.mic_muted, far.mic_muted),
@@ -323,6 +328,7 @@ fn take_incoming(model: &mut Model, incoming: Incoming, effects: &mut Vec<Effect
     if let Some(call) = model.live_call_mut() {
         call.is_ours = true;
         call.state = CallState::Connecting;
+        call.own.camera_on = incoming.media == Media::Video;
     }
     model.selected = Some(incoming.contact);
     effects.push(Effect::AcceptCall(incoming.media));
@@ -399,6 +405,10 @@ pub(super) fn set_mute(
     let call = taken_mut(model)?;
     let muted = switched(switch, call.mute_asked.unwrap_or(call.own.mic_muted));
     call.mute_asked = Some(muted);
+    if !call.is_connected() {
+        // Nothing is sent yet, and the devices that would confirm it are not open.
+        call.own.mic_muted = muted;
+    }
     effects.push(Effect::SetMicMuted(muted));
     Ok(())
 }
@@ -412,6 +422,9 @@ pub(super) fn set_camera(
     let call = taken_mut(model)?;
     let on = switched(switch, call.camera_asked.unwrap_or(call.own.camera_on));
     call.camera_asked = Some(on);
+    if !call.is_connected() {
+        call.own.camera_on = on;
+    }
     effects.push(Effect::SetCamera(on));
     Ok(())
 }

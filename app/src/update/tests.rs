@@ -275,6 +275,17 @@ fn two_quick_presses_of_m_are_two_changes() {
 }
 
 #[test]
+fn who_mutes_before_the_call_connects_sees_it_at_once() {
+    let mut program = Program::ready();
+    program.press('C');
+    assert_eq!(program.press('m'), [Effect::SetMicMuted(true)]);
+    let own = program.model.live_call().expect("a call").own;
+    assert!(own.mic_muted && own.camera_on);
+    assert_eq!(program.press('v'), [Effect::SetCamera(false)]);
+    assert_eq!(program.press('m'), [Effect::SetMicMuted(false)]);
+}
+
+#[test]
 fn letters_are_text_while_a_field_has_the_keys() {
     let mut program = Program::talking();
     program.press('+');

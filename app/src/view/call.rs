@@ -117,18 +117,21 @@ fn draw_call(model: &Model, call: &Call, area: Rect, is_wide: bool, buffer: &mut
 }
 
 fn draw_far(model: &Model, call: &Call, name: &str, area: Rect, buffer: &mut Buffer) {
-    match &call.far_picture {
-        Some(far) if call.far.camera_on => {
-            picture::draw(far, area, buffer, model.look);
-        }
-        _ if call.far.camera_on => {
-            fit::put_centred(buffer, area, &[&text::picture_awaited(name)], Style::new());
-        }
-        _ if call.media == Media::Audio && !call.own.camera_on => {
-            fit::put_centred(buffer, area, &[text::SOUND_ONLY], Style::new());
-        }
-        _ => fit::put_centred(buffer, area, &[&text::far_camera_off(name)], Style::new()),
+    if let Some(far) = call.shown_far_picture() {
+        picture::draw(far, area, buffer, model.look);
+        return;
     }
+    let is_expected = call
+        .far
+        .map_or(call.media == Media::Video, |far| far.camera_on);
+    let words = if is_expected {
+        text::picture_awaited(name)
+    } else if call.media == Media::Audio && !call.own.camera_on {
+        text::SOUND_ONLY.to_owned()
+    } else {
+        text::far_camera_off(name)
+    };
+    fit::put_centred(buffer, area, &[&words], Style::new());
 }
 
 /// The own picture, small, with its label above it.

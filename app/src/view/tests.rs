@@ -270,6 +270,34 @@ fn the_far_camera_is_off() {
 }
 
 #[test]
+fn an_app_that_says_nothing_of_its_camera_is_seen_and_a_late_picture_is_not() {
+    let is_seen = |model: &Model| {
+        let backend = drawn(model, (50, 20));
+        backend
+            .buffer()
+            .content
+            .iter()
+            .any(|cell| cell.symbol() == "▀")
+    };
+    let mut events = inviting();
+    events.extend([
+        state(CallState::Connected),
+        Event::Call(CallEvent::FarPicture(Some(test_picture()))),
+    ]);
+    let mut model = model(COLOUR, events);
+    assert!(is_seen(&model));
+    let far = CallEvent::Far {
+        mic_muted: false,
+        camera_on: false,
+    };
+    let late = CallEvent::FarPicture(Some(test_picture()));
+    for event in [far, late] {
+        let _ = update(&mut model, Event::Call(event));
+    }
+    assert!(!is_seen(&model));
+}
+
+#[test]
 fn a_call_has_ended() {
     let mut events = in_call(false, false);
     events.push(state(ended()));

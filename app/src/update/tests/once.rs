@@ -137,6 +137,26 @@ fn one_call_is_taken_from_the_one_who_was_named() {
 }
 
 #[test]
+fn a_call_told_of_in_two_ways_is_taken_once() {
+    let mut program = Program::new(Mode::AnswerOnce {
+        name: None,
+        media: Media::Video,
+    });
+    program.take(contacts());
+    let started = CallEvent::Started {
+        contact: BOB,
+        direction: Direction::Incoming,
+        media: Media::Video,
+    };
+    let accept = [Effect::AcceptCall(Media::Video)];
+    assert_eq!(program.take(Event::Call(started)), accept);
+    assert_eq!(program.take(incoming(BOB, Media::Video)), []);
+    assert!(program.model.incoming.is_none());
+    let is_incoming = |report: &&&Report| matches!(report, Report::Incoming { .. });
+    assert_eq!(program.reports().iter().filter(is_incoming).count(), 1);
+}
+
+#[test]
 fn both_calling_at_once_is_one_call() {
     let mut program = call_bob();
     program.take(incoming(BOB, Media::Video));
