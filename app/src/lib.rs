@@ -4,4 +4,7 @@
 
 pub mod effect;
 pub mod event;
+pub mod net;
+pub mod profile;
 pub mod report;
+pub mod serve;
