@@ -3,17 +3,27 @@
 //! [`event`] is all that can happen, [`effect`] all the program may do, [`report`] what the outside is told.
 
 pub mod call;
+pub mod calls;
 pub mod cli;
 pub mod command;
+pub mod commands;
+pub mod control;
+pub mod demo;
 pub mod effect;
 pub mod event;
 pub mod front;
 pub mod keymap;
+pub mod mirror;
 pub mod model;
+pub mod net;
 pub mod picture;
 pub mod plain;
+pub mod profile;
+pub mod program;
 pub mod report;
+pub mod run;
 pub mod screen;
+pub mod serve;
 pub mod terminal;
 pub mod text;
 pub mod threads;

@@ -122,6 +122,15 @@ impl RelayChannel {
         &self.identity
     }
 
+    /// Whether a message is on its way to a relay that answers: a program about to end may wait for it a moment.
+    pub fn is_sending(&self) -> bool {
+        let busy = |server: &Server| {
+            matches!(server.state, State::Up { .. })
+                && !(server.in_flight.is_empty() && server.work.is_empty())
+        };
+        self.servers.values().any(busy)
+    }
+
     /// How often things happened.
     pub fn counts(&self) -> Counts {
         self.counts

@@ -1,0 +1,255 @@
+//! The `net` thread: everything that talks to servers. Shell around [`RelayChannel`], which decides; here are only
+//! sockets, TLS, timers, and the two bounded queues that join this thread to the others.
+//!
+//! A server that is down or goes away is an event and a pause, never an end: calls go from peer to peer.
+#![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
+
+use std::collections::HashMap;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use hullo_signalling::channel::{
+    Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact, Own, ServerId,
+};
+use hullo_signalling::relay_channel::RelayChannel;
+use hullo_signalling::store::Store;
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::profile::Profile;
+use line::{Line, LineEvent};
+
+mod line;
+#[cfg(test)]
+mod tests;
+pub mod tls;
+
+/// Commands waiting for the thread. A person gives a few a second, a call's set-up about twenty at once.
+const COMMANDS_MAX: usize = 256;
+/// What sockets reported and the machine has not seen; beyond it they read no further.
+const LINE_EVENTS_MAX: usize = 64;
+/// How long messages under way are waited for at the end: a farewell should still leave.
+const FAREWELL_TIME_MAX: Duration = Duration::from_millis(1500);
+/// How long a question to the thread may take; it never does anything slow.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// What the thread tells.
+pub enum NetEvent {
+    /// First of all: who we are and whom we know.
+    Ready {
+        /// What others see of us.
+        own: Own,
+        /// Everybody, by name.
+        contacts: Vec<Contact>,
+    },
+    /// From the channel, in its order.
+    Channel(ChannelEvent),
+}
+
+/// Why the thread did not start or does not listen.
+#[derive(Debug, Error)]
+pub enum NetError {
+    /// The profile's database, mostly.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// The system gave no randomness, no thread or no runtime.
+    #[error("the network thread cannot start: {0}")]
+    Start(String),
+    /// [`COMMANDS_MAX`] commands wait: somebody sends without end.
+    #[error("the network thread is busy, try again")]
+    Busy,
+    /// It ended: the program is about to.
+    #[error("the network thread has ended")]
+    Ended,
+}
+
+enum Ask {
+    Command(ChannelCommand),
+    Contacts(SyncSender<Result<Vec<Contact>, ChannelError>>),
+    Own(SyncSender<Result<Own, ChannelError>>),
+    Stop,
+}
+
+/// The running thread. Dropping it ends the thread after what is under way has left, within a moment.
+pub struct Net {
+    asks: mpsc::Sender<Ask>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Net {
+    /// Opens the profile's store and starts. `on_event` runs on the thread: it must pass on and return, and must
+    /// neither ask this handle nor drop it.
+    ///
+    /// # Errors
+    /// [`NetError::Channel`] for a store that cannot be used, [`NetError::Start`] for the system's own failures.
+    pub fn start(
+        profile: &Profile,
+        on_event: impl FnMut(NetEvent) + Send + 'static,
+    ) -> Result<Self, NetError> {
+        let mut seed = zeroize::Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *seed).map_err(|error| NetError::Start(error.to_string()))?;
+        let mut rng = ChaCha20Rng::from_seed(*seed);
+        let (store, identity) = Store::open(&profile.store_path(), &mut rng).map_err(ChannelError::from)?;
+        let epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = Instant::now().into_std();
+        let name = std::env::var("USER").unwrap_or_default();
+        let channel = RelayChannel::new(store, identity, rng, now, epoch, &name)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| NetError::Start(error.to_string()))?;
+        let (asks, inbox) = mpsc::channel(COMMANDS_MAX);
+        let thread = std::thread::Builder::new()
+            .name("net".to_owned())
+            .spawn(move || runtime.block_on(Shell::new(channel, Box::new(on_event)).run(inbox)))
+            .map_err(|error| NetError::Start(error.to_string()))?;
+        Ok(Self { asks, thread: Some(thread) })
+    }
+
+    /// Passes a command on; what comes of it is an event.
+    ///
+    /// # Errors
+    /// [`NetError::Busy`], [`NetError::Ended`].
+    pub fn command(&self, command: ChannelCommand) -> Result<(), NetError> {
+        self.ask(Ask::Command(command))
+    }
+
+    /// Everybody, by name, as of now.
+    ///
+    /// # Errors
+    /// The store's, or [`NetError::Busy`], [`NetError::Ended`].
+    pub fn contacts(&self) -> Result<Vec<Contact>, NetError> {
+        let (reply, answer) = sync_channel(1);
+        self.ask(Ask::Contacts(reply))?;
+        Ok(answer.recv_timeout(ANSWER_TIME_MAX).map_err(|_| NetError::Ended)??)
+    }
+
+    /// What others see of us.
+    ///
+    /// # Errors
+    /// The store's, or [`NetError::Busy`], [`NetError::Ended`].
+    pub fn own(&self) -> Result<Own, NetError> {
+        let (reply, answer) = sync_channel(1);
+        self.ask(Ask::Own(reply))?;
+        Ok(answer.recv_timeout(ANSWER_TIME_MAX).map_err(|_| NetError::Ended)??)
+    }
+
+    /// Ends the thread and waits for it: as dropping does, said aloud.
+    pub fn shutdown(self) {
+        drop(self);
+    }
+
+    fn ask(&self, ask: Ask) -> Result<(), NetError> {
+        self.asks.try_send(ask).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => NetError::Busy,
+            mpsc::error::TrySendError::Closed(_) => NetError::Ended,
+        })
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        // Full: the thread sees the closed queue after the commands in it.
+        let _ = self.asks.try_send(Ask::Stop);
+        let (closed, _) = mpsc::channel(1);
+        self.asks = closed;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the network thread panicked");
+        }
+    }
+}
+
+struct Shell {
+    channel: RelayChannel,
+    on_event: Box<dyn FnMut(NetEvent) + Send>,
+    lines: HashMap<ServerId, Line>,
+    reports: mpsc::Sender<(u64, LineEvent)>,
+    inbox: Option<mpsc::Receiver<(u64, LineEvent)>>,
+    /// Tells the lines of one server apart: what an old one reports late is not about the new one.
+    next_line: u64,
+}
+
+impl Shell {
+    fn new(channel: RelayChannel, on_event: Box<dyn FnMut(NetEvent) + Send>) -> Self {
+        let (reports, inbox) = mpsc::channel(LINE_EVENTS_MAX);
+        Self { channel, on_event, lines: HashMap::new(), reports, inbox: Some(inbox), next_line: 1 }
+    }
+
+    async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
+        match (self.channel.own(), self.channel.contacts()) {
+            (Ok(own), Ok(contacts)) => (self.on_event)(NetEvent::Ready { own, contacts }),
+            (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "the store failed at the start"),
+        }
+        let Some(mut reports) = self.inbox.take() else { return };
+        let mut farewell: Option<Instant> = None;
+        // The machine is drained before its first change too: messages may wait in its inbox.
+        let mut deadline = self.drain();
+        loop {
+            if farewell.is_some_and(|until| until <= Instant::now() || !self.channel.is_sending()) {
+                return;
+            }
+            let wake = [deadline, farewell].into_iter().flatten().min();
+            tokio::select! {
+                ask = asks.recv(), if farewell.is_none() => match ask {
+                    Some(Ask::Command(command)) => self.input(ChannelInput::Command(command)),
+                    // Whoever asked and left does not miss the answer.
+                    Some(Ask::Contacts(reply)) => drop(reply.try_send(self.channel.contacts())),
+                    Some(Ask::Own(reply)) => drop(reply.try_send(self.channel.own())),
+                    Some(Ask::Stop) | None => farewell = Some(Instant::now() + FAREWELL_TIME_MAX),
+                },
+                report = reports.recv() => match report {
+                    Some((number, event)) => self.report(number, event),
+                    None => return,
+                },
+                () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
+                    self.input(ChannelInput::Timeout);
+                }
+            }
+            deadline = self.drain();
+        }
+    }
+
+    fn input(&mut self, input: ChannelInput<'_>) {
+        self.channel.handle_input(Instant::now().into_std(), input);
+    }
+
+    fn report(&mut self, number: u64, event: LineEvent) {
+        let server = self.lines.iter().find(|(_, line)| line.number == number).map(|(id, _)| *id);
+        let Some(server) = server else { return };
+        match event {
+            LineEvent::Connected => self.input(ChannelInput::Connected { server }),
+            LineEvent::Frame(bytes) => self.input(ChannelInput::Frame { server, bytes: &bytes }),
+            LineEvent::Ended(reason) => {
+                self.lines.remove(&server);
+                self.input(ChannelInput::Disconnected { server, reason });
+            }
+        }
+    }
+
+    /// Does what the machine says, until it says when to come back.
+    fn drain(&mut self) -> Option<Instant> {
+        loop {
+            match self.channel.poll_output() {
+                ChannelOutput::Connect { server, url } => {
+                    let number = self.next_line;
+                    self.next_line += 1;
+                    self.lines.insert(server, Line::open(number, url, self.reports.clone()));
+                }
+                ChannelOutput::Disconnect { server } => drop(self.lines.remove(&server)),
+                ChannelOutput::Transmit { server, bytes } => {
+                    if let Some(line) = self.lines.get(&server) {
+                        line.send(bytes);
+                    }
+                }
+                ChannelOutput::Event(event) => (self.on_event)(NetEvent::Channel(event)),
+                ChannelOutput::Timeout(deadline) => return deadline.map(Instant::from_std),
+            }
+        }
+    }
+}
