@@ -1,3 +1,9 @@
-//! The program `hullo`.
+//! The program `hullo`: reads the command line and does what it says.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    ExitCode::from(hullo::program::run(hullo::cli::Cli::parse()))
+}

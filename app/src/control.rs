@@ -1,0 +1,122 @@
+//! What other processes of the same user ask of the one that owns the profile.
+//!
+//! The request's `command` is `ctl` (with a `line` as on stdin), `contacts`, `name` (with a `name` to set one),
+//! `invite` or `add` (with a `link`). The answers are the same JSON lines as with `--json`.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::profile::control::{ControlRequest, Responder};
+use crate::report::Report;
+
+/// Somebody who waits for something that takes time gets its answer or an error until then.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Requests that wait at the same time.
+const WAITING_MAX: usize = 32;
+
+/// What a request is about, once it is understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// A line as on stdin.
+    Line(String),
+    /// Everybody.
+    Contacts,
+    /// Our name, or a new one.
+    Name(Option<String>),
+    /// A link.
+    Invite,
+    /// To redeem one.
+    Add(String),
+}
+
+/// Reads a request.
+///
+/// # Errors
+/// The asker's: words that say what is known.
+pub fn parse(request: &ControlRequest) -> Result<Ask, String> {
+    let text = |member: &str| request.body.get(member).and_then(Value::as_str).map(str::to_owned);
+    let needed = |member: &str| text(member).ok_or_else(|| format!("`{}` needs a `{member}`", request.command));
+    Ok(match request.command.as_str() {
+        "ctl" => Ask::Line(needed("line")?),
+        "contacts" => Ask::Contacts,
+        "name" => Ask::Name(text("name")),
+        "invite" => Ask::Invite,
+        "add" => Ask::Add(needed("link")?),
+        other => {
+            let shown: String = other.chars().filter(|c| !c.is_control()).take(20).collect();
+            return Err(format!("`{shown}` is no request; known are ctl, contacts, name, invite, add"));
+        }
+    })
+}
+
+/// Those who wait for a report.
+#[derive(Default)]
+pub struct Waiting(Vec<Waiter>);
+
+struct Waiter {
+    responder: Responder,
+    wants: fn(&Report) -> bool,
+    until: Instant,
+}
+
+impl Waiting {
+    /// Remembers who wants the first report that fits.
+    pub fn add(&mut self, now: Instant, responder: Responder, wants: fn(&Report) -> bool) {
+        if self.0.len() < WAITING_MAX {
+            self.0.push(Waiter { responder, wants, until: now + PATIENCE });
+        } else {
+            say(&responder, "too many requests wait already, try again");
+        }
+    }
+
+    /// Passes a report on to all that waited for it.
+    pub fn take(&mut self, report: &Report) {
+        self.0.retain(|waiter| {
+            let fits = (waiter.wants)(report) || matches!(report, Report::Error { .. });
+            if fits {
+                send(&waiter.responder, report);
+            }
+            !fits
+        });
+    }
+
+    /// Tells those who waited too long.
+    pub fn expire(&mut self, now: Instant) {
+        self.0.retain(|waiter| {
+            let late = waiter.until <= now;
+            if late {
+                say(&waiter.responder, "it took too long: is the server reachable?");
+            }
+            !late
+        });
+    }
+}
+
+/// Sends a report as an answer.
+pub fn send(responder: &Responder, report: &Report) {
+    // Whoever asked may be gone.
+    let _ = responder.send(&serde_json::to_value(report).unwrap_or(Value::Null));
+}
+
+/// Sends an error as an answer.
+pub fn say(responder: &Responder, words: &str) {
+    let _ = responder.send(&json!({ "event": "error", "text": words }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(body: Value) -> ControlRequest {
+        ControlRequest { command: body["command"].as_str().unwrap_or("").to_owned(), body }
+    }
+
+    #[test]
+    fn requests_are_read_and_wrong_ones_answered_in_words() {
+        assert_eq!(parse(&request(json!({"command": "ctl", "line": "mute"}))), Ok(Ask::Line("mute".to_owned())));
+        assert_eq!(parse(&request(json!({"command": "name"}))), Ok(Ask::Name(None)));
+        assert!(parse(&request(json!({"command": "add"}))).is_err_and(|words| words.contains("link")));
+        assert!(parse(&request(json!({"command": "\u{1b}[2J"}))).is_err_and(|words| !words.contains('\u{1b}')));
+    }
+}

@@ -1,0 +1,103 @@
+//! What the message channel tells, in the words of the model.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use hullo_signalling::channel as channel;
+use hullo_signalling::channel::{ChannelEvent, ContactState, Own};
+
+use crate::call::sockets::Reach;
+use crate::event::{Contact, ContactId, Event};
+use crate::net::NetEvent;
+
+/// The contacts as last told, and what is known of servers.
+#[derive(Default)]
+pub struct People {
+    contacts: BTreeMap<u64, channel::Contact>,
+    servers: BTreeMap<String, bool>,
+}
+
+impl People {
+    /// Takes one event; gives what the model must know of it. A [`ChannelEvent::Message`] is not for the model.
+    pub fn take(&mut self, event: NetEvent) -> Vec<Event> {
+        match event {
+            NetEvent::Ready { own, contacts } => {
+                self.contacts = contacts.into_iter().map(|contact| (contact.id.0, contact)).collect();
+                vec![profile(&own), self.list()]
+            }
+            NetEvent::Channel(event) => self.take_channel(event),
+        }
+    }
+
+    /// Where peers are: on this machine when every known server is.
+    pub fn reach(&self) -> Reach {
+        if !self.servers.is_empty() && self.servers.values().all(|loopback| *loopback) {
+            Reach::Loopback
+        } else {
+            Reach::Network
+        }
+    }
+
+    fn take_channel(&mut self, event: ChannelEvent) -> Vec<Event> {
+        match event {
+            ChannelEvent::InviteReady { link } => vec![Event::Invited { link }],
+            ChannelEvent::ContactAdded { contact } | ChannelEvent::ContactChanged { contact } => {
+                self.contacts.insert(contact.id.0, contact);
+                vec![self.list()]
+            }
+            ChannelEvent::ContactRemoved { contact } => {
+                self.contacts.remove(&contact.0);
+                vec![self.list()]
+            }
+            ChannelEvent::OwnChanged(own) => vec![profile(&own)],
+            ChannelEvent::ServerState { server, up, reason } => {
+                let loopback = server.host().parse::<IpAddr>().map_or(server.host() == "localhost", |ip| ip.is_loopback());
+                self.servers.insert(server.authority(), loopback);
+                vec![Event::Server { up, reason }]
+            }
+            ChannelEvent::Failed { reason, .. } => vec![Event::Failed(sentence(&reason.to_string()))],
+            ChannelEvent::Message { .. } | ChannelEvent::Delivered { .. } => Vec::new(),
+        }
+    }
+
+    fn list(&self) -> Event {
+        let mut contacts: Vec<Contact> = self.contacts.values().map(contact).collect();
+        contacts.sort_by_key(|contact| contact.name.to_lowercase());
+        Event::Contacts(contacts)
+    }
+}
+
+/// A contact as the model shows it.
+pub fn contact(contact: &channel::Contact) -> Contact {
+    Contact {
+        id: ContactId(contact.id.0),
+        name: contact.name.clone(),
+        short_id: contact.short_id.clone(),
+        verified: contact.verified,
+        ready: contact.state == ContactState::Ready,
+    }
+}
+
+/// First letter large, full stop: errors are written to stand inside other sentences.
+pub fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(char::to_uppercase).into_iter().flatten();
+    let stop = if words.ends_with(['.', '!', '?']) { "" } else { "." };
+    first.chain(letters).collect::<String>() + stop
+}
+
+fn profile(own: &Own) -> Event {
+    Event::Profile { name: own.name.clone(), short_id: own.short_id.clone(), has_server: own.server.is_some() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_becomes_a_sentence() {
+        assert_eq!(sentence("no such contact"), "No such contact.");
+        assert_eq!(sentence("Use `x`."), "Use `x`.");
+        assert_eq!(sentence(""), ".");
+    }
+}

@@ -1,0 +1,337 @@
+//! From the command line to the right loop, and from its end to the exit status.
+
+#![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use hullo_media::device::DeviceError;
+use hullo_signalling::channel::{ChannelCommand, ChannelError};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+
+use crate::call::media::{MediaSpecs, Pictures};
+use crate::calls::Calls;
+use crate::cli::{Action, Cli, Color, Options};
+use crate::demo::Demo;
+use crate::event::Media;
+use crate::front::{Front, Json, Plain};
+use crate::model::{Mode, Model};
+use crate::net::{Net, NetError};
+use crate::people::People;
+use crate::profile::control::{ControlError, ControlServer};
+use crate::profile::{self, Profile, ProfileError};
+use crate::report::Report;
+use crate::run::{Runner, Wake, read_stdin, wakes};
+use crate::screen::Screen;
+use crate::serve::{ServeError, ServeOptions, Server};
+use crate::small::{Small, parse_server};
+use crate::terminal;
+use crate::view::look::{ColourChoice, ColourDepth, Look, is_full_screen_possible};
+
+/// Exit statuses of DESIGN §8.
+pub const OTHER: u8 = 1;
+/// Wrong use.
+pub const USAGE: u8 = 2;
+/// Refused, busy or unanswered.
+pub const REFUSED: u8 = 4;
+/// Network or server.
+pub const NETWORK: u8 = 5;
+/// Device.
+pub const DEVICE: u8 = 6;
+
+/// A demo without a terminal ends after this.
+const DEMO_TIME: Duration = Duration::from_secs(10);
+
+/// Why the program cannot do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// A sentence that says what to do.
+    pub words: String,
+    /// The exit status.
+    pub status: u8,
+}
+
+impl Failure {
+    /// Wrong use.
+    pub fn usage(words: impl Into<String>) -> Self {
+        Self { words: words.into(), status: USAGE }
+    }
+
+    /// Network or server.
+    pub fn network(words: impl Into<String>) -> Self {
+        Self { words: words.into(), status: NETWORK }
+    }
+
+    /// Anything else.
+    pub fn other(words: impl Into<String>) -> Self {
+        Self { words: words.into(), status: OTHER }
+    }
+
+    fn of(error: &dyn std::fmt::Display, status: u8) -> Self {
+        Self { words: crate::people::sentence(&error.to_string()), status }
+    }
+}
+
+impl From<ProfileError> for Failure {
+    fn from(error: ProfileError) -> Self {
+        Self::of(&error, OTHER)
+    }
+}
+
+impl From<ControlError> for Failure {
+    fn from(error: ControlError) -> Self {
+        Self::of(&error, OTHER)
+    }
+}
+
+impl From<DeviceError> for Failure {
+    fn from(error: DeviceError) -> Self {
+        Self::of(&error, DEVICE)
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        Self::of(&error, NETWORK)
+    }
+}
+
+impl From<NetError> for Failure {
+    fn from(error: NetError) -> Self {
+        match error {
+            NetError::Channel(error) => error.into(),
+            other => Self::of(&other, OTHER),
+        }
+    }
+}
+
+impl From<ChannelError> for Failure {
+    fn from(error: ChannelError) -> Self {
+        let status = match &error {
+            ChannelError::Link(_) | ChannelError::OwnLink | ChannelError::Name | ChannelError::TooLong => USAGE,
+            ChannelError::LinkUsed | ChannelError::LinkGone | ChannelError::AlreadyContact { .. } | ChannelError::Impostor { .. } => REFUSED,
+            ChannelError::NoServer | ChannelError::Unreachable { .. } | ChannelError::Refused(_) | ChannelError::QueueLost { .. } => NETWORK,
+            ChannelError::NoContact => 3,
+            ChannelError::OutboxFull | ChannelError::TooManyInvitations | ChannelError::Store(_) => OTHER,
+        };
+        Self::of(&error, status)
+    }
+}
+
+/// How the program shows itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Face {
+    Screen,
+    Plain,
+    Json,
+}
+
+/// Does what the command line says; the exit status.
+pub fn run(cli: Cli) -> u8 {
+    let face = face(&cli.options);
+    match dispatch(cli, face) {
+        Ok(status) => status,
+        Err(failure) => {
+            if face == Face::Json {
+                // A reader that is gone needs no error.
+                let _ = Json(std::io::stdout()).report(0, &Report::Error { text: failure.words });
+            } else {
+                let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("hullo: {}\n", failure.words).as_bytes());
+            }
+            failure.status
+        }
+    }
+}
+
+fn face(options: &Options) -> Face {
+    let variable = |name: &str| std::env::var(name).ok();
+    if options.json {
+        Face::Json
+    } else if options.plain || !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() || !is_full_screen_possible(variable) {
+        Face::Plain
+    } else {
+        Face::Screen
+    }
+}
+
+fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
+    let Cli { action, options } = cli;
+    let folder = profile::folder(options.profile.clone())?;
+    let media = |video: bool| if video { Media::Video } else { Media::Audio };
+    let small = |small: Small| {
+        let mut front = line_front(face);
+        small.run(&folder, options.server.as_deref(), &mut *front).map(|()| 0)
+    };
+    match action {
+        None => main_loop(&options, folder.clone(), Mode::Screen, face, options.seconds).map(|(status, _)| status),
+        Some(Action::Call { name, video }) => main_loop(&options, folder.clone(), Mode::CallOnce { name, media: media(video) }, face, options.seconds).map(|(status, _)| status),
+        Some(Action::Answer { name, video }) => main_loop(&options, folder.clone(), Mode::AnswerOnce { name, media: media(video) }, face, options.seconds).map(|(status, _)| status),
+        Some(Action::Demo) => demo(&options, face),
+        Some(Action::Mirror) => crate::mirror::run(&options, face == Face::Screen, look(options.color), &mut *line_front(face)),
+        Some(Action::Serve { listen, announce }) => serve(&options, folder.clone(), &listen, announce.as_deref(), face),
+        Some(Action::Name { name }) => small(Small::Name(name)),
+        Some(Action::Invite { wait }) => small(Small::Invite { wait }),
+        Some(Action::Add { link }) => small(Small::Add(link)),
+        Some(Action::Contacts) => small(Small::Contacts),
+        Some(Action::Ctl { command }) => small(Small::Ctl(command.join(" "))),
+    }
+}
+
+fn line_front(face: Face) -> Box<dyn Front> {
+    match face {
+        Face::Json => Box::new(Json(std::io::stdout())),
+        Face::Plain | Face::Screen => Box::new(Plain(std::io::stdout())),
+    }
+}
+
+/// What the terminal shows, as far as the environment and `--color` tell.
+pub fn look(color: Color) -> Look {
+    let choice = match color {
+        Color::Auto => ColourChoice::Auto,
+        Color::Truecolor => ColourChoice::Fixed(ColourDepth::True),
+        Color::Palette => ColourChoice::Fixed(ColourDepth::Palette256),
+        Color::Ansi => ColourChoice::Fixed(ColourDepth::Palette16),
+        Color::None => ColourChoice::Fixed(ColourDepth::None),
+    };
+    Look::detect(choice, |name| std::env::var(name).ok())
+}
+
+fn specs(options: &Options) -> MediaSpecs {
+    MediaSpecs {
+        camera: options.camera.clone(),
+        mic: options.mic.clone(),
+        speaker: options.speaker.clone(),
+        record_video: options.record_video.clone(),
+    }
+}
+
+/// A generator seeded by the system.
+///
+/// # Errors
+/// The machine's.
+pub fn random() -> Result<ChaCha20Rng, Failure> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| Failure::other(format!("The system gives no randomness: {error}.")))?;
+    Ok(ChaCha20Rng::from_seed(seed))
+}
+
+fn main_loop(options: &Options, folder: PathBuf, mode: Mode, face: Face, seconds: Option<Duration>) -> Result<(u8, Option<crate::report::Summary>), Failure> {
+    let started = Instant::now();
+    let specs = specs(options);
+    let server = options.server.as_deref().map(parse_server).transpose()?;
+    // Libraries write on error output while they look for devices.
+    let quiet = hullo_media::quiet::redirect_stderr(None).ok();
+    let wants_video = matches!(mode, Mode::CallOnce { media: Media::Video, .. } | Mode::AnswerOnce { media: Media::Video, .. } | Mode::Screen);
+    if mode != Mode::Screen {
+        specs.check(wants_video)?;
+    }
+    let profile = Profile::open(&folder)?;
+    let (wake, inbox) = wakes();
+    let net_wake = wake.clone();
+    let net = Net::start(&profile, move |event| {
+        // The loop is gone only when the program is.
+        let _ = net_wake.send(Wake::Net(event));
+    })?;
+    if let Some(server) = server {
+        net.command(ChannelCommand::SetServer(server))?;
+    }
+    let control_wake = wake.clone();
+    let control = ControlServer::start(&profile, move |request, responder| {
+        let _ = control_wake.send(Wake::Control(request, responder));
+    });
+    let picture_wake = wake.clone();
+    let pictures = Pictures::new(face == Face::Screen, move || {
+        // A full queue means that the loop is about to look anyway.
+        let _ = picture_wake.try_send(Wake::Pictures);
+    });
+    let signal_wake = wake.clone();
+    terminal::spawn_signals(move |event| signal_wake.send(Wake::Event(event)).is_ok()).map_err(|error| Failure::of(&error, OTHER))?;
+    let mut model = Model::new(mode, look(options.color));
+    let (mut front, entered) = open_front(face, &wake, &mut model)?;
+    let calls = Calls::new(specs, pictures.clone(), random()?, wake);
+    let mut runner = Runner {
+        model,
+        front: &mut *front,
+        net,
+        calls,
+        pictures,
+        people: People::default(),
+        wakes: inbox,
+        started,
+        ends_at: seconds.map(|seconds| started + seconds),
+        rng: random()?,
+        notes: crate::run::Notes::default(),
+    };
+    if let Err(error) = &control {
+        runner.report(&Report::Notice { text: crate::people::sentence(&error.to_string()) });
+    }
+    let status = runner.run();
+    let words = runner.model.last_words();
+    let summary = runner.summary().cloned();
+    drop(runner);
+    drop(front);
+    drop(entered);
+    drop(quiet);
+    if let Some(words) = words.filter(|_| face == Face::Screen) {
+        let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{words}\n").as_bytes());
+    }
+    Ok((status, summary))
+}
+
+fn open_front(face: Face, wake: &crossbeam_channel::Sender<Wake>, model: &mut Model) -> Result<(Box<dyn Front>, Option<terminal::Entered>), Failure> {
+    if face != Face::Screen {
+        read_stdin(wake.clone());
+        return Ok((line_front(face), None));
+    }
+    let failed = |error: std::io::Error| Failure::other(format!("The terminal cannot be used for a full screen: {error}. Try --plain."));
+    let entered = terminal::Entered::enter().map_err(failed)?;
+    model.size = Some(crossterm::terminal::size().map_err(failed)?);
+    let input = wake.clone();
+    terminal::spawn_input(move |event| input.send(Wake::Event(event)).is_ok()).map_err(failed)?;
+    Ok((Box::new(Screen::on_stdout().map_err(failed)?), Some(entered)))
+}
+
+fn demo(options: &Options, face: Face) -> Result<u8, Failure> {
+    let mut options = options.clone();
+    let started = Demo::start().map_err(|error| Failure::of(&error, OTHER));
+    let mut demo = started?;
+    crate::demo::choose_devices(&mut options);
+    let mode = Mode::CallOnce { name: crate::demo::FRIEND.to_owned(), media: Media::Video };
+    let seconds = options.seconds.or((face != Face::Screen).then_some(DEMO_TIME));
+    let (status, summary) = main_loop(&options, demo.profile(), mode, face, seconds)?;
+    if face == Face::Screen {
+        return Ok(status);
+    }
+    let mine = summary.unwrap_or_default();
+    let theirs = demo.friend_saw();
+    let good = [mine.audio.received, mine.video.decoded, theirs.audio_received, theirs.video_decoded].iter().all(|count| *count > 0);
+    let mut front = line_front(face);
+    let text = format!(
+        "You decoded {} pictures and got {} frames of sound; {} decoded {} pictures and got {} frames of sound.",
+        mine.video.decoded, mine.audio.received, crate::demo::FRIEND, theirs.video_decoded, theirs.audio_received
+    );
+    let _ = front.report(0, &Report::Notice { text });
+    Ok(if good { 0 } else { OTHER })
+}
+
+fn serve(options: &Options, folder: PathBuf, listen: &str, announce: Option<&str>, face: Face) -> Result<u8, Failure> {
+    let started = Instant::now();
+    let address = listen.parse().map_err(|_| Failure::usage(format!("`{listen}` is no ADDR:PORT, as in {}.", crate::serve::LISTEN_DEFAULT)))?;
+    let announce = announce
+        .map(|ip| ip.parse().map_err(|_| Failure::usage(format!("`{ip}` is no IP address."))))
+        .transpose()?;
+    let server = Server::start(&ServeOptions { listen: address, announce, folder })?;
+    let (wake, inbox) = wakes();
+    terminal::spawn_signals(move |event| wake.send(Wake::Event(event)).is_ok()).map_err(|error| Failure::of(&error, OTHER))?;
+    let mut front = line_front(face);
+    let ready = Report::Ready { url: Some(server.url().to_string()) };
+    front.report(0, &ready).map_err(|_| Failure::other("Nobody reads the output."))?;
+    match options.seconds {
+        // Either the time is over or a signal came: both end it well.
+        Some(seconds) => drop(inbox.recv_deadline(started + seconds)),
+        None => drop(inbox.recv()),
+    }
+    Ok(0)
+}

@@ -1,0 +1,206 @@
+//! The commands that ask or change one thing and end: `name`, `invite`, `add`, `contacts`, `ctl`.
+//!
+//! When another Hullo owns the profile they run through its control socket, else they own it for a moment.
+
+#![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
+
+use std::io::Read as _;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, bounded};
+use hullo_signalling::channel::{ChannelCommand, ChannelError, ChannelEvent};
+use hullo_signalling::server_url::ServerUrl;
+use serde_json::{Value, json};
+
+use crate::front::Front;
+use crate::net::{Net, NetEvent};
+use crate::people;
+use crate::profile::control::{self, ControlError};
+use crate::profile::{Profile, ProfileError};
+use crate::program::{Failure, USAGE};
+use crate::report::Report;
+
+/// A link is made or used within this, or the server is not there.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Events that wait for this thread.
+const EVENTS_MAX: usize = 256;
+/// Longest link read from stdin.
+const LINK_BYTES_MAX: u64 = 8_192;
+
+/// One thing to ask or change.
+#[derive(Clone, Debug)]
+pub enum Small {
+    /// Show or set the name.
+    Name(Option<String>),
+    /// Make a link, and maybe wait until it is used.
+    Invite {
+        /// Wait.
+        wait: bool,
+    },
+    /// Redeem a link; `-` reads stdin.
+    Add(String),
+    /// List.
+    Contacts,
+    /// A line for the running program.
+    Ctl(String),
+}
+
+impl Small {
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`Failure`] with words and exit status.
+    pub fn run(self, folder: &std::path::Path, server: Option<&str>, front: &mut dyn Front) -> Result<(), Failure> {
+        let this = self.with_link()?;
+        let server = server.map(parse_server).transpose()?;
+        if let Self::Ctl(line) = &this {
+            return ask(folder, &json!({ "command": "ctl", "line": line }), front);
+        }
+        match Profile::open(folder) {
+            Ok(profile) => this.own(&profile, server, front),
+            Err(ProfileError::Busy { .. }) if server.is_none() => this.pass_on(folder, front),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads the link where it was left to stdin.
+    fn with_link(self) -> Result<Self, Failure> {
+        let Self::Add(link) = &self else { return Ok(self) };
+        if link != "-" {
+            return Ok(self);
+        }
+        let mut text = String::new();
+        let mut stdin = std::io::stdin().take(LINK_BYTES_MAX);
+        let mut line = Vec::new();
+        // Up to the first line's end: whoever pipes the link may keep the pipe open.
+        let mut byte = [0];
+        while stdin.read(&mut byte).is_ok_and(|read| read == 1) && byte[0] != b'\n' {
+            line.push(byte[0]);
+        }
+        text.push_str(&String::from_utf8_lossy(&line));
+        if text.trim().is_empty() {
+            return Err(Failure::usage("Nothing came on stdin: pipe the link into `hullo add -`."));
+        }
+        Ok(Self::Add(text.trim().to_owned()))
+    }
+
+    fn pass_on(&self, folder: &std::path::Path, front: &mut dyn Front) -> Result<(), Failure> {
+        let request = match self {
+            Self::Name(None) => json!({ "command": "name" }),
+            Self::Name(Some(name)) => json!({ "command": "name", "name": name }),
+            Self::Invite { .. } => json!({ "command": "invite" }),
+            Self::Add(link) => json!({ "command": "add", "link": link }),
+            Self::Contacts => json!({ "command": "contacts" }),
+            Self::Ctl(line) => json!({ "command": "ctl", "line": line }),
+        };
+        ask(folder, &request, front)
+    }
+
+    fn own(self, profile: &Profile, server: Option<ServerUrl>, front: &mut dyn Front) -> Result<(), Failure> {
+        let started = Instant::now();
+        let (sender, events) = bounded(EVENTS_MAX);
+        let net = Net::start(profile, move |event| {
+            // The receiver ends with this function; the thread soon after.
+            let _ = sender.send(event);
+        })?;
+        let has_server = server.is_some();
+        if let Some(server) = server {
+            net.command(ChannelCommand::SetServer(server))?;
+        }
+        let mut tell = |report: Report| front.report(millis(started), &report).map_err(|_| Failure::other("Nobody reads the output."));
+        match self {
+            Self::Name(new) => {
+                if let Some(name) = new {
+                    if hullo_signalling::name::clean(&name).as_deref() != Some(name.trim()) {
+                        return Err(Failure::usage("A name is one line of visible characters, at most 64 bytes."));
+                    }
+                    net.command(ChannelCommand::SetName(name))?;
+                }
+                let own = net.own()?;
+                tell(Report::Name { name: own.name, id: own.short_id })
+            }
+            Self::Contacts => {
+                for contact in net.contacts()? {
+                    let contact = people::contact(&contact);
+                    tell(Report::Contact { name: contact.name, id: contact.short_id, verified: contact.verified, ready: contact.ready })?;
+                }
+                Ok(())
+            }
+            Self::Invite { wait } => {
+                if !has_server && net.own()?.server.is_none() {
+                    return Err(ChannelError::NoServer.into());
+                }
+                net.command(ChannelCommand::Invite { server: None })?;
+                let link = until(&events, Some(PATIENCE), |event| match event {
+                    ChannelEvent::InviteReady { link } => Some(link),
+                    _ => None,
+                })?;
+                tell(Report::Invite { link })?;
+                if wait {
+                    let contact = until(&events, None, |event| match event {
+                        ChannelEvent::ContactAdded { contact } => Some(people::contact(&contact)),
+                        _ => None,
+                    })?;
+                    tell(Report::Contact { name: contact.name, id: contact.short_id, verified: contact.verified, ready: contact.ready })?;
+                }
+                Ok(())
+            }
+            Self::Add(link) => {
+                net.command(ChannelCommand::Add { link })?;
+                let contact = until(&events, Some(PATIENCE), |event| match event {
+                    ChannelEvent::ContactAdded { contact } => Some(people::contact(&contact)),
+                    _ => None,
+                })?;
+                tell(Report::Contact { name: contact.name, id: contact.short_id, verified: contact.verified, ready: contact.ready })
+            }
+            Self::Ctl(_) => Err(ControlError::NotRunning.into()),
+        }
+    }
+}
+
+/// Reads a server's URL.
+///
+/// # Errors
+/// The user's.
+pub fn parse_server(text: &str) -> Result<ServerUrl, Failure> {
+    text.parse().map_err(|error| Failure::usage(format!("{error}. It looks like https://host:port/#pin=…, as `hullo serve` prints it")))
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Waits for what `pick` picks; a failure of the channel ends the wait. A message that comes meanwhile is not lost: it
+/// was not taken over, so the next program on the profile sees it again.
+fn until<T>(events: &Receiver<NetEvent>, patience: Option<Duration>, mut pick: impl FnMut(ChannelEvent) -> Option<T>) -> Result<T, Failure> {
+    let end = patience.map(|patience| Instant::now() + patience);
+    loop {
+        let event = match end {
+            Some(end) => events.recv_deadline(end).map_err(|_| Failure::network("The server did not answer in time. Is it running, and reachable from here?"))?,
+            None => events.recv().map_err(|_| Failure::other("The network thread ended."))?,
+        };
+        match event {
+            NetEvent::Channel(ChannelEvent::Failed { reason, .. }) => return Err(reason.into()),
+            NetEvent::Channel(event) => {
+                if let Some(found) = pick(event) {
+                    return Ok(found);
+                }
+            }
+            NetEvent::Ready { .. } => {}
+        }
+    }
+}
+
+/// Asks the program that owns the profile and shows its answers.
+fn ask(folder: &std::path::Path, request: &Value, front: &mut dyn Front) -> Result<(), Failure> {
+    let mut failed = None;
+    for answer in control::request(folder, request, Some(PATIENCE + Duration::from_secs(5)))? {
+        let answer = answer?;
+        if answer["event"] == "error" {
+            failed = Some(answer["text"].as_str().or_else(|| answer["message"].as_str()).unwrap_or("it did not work").to_owned());
+        } else {
+            front.value(&answer).map_err(|_| Failure::other("Nobody reads the output."))?;
+        }
+    }
+    failed.map_or(Ok(()), |words| Err(Failure { words: people::sentence(&words), status: if request["command"] == "ctl" { USAGE } else { 4 } }))
+}
