@@ -16,5 +16,6 @@ pub mod resample;
 pub mod scale;
 pub mod sink;
 pub mod slot;
+mod sound;
 pub mod source;
 pub mod thread;
