@@ -18,5 +18,6 @@ pub mod sdp;
 pub mod session;
 pub mod sink;
 pub mod slot;
+mod sound;
 pub mod source;
 pub mod thread;

@@ -1,5 +1,6 @@
 //! Where sound and recorded pictures go: a loudspeaker, a WAV file, a Y4M file, nowhere.
 
+pub mod speaker;
 pub mod wav;
 pub mod y4m;
 
@@ -22,11 +23,19 @@ pub trait VideoSink: Send {
 
 /// Takes sound.
 pub trait AudioSink: Send {
-    /// True for a loudspeaker, which paces by blocking in [`AudioSink::write`]; false for what is written every 20 ms
+    /// True for a loudspeaker, which paces by blocking in [`AudioSink::wait`]; false for what is written every 20 ms
     /// by the clock.
     fn is_device(&self) -> bool;
 
-    /// Takes 20 ms. A device blocks until it has room.
+    /// Blocks until a device wants the next 20 ms, so that they are put together as late as possible.
+    ///
+    /// # Errors
+    /// The device went away.
+    fn wait(&mut self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    /// Takes 20 ms.
     ///
     /// # Errors
     /// The device went away or the file cannot be written.
@@ -52,12 +61,7 @@ impl AudioSink for Nowhere {
 /// The file or the device cannot be used; the message says what to do.
 pub fn open_speaker(spec: &SpeakerSpec) -> Result<Option<Box<dyn AudioSink>>, DeviceError> {
     Ok(match spec {
-        SpeakerSpec::Device(_) => {
-            return Err(DeviceError::NoDevice {
-                what: "speaker",
-                option: "--speaker file:PATH.wav or --speaker none",
-            });
-        }
+        SpeakerSpec::Device(name) => Some(Box::new(speaker::Speaker::open(name.as_deref())?)),
         SpeakerSpec::File(path) => Some(Box::new(wav::WavSink::create(path)?)),
         SpeakerSpec::None => None,
     })

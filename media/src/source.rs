@@ -1,6 +1,8 @@
 //! Where pictures and sound come from: devices, files, the test card, nothing.
 
+pub mod camera;
 pub mod card;
+pub mod mic;
 pub mod spec;
 pub mod wav;
 pub mod y4m;
@@ -64,12 +66,7 @@ pub trait AudioSource: Send {
 /// The file or the device cannot be used; the message says what to do.
 pub fn open_camera(spec: &CameraSpec) -> Result<Option<Box<dyn VideoSource>>, DeviceError> {
     Ok(match spec {
-        CameraSpec::Device(_) => {
-            return Err(DeviceError::NoDevice {
-                what: "camera",
-                option: "--camera file:PATH or --camera test",
-            });
-        }
+        CameraSpec::Device(name) => Some(Box::new(camera::Camera::open(name.as_deref())?)),
         CameraSpec::File(path) => Some(Box::new(y4m::Y4mSource::open(path)?)),
         CameraSpec::Test => Some(Box::new(card::TestCard::new())),
         CameraSpec::None => None,
@@ -82,12 +79,7 @@ pub fn open_camera(spec: &CameraSpec) -> Result<Option<Box<dyn VideoSource>>, De
 /// The file or the device cannot be used; the message says what to do.
 pub fn open_mic(spec: &MicSpec) -> Result<Option<Box<dyn AudioSource>>, DeviceError> {
     Ok(match spec {
-        MicSpec::Device(_) => {
-            return Err(DeviceError::NoDevice {
-                what: "microphone",
-                option: "--mic file:PATH or --mic test",
-            });
-        }
+        MicSpec::Device(name) => Some(Box::new(mic::Microphone::open(name.as_deref())?)),
         MicSpec::File(path) => Some(Box::new(wav::WavSource::open(path)?)),
         MicSpec::Test => Some(Box::new(card::TestTone)),
         MicSpec::None => None,

@@ -69,7 +69,7 @@ impl Encoder {
 
     fn open(&self) -> Result<openh264::encoder::Encoder, CodecError> {
         let config = EncoderConfig::new()
-            .bitrate(BitRate::from_bps(self.bitrate_bps))
+            .bitrate(BitRate::from_bps(h264_rate::aim_bps(self.bitrate_bps)))
             .max_frame_rate(FrameRate::from_hz(self.rate_fps as f32))
             .rate_control_mode(RateControlMode::Bitrate)
             .complexity(Complexity::Low)

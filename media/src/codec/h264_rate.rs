@@ -18,12 +18,14 @@ use openh264_sys2::{
 /// How far single seconds may go above the mean, in percent. Equal limits make the library stay well under the
 /// target; a higher one lets bursts through that fill queues.
 const PEAK_PERCENT: u64 = 150;
+/// What to ask for, in percent of what is wanted: the library goes over its target by half a percent to two.
+const AIM_PERCENT: u64 = 98;
 
 /// Aims at `bitrate_bps` from the next picture on; `raised` says whether that is more than before. False when the
 /// library refused, whose target is then unknown. The encoder must have encoded a picture.
 pub(super) fn set_bitrate(encoder: &mut Encoder, bitrate_bps: u32, raised: bool) -> bool {
     // The library refuses a target above the peak at every moment, so the order depends on the direction.
-    let target = (ENCODER_OPTION_BITRATE, bitrate_bps);
+    let target = (ENCODER_OPTION_BITRATE, aim_bps(bitrate_bps));
     let peak = (ENCODER_OPTION_MAX_BITRATE, peak_bps(bitrate_bps));
     let order = if raised {
         [peak, target]
@@ -59,6 +61,11 @@ pub(super) fn set_rate(encoder: &mut Encoder, mut rate_fps: f32) -> bool {
             .set_option(ENCODER_OPTION_FRAME_RATE, from_mut(&mut rate_fps).cast())
             == 0
     }
+}
+
+/// What to ask the library for so that it gives `bitrate_bps`.
+pub(super) fn aim_bps(bitrate_bps: u32) -> u32 {
+    u32::try_from(u64::from(bitrate_bps) * AIM_PERCENT / 100).unwrap_or(u32::MAX)
 }
 
 fn peak_bps(bitrate_bps: u32) -> u32 {

@@ -127,13 +127,14 @@ impl Stage {
             if let Some(pacer) = &mut self.pacer {
                 clock::sleep_until(pacer.deadline(clock::now()));
             }
+            let ready = self.sink.wait();
             for (at, frame) in arrivals.try_iter().take(PACKETS_MAX) {
                 self.buffer.push(at, frame);
             }
-            let written = match self.buffer.pull(clock::now()) {
+            let written = ready.and_then(|()| match self.buffer.pull(clock::now()) {
                 Pull::Play(block) | Pull::Concealed(block) => self.sink.write(&block),
                 Pull::Silence => self.sink.write(&silence),
-            };
+            });
             shared.stats.put(self.buffer.stats());
             if let Err(error) = written {
                 tracing::warn!(%error, "the loudspeaker ended");

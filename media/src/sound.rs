@@ -1,0 +1,273 @@
+//! Sound devices through cpal: which one, in which form, and what its errors mean.
+//!
+//! Callbacks of a device run on a thread that must never wait: they only move samples between the device and a ring,
+//! without a lock, an allocation or a line in the log.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use cpal::traits::{DeviceTrait, HostTrait};
+use cpal::{
+    BufferSize, Device, Error, ErrorKind, SampleFormat, StreamConfig, SupportedBufferSize,
+    SupportedStreamConfigRange,
+};
+
+use crate::device::DeviceError;
+use crate::frame::SAMPLE_RATE_HZ;
+use crate::resample::{RATE_HZ_MAX, RATE_HZ_MIN};
+
+/// Time that a callback gets or gives at once. Shorter costs wake-ups and under-runs on a busy machine; longer is delay.
+const PERIOD: Duration = Duration::from_millis(10);
+/// Sound that a ring holds: a thread that is held up for longer loses sound anyway.
+pub(crate) const RING: Duration = Duration::from_millis(200);
+/// How long a device may stay without a callback before it counts as gone: some start late, none this late.
+pub(crate) const CALLBACK_MAX: Duration = Duration::from_secs(2);
+/// How long opening a device may take.
+pub(crate) const OPEN_MAX: Duration = Duration::from_secs(3);
+/// Devices named in a message: some systems list dozens of plugins.
+const NAMES_MAX: usize = 8;
+
+/// Which way sound goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Microphone,
+    Speaker,
+}
+
+impl Direction {
+    pub(crate) fn what(self) -> &'static str {
+        match self {
+            Self::Microphone => "microphone",
+            Self::Speaker => "speaker",
+        }
+    }
+
+    fn option(self) -> &'static str {
+        match self {
+            Self::Microphone => "--mic device:NAME, --mic file:PATH or --mic none",
+            Self::Speaker => "--speaker device:NAME, --speaker file:PATH.wav or --speaker none",
+        }
+    }
+
+    fn no_device(self) -> DeviceError {
+        DeviceError::NoDevice {
+            what: self.what(),
+            option: self.option(),
+        }
+    }
+
+    /// What an error of the library means to the user.
+    pub(crate) fn error(self, error: &Error) -> DeviceError {
+        let what = self.what();
+        match error.kind() {
+            ErrorKind::DeviceNotAvailable | ErrorKind::HostUnavailable => self.no_device(),
+            ErrorKind::DeviceBusy => DeviceError::Busy { what },
+            ErrorKind::PermissionDenied => DeviceError::Denied {
+                what,
+                remedy: "allow it in the system's settings, or join the group \"audio\" and log in again",
+            },
+            ErrorKind::UnsupportedConfig
+            | ErrorKind::UnsupportedOperation
+            | ErrorKind::InvalidInput => DeviceError::Format {
+                what,
+                found: error.to_string(),
+            },
+            ErrorKind::StreamInvalidated => DeviceError::Gone { what },
+            _ => DeviceError::Failed {
+                what,
+                message: error.to_string(),
+            },
+        }
+    }
+}
+
+/// The default device, or the one whose name or id is `name` or else contains it.
+pub(crate) fn find(direction: Direction, name: Option<&str>) -> Result<Device, DeviceError> {
+    let host = cpal::default_host();
+    let Some(name) = name else {
+        let device = match direction {
+            Direction::Microphone => host.default_input_device(),
+            Direction::Speaker => host.default_output_device(),
+        };
+        return device.ok_or_else(|| direction.no_device());
+    };
+    let usable = |device: &Device| match direction {
+        Direction::Microphone => device.supports_input(),
+        Direction::Speaker => device.supports_output(),
+    };
+    let mut devices: Vec<(String, String, Device)> = Vec::new();
+    for device in host
+        .devices()
+        .map_err(|error| direction.error(&error))?
+        .filter(usable)
+    {
+        let title = device
+            .description()
+            .map(|description| description.name().to_owned())
+            .unwrap_or_default();
+        let id = device.id().map(|id| id.id().to_owned()).unwrap_or_default();
+        devices.push((title, id, device));
+    }
+    let exact = devices
+        .iter()
+        .position(|(title, id, _)| title == name || id == name);
+    let found = exact.or_else(|| {
+        devices
+            .iter()
+            .position(|(title, id, _)| title.contains(name) || id.contains(name))
+    });
+    match found {
+        Some(index) => Ok(devices.swap_remove(index).2),
+        None if devices.is_empty() => Err(direction.no_device()),
+        None => {
+            let names: Vec<_> = devices
+                .iter()
+                .take(NAMES_MAX)
+                .map(|(_, id, _)| id.as_str())
+                .collect();
+            Err(DeviceError::NoSuchName {
+                what: direction.what(),
+                name: name.to_owned(),
+                available: names.join(", "),
+            })
+        }
+    }
+}
+
+/// The form to open a device in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) config: StreamConfig,
+    pub(crate) format: SampleFormat,
+}
+
+impl Form {
+    pub(crate) fn rate_hz(&self) -> u32 {
+        self.config.sample_rate
+    }
+
+    /// Samples of one channel that last `time`.
+    pub(crate) fn samples(&self, time: Duration) -> usize {
+        (u64::from(self.rate_hz()) * time.as_millis() as u64 / 1000) as usize
+    }
+
+    /// The same without a wish for a period, for devices that refuse ours.
+    pub(crate) fn with_default_period(mut self) -> Self {
+        self.config.buffer_size = BufferSize::Default;
+        self
+    }
+}
+
+/// The form of a device that needs the least conversion.
+pub(crate) fn form(direction: Direction, device: &Device) -> Result<Form, DeviceError> {
+    let ranges: Vec<SupportedStreamConfigRange> = match direction {
+        Direction::Microphone => device
+            .supported_input_configs()
+            .map_err(|error| direction.error(&error))?
+            .collect(),
+        Direction::Speaker => device
+            .supported_output_configs()
+            .map_err(|error| direction.error(&error))?
+            .collect(),
+    };
+    choose(direction, &ranges).ok_or_else(|| DeviceError::Format {
+        what: direction.what(),
+        found: format!(
+            "{} forms, none between 8 and 192 kHz in 16 to 32 bits",
+            ranges.len()
+        ),
+    })
+}
+
+/// The best of what a device offers: our rate before others, few channels before many, floats before whole numbers.
+fn choose(direction: Direction, ranges: &[SupportedStreamConfigRange]) -> Option<Form> {
+    let candidate = |range: &SupportedStreamConfigRange| {
+        let format_rank = match range.sample_format() {
+            SampleFormat::F32 => 0,
+            SampleFormat::I16 => 1,
+            SampleFormat::I32 => 2,
+            SampleFormat::U16 => 3,
+            _ => return None,
+        };
+        let (least, most) = (
+            range.min_sample_rate().max(RATE_HZ_MIN),
+            range.max_sample_rate().min(RATE_HZ_MAX),
+        );
+        if least > most || range.channels() == 0 {
+            return None;
+        }
+        let rate_hz = SAMPLE_RATE_HZ.clamp(least, most);
+        // A microphone's one channel is all we want; a loudspeaker with one channel is usually half of a pair.
+        let channels_best = if direction == Direction::Microphone {
+            1
+        } else {
+            2
+        };
+        let rank = (
+            rate_hz.abs_diff(SAMPLE_RATE_HZ),
+            range.channels().abs_diff(channels_best),
+            format_rank,
+        );
+        let period = (u64::from(rate_hz) * PERIOD.as_millis() as u64 / 1000) as u32;
+        let buffer_size = match *range.buffer_size() {
+            SupportedBufferSize::Range { min, max } if min <= max => {
+                BufferSize::Fixed(period.clamp(min, max))
+            }
+            _ => BufferSize::Default,
+        };
+        let config = StreamConfig {
+            channels: range.channels(),
+            sample_rate: rate_hz,
+            buffer_size,
+        };
+        Some((
+            rank,
+            Form {
+                config,
+                format: range.sample_format(),
+            },
+        ))
+    };
+    ranges
+        .iter()
+        .filter_map(candidate)
+        .min_by_key(|(rank, _)| *rank)
+        .map(|(_, form)| form)
+}
+
+/// What the callbacks of a stream tell the thread that reads or feeds it.
+#[derive(Default)]
+pub(crate) struct Health {
+    gone: AtomicBool,
+    /// Under-runs, over-runs: heard as clicks, never fatal.
+    glitches: AtomicU64,
+}
+
+impl Health {
+    /// For the stream's error callback.
+    pub(crate) fn watch(self: &Arc<Self>) -> impl FnMut(Error) + Send + 'static {
+        let health = Arc::clone(self);
+        move |error| match error.kind() {
+            ErrorKind::DeviceNotAvailable
+            | ErrorKind::StreamInvalidated
+            | ErrorKind::HostUnavailable => {
+                health.gone.store(true, Relaxed);
+            }
+            _ => {
+                health.glitches.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    pub(crate) fn gone(&self) -> bool {
+        self.gone.load(Relaxed)
+    }
+
+    pub(crate) fn glitches(&self) -> u64 {
+        self.glitches.load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests;
