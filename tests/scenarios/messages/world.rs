@@ -57,17 +57,27 @@ enum Flight {
     Closed(ConnectionId),
 }
 
+/// Programs die here and machines do not, so memory serves as a disk, and thousands of commits take no time.
+fn folder() -> tempfile::TempDir {
+    let in_memory = tempfile::tempdir_in("/dev/shm");
+    in_memory.or_else(|_| tempfile::tempdir()).expect("a temporary folder")
+}
+
 impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        Self::with_people(seed, NAMES.len())
+    }
+
     #[allow(
         clippy::disallowed_methods,
         reason = "the first instant of a virtual clock has to come from somewhere"
     )]
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn with_people(seed: u64, people: usize) -> Self {
         let now = Instant::now();
         let store = MemoryStore::new(StoreLimits::default());
         let rng = ChaCha20Rng::seed_from_u64(seed);
         let mut world = Self {
-            folder: tempfile::tempdir().expect("a temporary folder"),
+            folder: folder(),
             seed,
             runs: 0,
             started: now,
@@ -79,7 +89,7 @@ impl World {
             network: VecDeque::new(),
             sent_to_relay: Vec::new(),
         };
-        for person in 0..NAMES.len() {
+        for person in 0..people {
             world.people.push(Person {
                 channel: None,
                 lines: HashMap::new(),
