@@ -60,7 +60,7 @@ pub enum NetError {
     /// The system gave no randomness, no thread or no runtime.
     #[error("the network thread cannot start: {0}")]
     Start(String),
-    /// [`COMMANDS_MAX`] commands wait: somebody sends without end.
+    /// Hundreds of commands wait: somebody sends without end.
     #[error("the network thread is busy, try again")]
     Busy,
     /// It ended: the program is about to.

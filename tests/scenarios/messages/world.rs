@@ -60,7 +60,9 @@ enum Flight {
 /// Programs die here and machines do not, so memory serves as a disk, and thousands of commits take no time.
 fn folder() -> tempfile::TempDir {
     let in_memory = tempfile::tempdir_in("/dev/shm");
-    in_memory.or_else(|_| tempfile::tempdir()).expect("a temporary folder")
+    in_memory
+        .or_else(|_| tempfile::tempdir())
+        .expect("a temporary folder")
 }
 
 impl World {
@@ -104,7 +106,7 @@ impl World {
     }
 
     pub(super) fn url(&self) -> ServerUrl {
-        ServerUrl::new("relay.test", 4433, [1; 32]).unwrap()
+        ServerUrl::new("relay.test", 4433, [1; 32]).expect("a good address")
     }
 
     pub(super) fn name(&self, person: usize) -> &'static str {
@@ -116,10 +118,10 @@ impl World {
         self.runs += 1;
         let mut rng = ChaCha20Rng::seed_from_u64(self.seed * 1_000_003 + self.runs);
         let path = self.folder.path().join(NAMES[person]);
-        let (store, identity) = Store::open(&path, &mut rng).unwrap();
+        let (store, identity) = Store::open(&path, &mut rng).expect("a profile");
         let epoch = EPOCH + (self.now - self.started);
-        let channel =
-            RelayChannel::new(store, identity, rng, self.now, epoch, NAMES[person]).unwrap();
+        let channel = RelayChannel::new(store, identity, rng, self.now, epoch, NAMES[person])
+            .expect("a channel");
         self.people[person].channel = Some(channel);
         self.people[person].draining = true;
         self.people[person].deadline = Some(self.now);
@@ -373,7 +375,9 @@ impl World {
         self.people[person]
             .channel
             .as_ref()
-            .map_or_else(Vec::new, |channel| channel.contacts().unwrap())
+            .map_or_else(Vec::new, |channel| {
+                channel.contacts().expect("a store that works")
+            })
     }
 
     fn contact(&self, person: usize, other: usize) -> ContactId {
@@ -439,7 +443,7 @@ impl World {
 
     pub(super) fn texts(&self, person: usize) -> Vec<String> {
         self.messages(person)
-            .map(|(payload, _)| String::from_utf8(payload.clone()).unwrap())
+            .map(|(payload, _)| String::from_utf8(payload.clone()).expect("text was sent"))
             .collect()
     }
 
