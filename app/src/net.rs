@@ -10,7 +10,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use hullo_signalling::channel::{
-    Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact, Own, ServerId,
+    Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact, Own,
+    ServerId,
 };
 use hullo_signalling::relay_channel::RelayChannel;
 use hullo_signalling::store::Store;
@@ -59,7 +60,7 @@ pub enum NetError {
     /// The system gave no randomness, no thread or no runtime.
     #[error("the network thread cannot start: {0}")]
     Start(String),
-    /// [`COMMANDS_MAX`] commands wait: somebody sends without end.
+    /// Hundreds of commands wait: somebody sends without end.
     #[error("the network thread is busy, try again")]
     Busy,
     /// It ended: the program is about to.
@@ -93,8 +94,11 @@ impl Net {
         let mut seed = zeroize::Zeroizing::new([0; 32]);
         getrandom::fill(&mut *seed).map_err(|error| NetError::Start(error.to_string()))?;
         let mut rng = ChaCha20Rng::from_seed(*seed);
-        let (store, identity) = Store::open(&profile.store_path(), &mut rng).map_err(ChannelError::from)?;
-        let epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let (store, identity) =
+            Store::open(&profile.store_path(), &mut rng).map_err(ChannelError::from)?;
+        let epoch = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         let now = Instant::now().into_std();
         let name = std::env::var("USER").unwrap_or_default();
         let channel = RelayChannel::new(store, identity, rng, now, epoch, &name)?;
@@ -107,7 +111,10 @@ impl Net {
             .name("net".to_owned())
             .spawn(move || runtime.block_on(Shell::new(channel, Box::new(on_event)).run(inbox)))
             .map_err(|error| NetError::Start(error.to_string()))?;
-        Ok(Self { asks, thread: Some(thread) })
+        Ok(Self {
+            asks,
+            thread: Some(thread),
+        })
     }
 
     /// Passes a command on; what comes of it is an event.
@@ -125,7 +132,9 @@ impl Net {
     pub fn contacts(&self) -> Result<Vec<Contact>, NetError> {
         let (reply, answer) = sync_channel(1);
         self.ask(Ask::Contacts(reply))?;
-        Ok(answer.recv_timeout(ANSWER_TIME_MAX).map_err(|_| NetError::Ended)??)
+        Ok(answer
+            .recv_timeout(ANSWER_TIME_MAX)
+            .map_err(|_| NetError::Ended)??)
     }
 
     /// What others see of us.
@@ -135,7 +144,9 @@ impl Net {
     pub fn own(&self) -> Result<Own, NetError> {
         let (reply, answer) = sync_channel(1);
         self.ask(Ask::Own(reply))?;
-        Ok(answer.recv_timeout(ANSWER_TIME_MAX).map_err(|_| NetError::Ended)??)
+        Ok(answer
+            .recv_timeout(ANSWER_TIME_MAX)
+            .map_err(|_| NetError::Ended)??)
     }
 
     /// Ends the thread and waits for it: as dropping does, said aloud.
@@ -178,15 +189,26 @@ struct Shell {
 impl Shell {
     fn new(channel: RelayChannel, on_event: Box<dyn FnMut(NetEvent) + Send>) -> Self {
         let (reports, inbox) = mpsc::channel(LINE_EVENTS_MAX);
-        Self { channel, on_event, lines: HashMap::new(), reports, inbox: Some(inbox), next_line: 1 }
+        Self {
+            channel,
+            on_event,
+            lines: HashMap::new(),
+            reports,
+            inbox: Some(inbox),
+            next_line: 1,
+        }
     }
 
     async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
         match (self.channel.own(), self.channel.contacts()) {
             (Ok(own), Ok(contacts)) => (self.on_event)(NetEvent::Ready { own, contacts }),
-            (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "the store failed at the start"),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(%error, "the store failed at the start")
+            }
         }
-        let Some(mut reports) = self.inbox.take() else { return };
+        let Some(mut reports) = self.inbox.take() else {
+            return;
+        };
         let mut farewell: Option<Instant> = None;
         // The machine is drained before its first change too: messages may wait in its inbox.
         let mut deadline = self.drain();
@@ -220,11 +242,18 @@ impl Shell {
     }
 
     fn report(&mut self, number: u64, event: LineEvent) {
-        let server = self.lines.iter().find(|(_, line)| line.number == number).map(|(id, _)| *id);
+        let server = self
+            .lines
+            .iter()
+            .find(|(_, line)| line.number == number)
+            .map(|(id, _)| *id);
         let Some(server) = server else { return };
         match event {
             LineEvent::Connected => self.input(ChannelInput::Connected { server }),
-            LineEvent::Frame(bytes) => self.input(ChannelInput::Frame { server, bytes: &bytes }),
+            LineEvent::Frame(bytes) => self.input(ChannelInput::Frame {
+                server,
+                bytes: &bytes,
+            }),
             LineEvent::Ended(reason) => {
                 self.lines.remove(&server);
                 self.input(ChannelInput::Disconnected { server, reason });
@@ -239,7 +268,8 @@ impl Shell {
                 ChannelOutput::Connect { server, url } => {
                     let number = self.next_line;
                     self.next_line += 1;
-                    self.lines.insert(server, Line::open(number, url, self.reports.clone()));
+                    self.lines
+                        .insert(server, Line::open(number, url, self.reports.clone()));
                 }
                 ChannelOutput::Disconnect { server } => drop(self.lines.remove(&server)),
                 ChannelOutput::Transmit { server, bytes } => {

@@ -54,7 +54,10 @@ pub enum ProfileError {
 }
 
 fn owner(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "another program".to_owned(), |pid| format!("process {pid}"))
+    pid.map_or_else(
+        || "another program".to_owned(),
+        |pid| format!("process {pid}"),
+    )
 }
 
 /// The folder to use: `--profile`, else `HULLO_HOME`, else the system's place for application data.
@@ -64,7 +67,8 @@ fn owner(pid: Option<u32>) -> String {
 pub fn folder(given: Option<PathBuf>) -> Result<PathBuf, ProfileError> {
     let named = given.or_else(|| std::env::var_os(HOME_VARIABLE).map(PathBuf::from));
     let named = named.filter(|folder| !folder.as_os_str().is_empty());
-    let usual = || directories::ProjectDirs::from("", "", "hullo").map(|dirs| dirs.data_dir().to_owned());
+    let usual =
+        || directories::ProjectDirs::from("", "", "hullo").map(|dirs| dirs.data_dir().to_owned());
     named.or_else(usual).ok_or(ProfileError::NoHome)
 }
 
@@ -79,12 +83,21 @@ impl Profile {
     /// # Errors
     /// [`ProfileError::Busy`], [`ProfileError::Folder`].
     pub fn open(folder: &Path) -> Result<Self, ProfileError> {
-        let failed = |reason| ProfileError::Folder { folder: folder.to_owned(), reason };
+        let failed = |reason| ProfileError::Folder {
+            folder: folder.to_owned(),
+            reason,
+        };
         make_folder(folder).map_err(failed)?;
         let mut options = OpenOptions::new();
         let path = folder.join("lock");
-        let mut lock =
-            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
+        let mut lock = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -92,14 +105,20 @@ impl Profile {
                 let mut text = String::new();
                 let read = (&lock).take(16).read_to_string(&mut text);
                 let pid = read.ok().and_then(|_| text.trim().parse().ok());
-                return Err(ProfileError::Busy { folder: folder.to_owned(), pid });
+                return Err(ProfileError::Busy {
+                    folder: folder.to_owned(),
+                    pid,
+                });
             }
             Err(TryLockError::Error(reason)) => return Err(failed(reason)),
         }
         lock.set_len(0).map_err(failed)?;
         writeln!(lock, "{}", std::process::id()).map_err(failed)?;
         let folder = folder.canonicalize().map_err(failed)?;
-        Ok(Self { folder, _lock: lock })
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
     }
 
     /// The folder, as an absolute path.

@@ -83,25 +83,37 @@ impl Server {
             .enable_all()
             .build()
             .map_err(system)?;
-        let listener = runtime.block_on(TcpListener::bind(options.listen)).map_err(|reason| match reason.kind() {
-            ErrorKind::AddrInUse => ServeError::PortBusy(options.listen),
-            _ => ServeError::Listen { address: options.listen, reason },
-        })?;
+        let listener = runtime
+            .block_on(TcpListener::bind(options.listen))
+            .map_err(|reason| match reason.kind() {
+                ErrorKind::AddrInUse => ServeError::PortBusy(options.listen),
+                _ => ServeError::Listen {
+                    address: options.listen,
+                    reason,
+                },
+            })?;
         let address = listener.local_addr().map_err(system)?;
         let host = options.announce.unwrap_or_else(|| reachable(address.ip()));
         let url = ServerUrl::new(&host.to_string(), address.port(), pin)
             .expect("an IP address is a host and a bound port is not 0");
         let (stop, stopped) = oneshot::channel::<()>();
         let options = Options::new(seed);
-        let thread = std::thread::Builder::new().name("serve".to_owned()).spawn(move || {
-            runtime.block_on(serve(listener, tls, options, async {
-                // An error is a handle that was dropped: the same wish.
-                let _ = stopped.await;
-            }));
-            // Connections that did not end in time end now.
-            runtime.shutdown_background();
-        });
-        Ok(Self { url, address, stop: Some(stop), thread: Some(thread.map_err(system)?) })
+        let thread = std::thread::Builder::new()
+            .name("serve".to_owned())
+            .spawn(move || {
+                runtime.block_on(serve(listener, tls, options, async {
+                    // An error is a handle that was dropped: the same wish.
+                    let _ = stopped.await;
+                }));
+                // Connections that did not end in time end now.
+                runtime.shutdown_background();
+            });
+        Ok(Self {
+            url,
+            address,
+            stop: Some(stop),
+            thread: Some(thread.map_err(system)?),
+        })
     }
 
     /// What to give to people, pin included.
@@ -136,29 +148,49 @@ fn reachable(listened: IpAddr) -> IpAddr {
         IpAddr::V6(v6) => listened.is_ipv6() && !v6.is_loopback() && !v6.is_unicast_link_local(),
     };
     let mut addresses: Vec<IpAddr> = if_addrs::get_if_addrs()
-        .map(|interfaces| interfaces.into_iter().map(|interface| interface.ip()).filter(usable).collect())
+        .map(|interfaces| {
+            interfaces
+                .into_iter()
+                .map(|interface| interface.ip())
+                .filter(usable)
+                .collect()
+        })
         .unwrap_or_default();
     addresses.sort_by_key(IpAddr::is_ipv6);
-    addresses.first().copied().unwrap_or(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST))
+    addresses
+        .first()
+        .copied()
+        .unwrap_or(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST))
 }
 
 /// The server's TLS and the pin of its key, from `folder/server.pem`, which is made when it is not there.
 fn tls_config(folder: &Path) -> Result<(Arc<ServerConfig>, [u8; 32]), ServeError> {
     let path = folder.join("server.pem");
-    let failed = |reason: String| ServeError::Certificate { path: path.clone(), reason };
+    let failed = |reason: String| ServeError::Certificate {
+        path: path.clone(),
+        reason,
+    };
     let pem = match std::fs::read(&path) {
         Ok(pem) => pem,
-        Err(error) if error.kind() == ErrorKind::NotFound => make_certificate(&path).map_err(failed)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            make_certificate(&path).map_err(failed)?
+        }
         Err(error) => return Err(failed(error.to_string())),
     };
     let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
     let certificates = certificates.map_err(|error| failed(error.to_string()))?;
-    let first = certificates.first().ok_or_else(|| failed("there is no certificate in it".to_owned()))?;
+    let first = certificates
+        .first()
+        .ok_or_else(|| failed("there is no certificate in it".to_owned()))?;
     let pin = tls::pin(first).map_err(|error| failed(error.to_string()))?;
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| failed(error.to_string()))?;
     let config = ServerConfig::builder_with_provider(tls::provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .and_then(|config| config.with_no_client_auth().with_single_cert(certificates, key))
+        .and_then(|config| {
+            config
+                .with_no_client_auth()
+                .with_single_cert(certificates, key)
+        })
         .map_err(|error| failed(error.to_string()))?;
     Ok((Arc::new(config), pin))
 }
@@ -169,7 +201,8 @@ fn make_certificate(path: &Path) -> Result<Vec<u8>, String> {
     let folder = path.parent().unwrap_or(Path::new("."));
     make_folder(folder).map_err(|error| words(&error))?;
     // The name says nothing: clients trust the key alone.
-    let made = rcgen::generate_simple_self_signed(["hullo".to_owned()]).map_err(|error| words(&error))?;
+    let made =
+        rcgen::generate_simple_self_signed(["hullo".to_owned()]).map_err(|error| words(&error))?;
     let pem = made.signing_key.serialize_pem() + &made.cert.pem();
     // Made with mode 0600, and never seen half written under its name.
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| words(&error))?;

@@ -10,7 +10,7 @@
 //! the first ones, ratchet keys, counters, lengths.
 
 use hullo_proto::service::relay::{BLOCK_BYTES, SenderId};
-use rand::{CryptoRng, Rng};
+use rand::CryptoRng;
 use thiserror::Error;
 use vodozemac::olm::{Message, OlmMessage, PreKeyMessage};
 use xsalsa20poly1305::XSalsa20Poly1305;
@@ -43,7 +43,7 @@ impl SealKey {
     }
 
     /// A new one.
-    pub fn generate(rng: &mut (impl Rng + CryptoRng)) -> Self {
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let mut key = Self([0; 32]);
         rng.fill_bytes(&mut key.0);
         key
@@ -74,7 +74,7 @@ pub enum BlockError {
 /// [`BlockError::TooLong`].
 pub fn seal(
     key: &SealKey,
-    rng: &mut (impl Rng + CryptoRng),
+    rng: &mut impl CryptoRng,
     message: &OlmMessage,
 ) -> Result<Box<[u8; BLOCK_BYTES]>, BlockError> {
     let (kind, message) = message.to_parts();
@@ -127,7 +127,7 @@ pub fn open(key: &SealKey, block: &[u8; BLOCK_BYTES]) -> Result<OlmMessage, Bloc
 /// What one person says to another inside the ratchet.
 pub(crate) enum Content {
     /// First message of who used a link: who that is, and where to answer.
-    Greeting(Greeting),
+    Greeting(Box<Greeting>),
     /// The inviter's answer: the contact stands.
     Welcome {
         /// What the inviter is called.
@@ -183,13 +183,13 @@ impl Content {
         let kind = bytes.u8()?;
         let sequence = bytes.u64()?;
         let content = match kind {
-            1 => Self::Greeting(Greeting {
+            1 => Self::Greeting(Box::new(Greeting {
                 key_set: KeySet::from_bytes(&bytes.array::<KEY_SET_BYTES>()?).ok()?,
                 name: name::clean(bytes.text()?)?,
                 server: read_server(bytes)?,
                 sender: SenderId(bytes.array()?),
                 seal_key: SealKey::new(bytes.array()?),
-            }),
+            })),
             2 => Self::Welcome {
                 name: name::clean(bytes.text()?)?,
             },

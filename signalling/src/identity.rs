@@ -12,7 +12,7 @@
 //! The 8-character id is base32 (A–Z, 2–7) of the first 40 bits of BLAKE2b-256 (personal `hullo-keyset`) over bytes
 //! 0..96. It is a *name*: 40 bits can be matched on purpose. Everything that matters compares whole key sets.
 
-use rand::{CryptoRng, Rng};
+use rand::CryptoRng;
 use thiserror::Error;
 use vodozemac::olm::Account;
 use vodozemac::{Curve25519PublicKey, Ed25519PublicKey, Ed25519Signature};
@@ -139,7 +139,7 @@ pub struct Identity {
 
 impl Identity {
     /// A new person. The ratchet's library makes its keys from the operating system's generator, whatever `rng` is.
-    pub fn generate(rng: &mut (impl Rng + CryptoRng)) -> Self {
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let mut secret = zeroize::Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *secret);
         Self::from_parts(*secret, Account::new())

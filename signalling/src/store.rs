@@ -11,7 +11,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rand::{CryptoRng, Rng};
+use rand::CryptoRng;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 use thiserror::Error;
 use vodozemac::olm::{Account, AccountPickle};
@@ -103,10 +103,7 @@ impl Store {
     ///
     /// # Errors
     /// The machine's or the user's to mend, see [`StoreError`]; a file that is not understood is left as it is.
-    pub fn open(
-        path: &Path,
-        rng: &mut (impl Rng + CryptoRng),
-    ) -> Result<(Self, Identity), StoreError> {
+    pub fn open(path: &Path, rng: &mut impl CryptoRng) -> Result<(Self, Identity), StoreError> {
         let failed = |reason: String| StoreError::Open {
             path: path.to_owned(),
             reason,
@@ -127,13 +124,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Failed`], when there is no memory.
-    pub fn in_memory(rng: &mut (impl Rng + CryptoRng)) -> Result<(Self, Identity), StoreError> {
+    pub fn in_memory(rng: &mut impl CryptoRng) -> Result<(Self, Identity), StoreError> {
         Self::from_connection(Connection::open_in_memory()?, rng)
     }
 
     fn from_connection(
         mut connection: Connection,
-        rng: &mut (impl Rng + CryptoRng),
+        rng: &mut impl CryptoRng,
     ) -> Result<(Self, Identity), StoreError> {
         connection.busy_timeout(BUSY_TIME_MAX)?;
         Self::check(&connection)?;
@@ -216,7 +213,7 @@ fn version(connection: &Connection) -> Result<i64, StoreError> {
 
 fn load_identity(
     connection: &Connection,
-    rng: &mut (impl Rng + CryptoRng),
+    rng: &mut impl CryptoRng,
 ) -> Result<(Identity, Zeroizing<[u8; 32]>), StoreError> {
     let stored = connection
         .query_row(

@@ -43,7 +43,11 @@ pub(super) struct Line {
 
 impl Line {
     /// Starts connecting; must be called on the runtime.
-    pub(super) fn open(number: u64, url: ServerUrl, reports: mpsc::Sender<(u64, LineEvent)>) -> Self {
+    pub(super) fn open(
+        number: u64,
+        url: ServerUrl,
+        reports: mpsc::Sender<(u64, LineEvent)>,
+    ) -> Self {
         let (outgoing, frames) = mpsc::channel(OUTGOING_FRAMES_MAX);
         let task = tokio::spawn(async move {
             let reason = match run(number, &url, frames, &reports).await {
@@ -53,7 +57,11 @@ impl Line {
             // Nobody listens any more when the program ends.
             let _ = reports.send((number, LineEvent::Ended(reason))).await;
         });
-        Self { number, outgoing, task: task.abort_handle() }
+        Self {
+            number,
+            outgoing,
+            task: task.abort_handle(),
+        }
     }
 
     /// A line that takes nothing any more is dead: its task finds out, and the machine sends everything again.
@@ -114,7 +122,11 @@ async fn read(
         };
         match message {
             Message::Binary(bytes) => {
-                if reports.send((number, LineEvent::Frame(bytes.into()))).await.is_err() {
+                if reports
+                    .send((number, LineEvent::Frame(bytes.into())))
+                    .await
+                    .is_err()
+                {
                     return Ok(());
                 }
             }
@@ -130,7 +142,9 @@ async fn read(
     }
 }
 
-async fn connect(url: &ServerUrl) -> Result<WebSocketStream<TlsStream<TcpStream>>, String> {
+pub(super) async fn connect(
+    url: &ServerUrl,
+) -> Result<WebSocketStream<TlsStream<TcpStream>>, String> {
     let late = |_| "it does not answer".to_owned();
     let tcp = timeout(STAGE_TIME_MAX, TcpStream::connect((url.host(), url.port())))
         .await
@@ -138,18 +152,28 @@ async fn connect(url: &ServerUrl) -> Result<WebSocketStream<TlsStream<TcpStream>
         .map_err(|error| connect_words(&error))?;
     // Call set-up is small frames back and forth: never wait to fill a packet.
     let _ = tcp.set_nodelay(true);
-    let tls = timeout(STAGE_TIME_MAX, tls::connect(url, tcp)).await.map_err(late)??;
+    let tls = timeout(STAGE_TIME_MAX, tls::connect(url, tcp))
+        .await
+        .map_err(late)??;
     let config = WebSocketConfig::default()
         .read_buffer_size(FRAME_BYTES_MAX)
         .write_buffer_size(0)
         .max_message_size(Some(FRAME_BYTES_MAX))
         .max_frame_size(Some(FRAME_BYTES_MAX));
     let request = format!("wss://{}{}", url.authority(), hullo_relay::server::PATH);
-    let upgraded = timeout(STAGE_TIME_MAX, client_async_with_config(request, tls, Some(config)));
+    let upgraded = timeout(
+        STAGE_TIME_MAX,
+        client_async_with_config(request, tls, Some(config)),
+    );
     match upgraded.await.map_err(late)? {
         Ok((socket, _)) => Ok(socket),
-        Err(Error::Http(response)) if response.status().as_u16() == 503 => Err("it is full, trying again".to_owned()),
-        Err(Error::Http(response)) => Err(format!("it is no relay (it answered {})", response.status())),
+        Err(Error::Http(response)) if response.status().as_u16() == 503 => {
+            Err("it is full, trying again".to_owned())
+        }
+        Err(Error::Http(response)) => Err(format!(
+            "it is no relay (it answered {})",
+            response.status()
+        )),
         Err(error) => Err(words(&error)),
     }
 }
@@ -167,10 +191,14 @@ fn connect_words(error: &std::io::Error) -> String {
 
 fn words(error: &Error) -> String {
     match error {
-        Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => "the connection broke".to_owned(),
+        Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            "the connection broke".to_owned()
+        }
         Error::Io(error) => error.to_string(),
         Error::ConnectionClosed | Error::AlreadyClosed => "it closed the connection".to_owned(),
-        Error::Capacity(_) | Error::Protocol(_) | Error::Utf8(_) => "it does not speak our protocol".to_owned(),
+        Error::Capacity(_) | Error::Protocol(_) | Error::Utf8(_) => {
+            "it does not speak our protocol".to_owned()
+        }
         other => other.to_string(),
     }
 }

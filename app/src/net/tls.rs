@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use hullo_signalling::server_url::ServerUrl;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature,
+    verify_tls13_signature,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
@@ -28,9 +31,15 @@ pub fn provider() -> Arc<CryptoProvider> {
 }
 
 /// A client that goes on with a server only when that proves to hold the pinned key.
-pub(super) async fn connect(url: &ServerUrl, tcp: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+pub(super) async fn connect(
+    url: &ServerUrl,
+    tcp: TcpStream,
+) -> Result<TlsStream<TcpStream>, String> {
     let provider = provider();
-    let verifier = PinVerifier { pin: *url.pin(), algorithms: provider.signature_verification_algorithms };
+    let verifier = PinVerifier {
+        pin: *url.pin(),
+        algorithms: provider.signature_verification_algorithms,
+    };
     let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| error.to_string())?
@@ -38,11 +47,16 @@ pub(super) async fn connect(url: &ServerUrl, tcp: TcpStream) -> Result<TlsStream
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     let name = ServerName::try_from(url.host().to_owned()).map_err(|error| error.to_string())?;
-    TlsConnector::from(Arc::new(config)).connect(name, tcp).await.map_err(|error| words(&error))
+    TlsConnector::from(Arc::new(config))
+        .connect(name, tcp)
+        .await
+        .map_err(|error| words(&error))
 }
 
 fn words(error: &std::io::Error) -> String {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Error>());
     match tls {
         Some(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
             "the server's certificate is not the one in the link: the server was set up anew, or somebody stands in \

@@ -39,7 +39,9 @@ pub enum ControlError {
     #[error("no running hullo answers on this profile")]
     NotRunning,
     /// The folder's path leaves no room for a socket, and there is no runtime folder.
-    #[error("the path of the profile is too long for a control socket: use a shorter --profile, or set XDG_RUNTIME_DIR")]
+    #[error(
+        "the path of the profile is too long for a control socket: use a shorter --profile, or set XDG_RUNTIME_DIR"
+    )]
     PathTooLong,
     /// The system's failure.
     #[error("the control socket failed: {0}")]
@@ -66,7 +68,11 @@ fn socket_path_in(folder: &Path, runtime: Option<&Path>) -> Result<PathBuf, Cont
         return Ok(inside);
     }
     let hash = Blake2b::<U8>::digest(folder.as_os_str().as_encoded_bytes());
-    let name = hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + ".sock";
+    let name = hash
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>()
+        + ".sock";
     let outside = runtime.map(|runtime| runtime.join("hullo").join(name));
     outside.filter(fits).ok_or(ControlError::PathTooLong)
 }
@@ -78,9 +84,15 @@ mod path_tests {
     #[test]
     fn a_long_folder_gets_a_socket_in_the_runtime_folder() {
         let long = PathBuf::from("/").join("x".repeat(95));
-        assert_eq!(socket_path_in(Path::new("/p"), None).unwrap(), Path::new("/p/control.sock"));
+        assert_eq!(
+            socket_path_in(Path::new("/p"), None).unwrap(),
+            Path::new("/p/control.sock")
+        );
         let path = socket_path_in(&long, Some(Path::new("/run/user/1000"))).unwrap();
         assert!(path.starts_with("/run/user/1000/hullo") && path.as_os_str().len() < 50);
-        assert!(matches!(socket_path_in(&long, None), Err(ControlError::PathTooLong)));
+        assert!(matches!(
+            socket_path_in(&long, None),
+            Err(ControlError::PathTooLong)
+        ));
     }
 }

@@ -195,13 +195,13 @@ impl RelayChannel {
             )
             .map_err(|_| link::LinkError::Content)?;
         let name = self.store.rows().setting(NAME)?.unwrap_or_default();
-        let greeting = Content::Greeting(Greeting {
+        let greeting = Content::Greeting(Box::new(Greeting {
             key_set: *self.identity.key_set(),
             name,
             server: queue.server.clone(),
             sender,
             seal_key: queue.seal_key.clone(),
-        });
+        }));
         let mut secret = Zeroizing::new([0; 32]);
         self.rng.fill_bytes(&mut *secret);
         let (server, seal_key) = (queue.server.clone(), link.seal_key.clone());

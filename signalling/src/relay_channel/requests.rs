@@ -209,12 +209,20 @@ impl RelayChannel {
                     sender_key,
                 };
                 self.ask(id, &queue.secret, &command, Asked::Secure(contact));
-            } else if let Some((outbox, block)) = self.store.rows().next_in_outbox(contact)? {
+            } else if let Some(next) = self.store.rows().next_in_outbox(contact)? {
                 let command = Command::Send {
                     sender: queue.sender,
-                    block: &block,
+                    block: &next.block,
                 };
-                self.ask(id, &queue.secret, &command, Asked::Send { contact, outbox });
+                self.ask(
+                    id,
+                    &queue.secret,
+                    &command,
+                    Asked::Send {
+                        contact,
+                        outbox: next.id,
+                    },
+                );
             } else {
                 continue;
             }

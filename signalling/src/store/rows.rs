@@ -54,6 +54,12 @@ pub(crate) struct OutboundQueue {
     pub(crate) secured: bool,
 }
 
+/// A block no relay has confirmed.
+pub(crate) struct OutboxBlock {
+    pub(crate) id: i64,
+    pub(crate) block: Box<[u8; BLOCK_BYTES]>,
+}
+
 /// A payload opened and not yet handed over.
 pub(crate) struct InboxMessage {
     pub(crate) id: i64,
@@ -237,7 +243,7 @@ impl Rows<'_> {
     pub(crate) fn next_in_outbox(
         &self,
         contact: ContactId,
-    ) -> Result<Option<(i64, Box<[u8; BLOCK_BYTES]>)>, StoreError> {
+    ) -> Result<Option<OutboxBlock>, StoreError> {
         let mut statement = (self.connection).prepare_cached(
             "SELECT id, block FROM outbox WHERE contact = ?1 ORDER BY id LIMIT 1",
         )?;
@@ -253,7 +259,7 @@ impl Rows<'_> {
         let block = block.map_err(|_| StoreError::Corrupt {
             reason: "a block in the outbox has a wrong length".into(),
         })?;
-        Ok(Some((id, block)))
+        Ok(Some(OutboxBlock { id, block }))
     }
 
     pub(crate) fn forget_in_outbox(&self, id: i64) -> Result<(), StoreError> {

@@ -57,17 +57,29 @@ enum Flight {
     Closed(ConnectionId),
 }
 
+/// Programs die here and machines do not, so memory serves as a disk, and thousands of commits take no time.
+fn folder() -> tempfile::TempDir {
+    let in_memory = tempfile::tempdir_in("/dev/shm");
+    in_memory
+        .or_else(|_| tempfile::tempdir())
+        .expect("a temporary folder")
+}
+
 impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        Self::with_people(seed, NAMES.len())
+    }
+
     #[allow(
         clippy::disallowed_methods,
         reason = "the first instant of a virtual clock has to come from somewhere"
     )]
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn with_people(seed: u64, people: usize) -> Self {
         let now = Instant::now();
         let store = MemoryStore::new(StoreLimits::default());
         let rng = ChaCha20Rng::seed_from_u64(seed);
         let mut world = Self {
-            folder: tempfile::tempdir().expect("a temporary folder"),
+            folder: folder(),
             seed,
             runs: 0,
             started: now,
@@ -79,7 +91,7 @@ impl World {
             network: VecDeque::new(),
             sent_to_relay: Vec::new(),
         };
-        for person in 0..NAMES.len() {
+        for person in 0..people {
             world.people.push(Person {
                 channel: None,
                 lines: HashMap::new(),
@@ -94,7 +106,7 @@ impl World {
     }
 
     pub(super) fn url(&self) -> ServerUrl {
-        ServerUrl::new("relay.test", 4433, [1; 32]).unwrap()
+        ServerUrl::new("relay.test", 4433, [1; 32]).expect("a good address")
     }
 
     pub(super) fn name(&self, person: usize) -> &'static str {
@@ -106,10 +118,10 @@ impl World {
         self.runs += 1;
         let mut rng = ChaCha20Rng::seed_from_u64(self.seed * 1_000_003 + self.runs);
         let path = self.folder.path().join(NAMES[person]);
-        let (store, identity) = Store::open(&path, &mut rng).unwrap();
+        let (store, identity) = Store::open(&path, &mut rng).expect("a profile");
         let epoch = EPOCH + (self.now - self.started);
-        let channel =
-            RelayChannel::new(store, identity, rng, self.now, epoch, NAMES[person]).unwrap();
+        let channel = RelayChannel::new(store, identity, rng, self.now, epoch, NAMES[person])
+            .expect("a channel");
         self.people[person].channel = Some(channel);
         self.people[person].draining = true;
         self.people[person].deadline = Some(self.now);
@@ -363,7 +375,9 @@ impl World {
         self.people[person]
             .channel
             .as_ref()
-            .map_or_else(Vec::new, |channel| channel.contacts().unwrap())
+            .map_or_else(Vec::new, |channel| {
+                channel.contacts().expect("a store that works")
+            })
     }
 
     fn contact(&self, person: usize, other: usize) -> ContactId {
@@ -429,7 +443,7 @@ impl World {
 
     pub(super) fn texts(&self, person: usize) -> Vec<String> {
         self.messages(person)
-            .map(|(payload, _)| String::from_utf8(payload.clone()).unwrap())
+            .map(|(payload, _)| String::from_utf8(payload.clone()).expect("text was sent"))
             .collect()
     }
 

@@ -19,22 +19,31 @@ pub struct Answers {
 ///
 /// # Errors
 /// [`ControlError::NotRunning`] when nobody listens; the socket's own failures.
-pub fn request(folder: &Path, request: &Value, patience: Option<Duration>) -> Result<Answers, ControlError> {
+pub fn request(
+    folder: &Path,
+    request: &Value,
+    patience: Option<Duration>,
+) -> Result<Answers, ControlError> {
     // The owner uses the absolute path; a folder that is not there has no owner.
-    let folder = folder.canonicalize().map_err(|_| ControlError::NotRunning)?;
+    let folder = folder
+        .canonicalize()
+        .map_err(|_| ControlError::NotRunning)?;
     let mut line = request.to_string();
     if line.len() > LINE_BYTES_MAX {
         return Err(ControlError::TooLong);
     }
     line.push('\n');
-    let mut stream = UnixStream::connect(socket_path(&folder)?).map_err(|error| match error.kind() {
-        // A socket file without a listener is what a killed program leaves.
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => ControlError::NotRunning,
-        _ => ControlError::Socket(error),
-    })?;
+    let mut stream =
+        UnixStream::connect(socket_path(&folder)?).map_err(|error| match error.kind() {
+            // A socket file without a listener is what a killed program leaves.
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => ControlError::NotRunning,
+            _ => ControlError::Socket(error),
+        })?;
     stream.set_read_timeout(patience)?;
     stream.write_all(line.as_bytes())?;
-    Ok(Answers { stream: BufReader::new(stream) })
+    Ok(Answers {
+        stream: BufReader::new(stream),
+    })
 }
 
 impl Iterator for Answers {
@@ -42,7 +51,9 @@ impl Iterator for Answers {
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut line = Vec::new();
-        let read = (&mut self.stream).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut line);
+        let read = (&mut self.stream)
+            .take(LINE_BYTES_MAX as u64 + 1)
+            .read_until(b'\n', &mut line);
         match read {
             Ok(0) => None,
             Ok(_) if line.len() > LINE_BYTES_MAX => Some(Err(ControlError::TooLong)),

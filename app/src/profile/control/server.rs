@@ -60,22 +60,30 @@ impl ControlServer {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let listener = {
             let _entered = runtime.enter();
             UnixListener::bind(&path)?
         };
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = listen(listener, Arc::new(on_request)) => {}
-                    _ = stopped => {}
-                }
-            });
-        })?;
-        Ok(Self { path, stop: Some(stop), thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = listen(listener, Arc::new(on_request)) => {}
+                        _ = stopped => {}
+                    }
+                });
+            })?;
+        Ok(Self {
+            path,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 }
 
@@ -94,7 +102,9 @@ impl Drop for ControlServer {
 async fn listen(listener: UnixListener, on_request: Arc<OnRequest>) {
     let slots = Arc::new(Semaphore::new(REQUESTS_MAX));
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            return;
+        };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -115,7 +125,11 @@ async fn listen(listener: UnixListener, on_request: Arc<OnRequest>) {
 
 async fn answer(mut stream: UnixStream, on_request: &OnRequest) -> io::Result<()> {
     if stream.peer_cred()?.uid() != rustix::process::geteuid().as_raw() {
-        return stream.write_all(b"{\"event\":\"error\",\"message\":\"this profile belongs to another user\"}\n").await;
+        return stream
+            .write_all(
+                b"{\"event\":\"error\",\"message\":\"this profile belongs to another user\"}\n",
+            )
+            .await;
     }
     let (reader, mut writer) = stream.split();
     let mut reader = BufReader::new(reader).take(LINE_BYTES_MAX as u64 + 1);
