@@ -46,8 +46,26 @@ pub enum Outcome {
 
 impl Calls {
     /// No call yet. `wake` is the loop's queue.
-    pub fn new(specs: MediaSpecs, reach: Reach, pictures: Pictures, rng: ChaCha20Rng, wake: Sender<Wake>) -> Self {
-        Self { current: None, number: 0, rng, specs, reach, pictures, wake }
+    pub fn new(
+        specs: MediaSpecs,
+        pictures: Pictures,
+        rng: ChaCha20Rng,
+        wake: Sender<Wake>,
+    ) -> Self {
+        Self {
+            current: None,
+            number: 0,
+            rng,
+            specs,
+            reach: Reach::Network,
+            pictures,
+            wake,
+        }
+    }
+
+    /// Where peers of the next call are.
+    pub fn set_reach(&mut self, reach: Reach) {
+        self.reach = reach;
     }
 
     /// Whether a call's thread is still at work.
@@ -69,15 +87,31 @@ impl Calls {
     ///
     /// # Errors
     /// The machine's: no network address, or no thread.
-    pub fn start(&mut self, now: Instant, contact: ContactId, media: Media) -> Result<Event, String> {
+    pub fn start(
+        &mut self,
+        now: Instant,
+        contact: ContactId,
+        media: Media,
+    ) -> Result<Event, String> {
         let call_id = CallId::random(&mut self.rng);
         let machine = CallMachine::call(call_id, proto_media(media), self.fork(), now);
         self.begin(contact, call_id, machine, media)?;
-        Ok(Event::Call(CallEvent::Started { contact, direction: Direction::Outgoing, media }))
+        Ok(Event::Call(CallEvent::Started {
+            contact,
+            direction: Direction::Outgoing,
+            media,
+        }))
     }
 
     /// Takes a message of a contact; `age` is how long it waited at the server.
-    pub fn message(&mut self, now: Instant, contact: ContactId, name: &str, message: Message, age: Duration) -> Outcome {
+    pub fn message(
+        &mut self,
+        now: Instant,
+        contact: ContactId,
+        name: &str,
+        message: Message,
+        age: Duration,
+    ) -> Outcome {
         if let Some(current) = &self.current
             && current.contact == contact
             && message.call_id() == Some(current.call_id)
@@ -90,21 +124,39 @@ impl Calls {
             return Outcome::Events(Vec::new());
         };
         if age > INVITATION_AGE_MAX {
-            return Outcome::Events(vec![Event::Call(CallEvent::Notice(format!("Missed call from {name}.")))]);
+            return Outcome::Events(vec![Event::Call(CallEvent::Notice(format!(
+                "Missed call from {name}."
+            )))]);
         }
         if self.current.is_some() {
-            let reply = Message::Refused { call_id: invitation.call_id, reason: RefusalReason::Busy };
+            let reply = Message::Refused {
+                call_id: invitation.call_id,
+                reason: RefusalReason::Busy,
+            };
             return Outcome::Reply(reply, format!("{name} called while you were in a call."));
         }
-        let media = if invitation.media == ProtoMedia::Video { Media::Video } else { Media::Audio };
+        let media = if invitation.media == ProtoMedia::Video {
+            Media::Video
+        } else {
+            Media::Audio
+        };
         let call_id = invitation.call_id;
         let machine = match CallMachine::incoming(now, invitation, self.fork()) {
             Ok(machine) => machine,
-            Err(refused) => return Outcome::Reply(Message::End(call_id), format!("A call from {name}: {refused}.")),
+            Err(refused) => {
+                return Outcome::Reply(
+                    Message::End(call_id),
+                    format!("A call from {name}: {refused}."),
+                );
+            }
         };
         match self.begin(contact, call_id, machine, media) {
             Ok(()) => Outcome::Events(vec![
-                Event::Call(CallEvent::Started { contact, direction: Direction::Incoming, media }),
+                Event::Call(CallEvent::Started {
+                    contact,
+                    direction: Direction::Incoming,
+                    media,
+                }),
                 Event::Incoming { contact, media },
             ]),
             Err(words) => Outcome::Events(vec![Event::Failed(words)]),
@@ -120,12 +172,22 @@ impl Calls {
 
     /// The thread of call `number` has ended.
     pub fn finished(&mut self, number: u64) {
-        if self.current.as_ref().is_some_and(|current| current.number == number) {
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.number == number)
+        {
             self.current = None;
         }
     }
 
-    fn begin(&mut self, contact: ContactId, call_id: CallId, machine: CallMachine, media: Media) -> Result<(), String> {
+    fn begin(
+        &mut self,
+        contact: ContactId,
+        call_id: CallId,
+        machine: CallMachine,
+        media: Media,
+    ) -> Result<(), String> {
         self.number += 1;
         let number = self.number;
         let wake = self.wake.clone();
@@ -133,16 +195,31 @@ impl Calls {
             // The loop is gone only when the program is.
             let _ = wake.send(Wake::Driver(number, event));
         };
-        let want = if self.pictures.drawn { Some((640, 360)) } else { Some(crate::call::side::WANT_SOURCE) };
+        let want = if self.pictures.drawn {
+            Some((640, 360))
+        } else {
+            Some(crate::call::side::WANT_SOURCE)
+        };
         let setup = CallSetup {
             machine,
-            own: SideState { camera: media == Media::Video, want, ..SideState::default() },
+            own: SideState {
+                camera: media == Media::Video,
+                want,
+                ..SideState::default()
+            },
             reach: self.reach,
             specs: self.specs.clone(),
             pictures: self.pictures.clone(),
         };
-        let handle = CallHandle::start(setup, on_event).map_err(|error| format!("The call cannot start: {error}. Check the network of this machine."))?;
-        self.current = Some(Current { contact, call_id, number, handle });
+        let handle = CallHandle::start(setup, on_event).map_err(|error| {
+            format!("The call cannot start: {error}. Check the network of this machine.")
+        })?;
+        self.current = Some(Current {
+            contact,
+            call_id,
+            number,
+            handle,
+        });
         Ok(())
     }
 

@@ -35,8 +35,16 @@ pub enum Ask {
 /// # Errors
 /// The asker's: words that say what is known.
 pub fn parse(request: &ControlRequest) -> Result<Ask, String> {
-    let text = |member: &str| request.body.get(member).and_then(Value::as_str).map(str::to_owned);
-    let needed = |member: &str| text(member).ok_or_else(|| format!("`{}` needs a `{member}`", request.command));
+    let text = |member: &str| {
+        request
+            .body
+            .get(member)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let needed = |member: &str| {
+        text(member).ok_or_else(|| format!("`{}` needs a `{member}`", request.command))
+    };
     Ok(match request.command.as_str() {
         "ctl" => Ask::Line(needed("line")?),
         "contacts" => Ask::Contacts,
@@ -45,7 +53,9 @@ pub fn parse(request: &ControlRequest) -> Result<Ask, String> {
         "add" => Ask::Add(needed("link")?),
         other => {
             let shown: String = other.chars().filter(|c| !c.is_control()).take(20).collect();
-            return Err(format!("`{shown}` is no request; known are ctl, contacts, name, invite, add"));
+            return Err(format!(
+                "`{shown}` is no request; known are ctl, contacts, name, invite, add"
+            ));
         }
     })
 }
@@ -64,7 +74,11 @@ impl Waiting {
     /// Remembers who wants the first report that fits.
     pub fn add(&mut self, now: Instant, responder: Responder, wants: fn(&Report) -> bool) {
         if self.0.len() < WAITING_MAX {
-            self.0.push(Waiter { responder, wants, until: now + PATIENCE });
+            self.0.push(Waiter {
+                responder,
+                wants,
+                until: now + PATIENCE,
+            });
         } else {
             say(&responder, "too many requests wait already, try again");
         }
@@ -86,7 +100,10 @@ impl Waiting {
         self.0.retain(|waiter| {
             let late = waiter.until <= now;
             if late {
-                say(&waiter.responder, "it took too long: is the server reachable?");
+                say(
+                    &waiter.responder,
+                    "it took too long: is the server reachable?",
+                );
             }
             !late
         });
@@ -109,14 +126,28 @@ mod tests {
     use super::*;
 
     fn request(body: Value) -> ControlRequest {
-        ControlRequest { command: body["command"].as_str().unwrap_or("").to_owned(), body }
+        ControlRequest {
+            command: body["command"].as_str().unwrap_or("").to_owned(),
+            body,
+        }
     }
 
     #[test]
     fn requests_are_read_and_wrong_ones_answered_in_words() {
-        assert_eq!(parse(&request(json!({"command": "ctl", "line": "mute"}))), Ok(Ask::Line("mute".to_owned())));
-        assert_eq!(parse(&request(json!({"command": "name"}))), Ok(Ask::Name(None)));
-        assert!(parse(&request(json!({"command": "add"}))).is_err_and(|words| words.contains("link")));
-        assert!(parse(&request(json!({"command": "\u{1b}[2J"}))).is_err_and(|words| !words.contains('\u{1b}')));
+        assert_eq!(
+            parse(&request(json!({"command": "ctl", "line": "mute"}))),
+            Ok(Ask::Line("mute".to_owned()))
+        );
+        assert_eq!(
+            parse(&request(json!({"command": "name"}))),
+            Ok(Ask::Name(None))
+        );
+        assert!(
+            parse(&request(json!({"command": "add"}))).is_err_and(|words| words.contains("link"))
+        );
+        assert!(
+            parse(&request(json!({"command": "\u{1b}[2J"})))
+                .is_err_and(|words| !words.contains('\u{1b}'))
+        );
     }
 }

@@ -9,8 +9,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
+use hullo_media::sink::open_speaker;
+use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec, open_camera, open_mic};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::cli::Options;
 
 /// What the friend is called.
 pub const FRIEND: &str = "Testcard";
@@ -45,15 +49,40 @@ impl Demo {
     pub fn start() -> io::Result<Self> {
         let folder = TempDir::with_prefix("hullo-demo")?;
         let friend_home = folder.path().join("friend");
-        let mut server = Process::spawn(&folder.path().join("server"), &["serve", "--listen", "127.0.0.1:0"], None)?;
+        let mut server = Process::spawn(
+            &folder.path().join("server"),
+            &["serve", "--listen", "127.0.0.1:0"],
+            None,
+        )?;
         let url = text(&server.wait_for("ready")?, "url")?;
-        Process::spawn(&friend_home, &["name", FRIEND, "--server", &url], None)?.wait_for("name")?;
-        let link = text(&Process::spawn(&friend_home, &["invite"], None)?.wait_for("invite")?, "link")?;
+        Process::spawn(&friend_home, &["name", FRIEND, "--server", &url], None)?
+            .wait_for("name")?;
+        let link = text(
+            &Process::spawn(&friend_home, &["invite"], None)?.wait_for("invite")?,
+            "link",
+        )?;
         let you = folder.path().join("you");
         Process::spawn(&you, &["add", "-", "--server", &url], Some(&link))?.wait_for("contact")?;
-        let mut friend = Process::spawn(&friend_home, &["answer", "--video", "--camera", "test", "--mic", "test", "--speaker", "none"], None)?;
+        let mut friend = Process::spawn(
+            &friend_home,
+            &[
+                "answer",
+                "--video",
+                "--camera",
+                "test",
+                "--mic",
+                "test",
+                "--speaker",
+                "none",
+            ],
+            None,
+        )?;
         friend.wait_for("ready")?;
-        Ok(Self { friend, _server: server, folder })
+        Ok(Self {
+            friend,
+            _server: server,
+            folder,
+        })
     }
 
     /// Your profile for the demo.
@@ -63,7 +92,12 @@ impl Demo {
 
     /// After the call: what the friend saw of it.
     pub fn friend_saw(&mut self) -> FriendSaw {
-        let Ok(summary) = self.friend.wait_until(FAREWELL, |event| event["event"] == "summary") else { return FriendSaw::default() };
+        let Ok(summary) = self
+            .friend
+            .wait_until(FAREWELL, |event| event["event"] == "summary")
+        else {
+            return FriendSaw::default();
+        };
         FriendSaw {
             audio_received: summary["audio"]["received"].as_u64().unwrap_or(0),
             video_decoded: summary["video"]["decoded"].as_u64().unwrap_or(0),
@@ -91,7 +125,10 @@ impl Process {
         if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
             writeln!(stdin, "{input}")?;
         }
-        let stdout = child.stdout.take().ok_or_else(|| io::Error::other("a helper process has no output"))?;
+        let stdout = child
+            .stdout
+            .take()
+            .ok_or_else(|| io::Error::other("a helper process has no output"))?;
         let (sender, lines) = sync_channel(LINES_MAX);
         crate::threads::detach("demo-lines", move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -100,7 +137,11 @@ impl Process {
                 }
             }
         });
-        Ok(Self { child, lines, last: String::new() })
+        Ok(Self {
+            child,
+            lines,
+            last: String::new(),
+        })
     }
 
     fn wait_for(&mut self, name: &str) -> io::Result<Value> {
@@ -110,7 +151,14 @@ impl Process {
     fn wait_until(&mut self, limit: Duration, fits: impl Fn(&Value) -> bool) -> io::Result<Value> {
         loop {
             let line = self.lines.recv_timeout(limit).map_err(|_| {
-                io::Error::other(format!("A part of the demo did not start. Its last words: {}", if self.last.is_empty() { "none" } else { &self.last }))
+                io::Error::other(format!(
+                    "A part of the demo did not start. Its last words: {}",
+                    if self.last.is_empty() {
+                        "none"
+                    } else {
+                        &self.last
+                    }
+                ))
             })?;
             if let Ok(event) = serde_json::from_str::<Value>(&line)
                 && fits(&event)
@@ -131,5 +179,25 @@ impl Drop for Process {
 }
 
 fn text(event: &Value, member: &str) -> io::Result<String> {
-    event[member].as_str().map(str::to_owned).ok_or_else(|| io::Error::other(format!("a part of the demo gave no {member}")))
+    event[member]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| io::Error::other(format!("a part of the demo gave no {member}")))
+}
+
+/// What was not chosen on the command line is yours where there is one, else synthetic.
+pub fn choose_devices(options: &mut Options) {
+    if options.camera.is_none()
+        && !open_camera(&CameraSpec::Device(None)).is_ok_and(|camera| camera.is_some())
+    {
+        options.camera = Some(CameraSpec::Test);
+    }
+    if options.mic.is_none() && !open_mic(&MicSpec::Device(None)).is_ok_and(|mic| mic.is_some()) {
+        options.mic = Some(MicSpec::Test);
+    }
+    if options.speaker.is_none()
+        && !open_speaker(&SpeakerSpec::Device(None)).is_ok_and(|speaker| speaker.is_some())
+    {
+        options.speaker = Some(SpeakerSpec::None);
+    }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::model::Model;
 use crate::report::Report;
+use crate::screen::Screen;
 
 /// One way of showing what happens.
 pub trait Front {
@@ -22,6 +23,25 @@ pub trait Front {
     fn draw(&mut self, model: &Model) -> io::Result<()> {
         let _ = model;
         Ok(())
+    }
+
+    /// Tells a report that came ready made from another process.
+    ///
+    /// # Errors
+    /// As [`Front::report`].
+    fn value(&mut self, report: &serde_json::Value) -> io::Result<()> {
+        let _ = report;
+        Ok(())
+    }
+
+    /// When this front end wants to draw again, in milliseconds since the program's start.
+    fn due_ms(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether what it draws on was taken away behind its back (a panic elsewhere restores the terminal).
+    fn is_gone(&self) -> bool {
+        false
     }
 
     /// Rings the bell, where there is one.
@@ -50,6 +70,11 @@ impl<W: Write> Front for Json<W> {
         self.0.write_all(&line)?;
         self.0.flush()
     }
+
+    fn value(&mut self, report: &serde_json::Value) -> io::Result<()> {
+        writeln!(self.0, "{report}")?;
+        self.0.flush()
+    }
 }
 
 /// `--plain`: one sentence on one line.
@@ -62,6 +87,70 @@ impl<W: Write> Front for Plain<W> {
             self.0.flush()?;
         }
         Ok(())
+    }
+
+    fn value(&mut self, report: &serde_json::Value) -> io::Result<()> {
+        match known(report) {
+            Some(report) => self.report(0, &report),
+            None => writeln!(self.0, "{report}"),
+        }
+    }
+}
+
+/// The report that a JSON object stands for, where it has a sentence of its own.
+fn known(value: &serde_json::Value) -> Option<Report> {
+    let text = |member: &str| value[member].as_str().map(str::to_owned);
+    let flag = |member: &str| value[member].as_bool();
+    Some(match value["event"].as_str()? {
+        "contact" => Report::Contact {
+            name: text("name")?,
+            id: text("id")?,
+            verified: flag("verified")?,
+            ready: flag("ready")?,
+        },
+        "invite" => Report::Invite {
+            link: text("link")?,
+        },
+        "name" => Report::Name {
+            name: text("name")?,
+            id: text("id")?,
+        },
+        "notice" => Report::Notice {
+            text: text("text")?,
+        },
+        "own" => Report::Own {
+            muted: flag("muted")?,
+            camera: flag("camera")?,
+        },
+        _ => return None,
+    })
+}
+
+impl<B: ratatui::backend::Backend<Error = io::Error> + Write> Front for Screen<B> {
+    fn report(&mut self, _at_ms: u64, _report: &Report) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn draw(&mut self, model: &Model) -> io::Result<()> {
+        self.mark_changed();
+        self.draw_if_due(model.now_ms(), model).map(|_| ())
+    }
+
+    fn due_ms(&self) -> Option<u64> {
+        Screen::due_ms(self)
+    }
+
+    fn is_gone(&self) -> bool {
+        !crate::terminal::is_entered()
+    }
+
+    fn bell(&mut self) {
+        // A terminal that is gone shows at the next drawing.
+        let _ = self.ring();
+    }
+
+    fn copy(&mut self, text: &str) {
+        let _ = self.put_on_clipboard(text);
     }
 }
 

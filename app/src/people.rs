@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use hullo_signalling::channel as channel;
+use hullo_signalling::channel;
 use hullo_signalling::channel::{ChannelEvent, ContactState, Own};
 
 use crate::call::sockets::Reach;
@@ -22,7 +22,10 @@ impl People {
     pub fn take(&mut self, event: NetEvent) -> Vec<Event> {
         match event {
             NetEvent::Ready { own, contacts } => {
-                self.contacts = contacts.into_iter().map(|contact| (contact.id.0, contact)).collect();
+                self.contacts = contacts
+                    .into_iter()
+                    .map(|contact| (contact.id.0, contact))
+                    .collect();
                 vec![profile(&own), self.list()]
             }
             NetEvent::Channel(event) => self.take_channel(event),
@@ -51,11 +54,16 @@ impl People {
             }
             ChannelEvent::OwnChanged(own) => vec![profile(&own)],
             ChannelEvent::ServerState { server, up, reason } => {
-                let loopback = server.host().parse::<IpAddr>().map_or(server.host() == "localhost", |ip| ip.is_loopback());
+                let loopback = server
+                    .host()
+                    .parse::<IpAddr>()
+                    .map_or(server.host() == "localhost", |ip| ip.is_loopback());
                 self.servers.insert(server.authority(), loopback);
                 vec![Event::Server { up, reason }]
             }
-            ChannelEvent::Failed { reason, .. } => vec![Event::Failed(sentence(&reason.to_string()))],
+            ChannelEvent::Failed { reason, .. } => {
+                vec![Event::Failed(sentence(&reason.to_string()))]
+            }
             ChannelEvent::Message { .. } | ChannelEvent::Delivered { .. } => Vec::new(),
         }
     }
@@ -82,12 +90,20 @@ pub fn contact(contact: &channel::Contact) -> Contact {
 pub fn sentence(words: &str) -> String {
     let mut letters = words.chars();
     let first = letters.next().map(char::to_uppercase).into_iter().flatten();
-    let stop = if words.ends_with(['.', '!', '?']) { "" } else { "." };
+    let stop = if words.ends_with(['.', '!', '?']) {
+        ""
+    } else {
+        "."
+    };
     first.chain(letters).collect::<String>() + stop
 }
 
 fn profile(own: &Own) -> Event {
-    Event::Profile { name: own.name.clone(), short_id: own.short_id.clone(), has_server: own.server.is_some() }
+    Event::Profile {
+        name: own.name.clone(),
+        short_id: own.short_id.clone(),
+        has_server: own.server.is_some(),
+    }
 }
 
 #[cfg(test)]

@@ -56,21 +56,33 @@ pub struct Failure {
 impl Failure {
     /// Wrong use.
     pub fn usage(words: impl Into<String>) -> Self {
-        Self { words: words.into(), status: USAGE }
+        Self {
+            words: words.into(),
+            status: USAGE,
+        }
     }
 
     /// Network or server.
     pub fn network(words: impl Into<String>) -> Self {
-        Self { words: words.into(), status: NETWORK }
+        Self {
+            words: words.into(),
+            status: NETWORK,
+        }
     }
 
     /// Anything else.
     pub fn other(words: impl Into<String>) -> Self {
-        Self { words: words.into(), status: OTHER }
+        Self {
+            words: words.into(),
+            status: OTHER,
+        }
     }
 
     fn of(error: &dyn std::fmt::Display, status: u8) -> Self {
-        Self { words: crate::people::sentence(&error.to_string()), status }
+        Self {
+            words: crate::people::sentence(&error.to_string()),
+            status,
+        }
     }
 }
 
@@ -110,11 +122,22 @@ impl From<NetError> for Failure {
 impl From<ChannelError> for Failure {
     fn from(error: ChannelError) -> Self {
         let status = match &error {
-            ChannelError::Link(_) | ChannelError::OwnLink | ChannelError::Name | ChannelError::TooLong => USAGE,
-            ChannelError::LinkUsed | ChannelError::LinkGone | ChannelError::AlreadyContact { .. } | ChannelError::Impostor { .. } => REFUSED,
-            ChannelError::NoServer | ChannelError::Unreachable { .. } | ChannelError::Refused(_) | ChannelError::QueueLost { .. } => NETWORK,
+            ChannelError::Link(_)
+            | ChannelError::OwnLink
+            | ChannelError::Name
+            | ChannelError::TooLong => USAGE,
+            ChannelError::LinkUsed
+            | ChannelError::LinkGone
+            | ChannelError::AlreadyContact { .. }
+            | ChannelError::Impostor { .. } => REFUSED,
+            ChannelError::NoServer
+            | ChannelError::Unreachable { .. }
+            | ChannelError::Refused(_)
+            | ChannelError::QueueLost { .. } => NETWORK,
             ChannelError::NoContact => 3,
-            ChannelError::OutboxFull | ChannelError::TooManyInvitations | ChannelError::Store(_) => OTHER,
+            ChannelError::OutboxFull
+            | ChannelError::TooManyInvitations
+            | ChannelError::Store(_) => OTHER,
         };
         Self::of(&error, status)
     }
@@ -136,9 +159,17 @@ pub fn run(cli: Cli) -> u8 {
         Err(failure) => {
             if face == Face::Json {
                 // A reader that is gone needs no error.
-                let _ = Json(std::io::stdout()).report(0, &Report::Error { text: failure.words });
+                let _ = Json(std::io::stdout()).report(
+                    0,
+                    &Report::Error {
+                        text: failure.words,
+                    },
+                );
             } else {
-                let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("hullo: {}\n", failure.words).as_bytes());
+                let _ = std::io::Write::write_all(
+                    &mut std::io::stderr(),
+                    format!("hullo: {}\n", failure.words).as_bytes(),
+                );
             }
             failure.status
         }
@@ -149,7 +180,11 @@ fn face(options: &Options) -> Face {
     let variable = |name: &str| std::env::var(name).ok();
     if options.json {
         Face::Json
-    } else if options.plain || !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() || !is_full_screen_possible(variable) {
+    } else if options.plain
+        || !std::io::stdout().is_terminal()
+        || !std::io::stdin().is_terminal()
+        || !is_full_screen_possible(variable)
+    {
         Face::Plain
     } else {
         Face::Screen
@@ -162,15 +197,51 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
     let media = |video: bool| if video { Media::Video } else { Media::Audio };
     let small = |small: Small| {
         let mut front = line_front(face);
-        small.run(&folder, options.server.as_deref(), &mut *front).map(|()| 0)
+        small
+            .run(&folder, options.server.as_deref(), &mut *front)
+            .map(|()| 0)
     };
     match action {
-        None => main_loop(&options, folder.clone(), Mode::Screen, face, options.seconds).map(|(status, _)| status),
-        Some(Action::Call { name, video }) => main_loop(&options, folder.clone(), Mode::CallOnce { name, media: media(video) }, face, options.seconds).map(|(status, _)| status),
-        Some(Action::Answer { name, video }) => main_loop(&options, folder.clone(), Mode::AnswerOnce { name, media: media(video) }, face, options.seconds).map(|(status, _)| status),
+        None => main_loop(
+            &options,
+            folder.clone(),
+            Mode::Screen,
+            face,
+            options.seconds,
+        )
+        .map(|(status, _)| status),
+        Some(Action::Call { name, video }) => main_loop(
+            &options,
+            folder.clone(),
+            Mode::CallOnce {
+                name,
+                media: media(video),
+            },
+            face,
+            options.seconds,
+        )
+        .map(|(status, _)| status),
+        Some(Action::Answer { name, video }) => main_loop(
+            &options,
+            folder.clone(),
+            Mode::AnswerOnce {
+                name,
+                media: media(video),
+            },
+            face,
+            options.seconds,
+        )
+        .map(|(status, _)| status),
         Some(Action::Demo) => demo(&options, face),
-        Some(Action::Mirror) => crate::mirror::run(&options, face == Face::Screen, look(options.color), &mut *line_front(face)),
-        Some(Action::Serve { listen, announce }) => serve(&options, folder.clone(), &listen, announce.as_deref(), face),
+        Some(Action::Mirror) => crate::mirror::run(
+            &options,
+            face == Face::Screen,
+            look(options.color),
+            &mut *line_front(face),
+        ),
+        Some(Action::Serve { listen, announce }) => {
+            serve(&options, folder.clone(), &listen, announce.as_deref(), face)
+        }
         Some(Action::Name { name }) => small(Small::Name(name)),
         Some(Action::Invite { wait }) => small(Small::Invite { wait }),
         Some(Action::Add { link }) => small(Small::Add(link)),
@@ -213,17 +284,33 @@ fn specs(options: &Options) -> MediaSpecs {
 /// The machine's.
 pub fn random() -> Result<ChaCha20Rng, Failure> {
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| Failure::other(format!("The system gives no randomness: {error}.")))?;
+    getrandom::fill(&mut seed)
+        .map_err(|error| Failure::other(format!("The system gives no randomness: {error}.")))?;
     Ok(ChaCha20Rng::from_seed(seed))
 }
 
-fn main_loop(options: &Options, folder: PathBuf, mode: Mode, face: Face, seconds: Option<Duration>) -> Result<(u8, Option<crate::report::Summary>), Failure> {
+fn main_loop(
+    options: &Options,
+    folder: PathBuf,
+    mode: Mode,
+    face: Face,
+    seconds: Option<Duration>,
+) -> Result<(u8, Option<crate::report::Summary>), Failure> {
     let started = Instant::now();
     let specs = specs(options);
     let server = options.server.as_deref().map(parse_server).transpose()?;
     // Libraries write on error output while they look for devices.
     let quiet = hullo_media::quiet::redirect_stderr(None).ok();
-    let wants_video = matches!(mode, Mode::CallOnce { media: Media::Video, .. } | Mode::AnswerOnce { media: Media::Video, .. } | Mode::Screen);
+    let wants_video = matches!(
+        mode,
+        Mode::CallOnce {
+            media: Media::Video,
+            ..
+        } | Mode::AnswerOnce {
+            media: Media::Video,
+            ..
+        } | Mode::Screen
+    );
     if mode != Mode::Screen {
         specs.check(wants_video)?;
     }
@@ -247,7 +334,8 @@ fn main_loop(options: &Options, folder: PathBuf, mode: Mode, face: Face, seconds
         let _ = picture_wake.try_send(Wake::Pictures);
     });
     let signal_wake = wake.clone();
-    terminal::spawn_signals(move |event| signal_wake.send(Wake::Event(event)).is_ok()).map_err(|error| Failure::of(&error, OTHER))?;
+    terminal::spawn_signals(move |event| signal_wake.send(Wake::Event(event)).is_ok())
+        .map_err(|error| Failure::of(&error, OTHER))?;
     let mut model = Model::new(mode, look(options.color));
     let (mut front, entered) = open_front(face, &wake, &mut model)?;
     let calls = Calls::new(specs, pictures.clone(), random()?, wake);
@@ -265,7 +353,9 @@ fn main_loop(options: &Options, folder: PathBuf, mode: Mode, face: Face, seconds
         notes: crate::run::Notes::default(),
     };
     if let Err(error) = &control {
-        runner.report(&Report::Notice { text: crate::people::sentence(&error.to_string()) });
+        runner.report(&Report::Notice {
+            text: crate::people::sentence(&error.to_string()),
+        });
     }
     let status = runner.run();
     let words = runner.model.last_words();
@@ -280,17 +370,28 @@ fn main_loop(options: &Options, folder: PathBuf, mode: Mode, face: Face, seconds
     Ok((status, summary))
 }
 
-fn open_front(face: Face, wake: &crossbeam_channel::Sender<Wake>, model: &mut Model) -> Result<(Box<dyn Front>, Option<terminal::Entered>), Failure> {
+fn open_front(
+    face: Face,
+    wake: &crossbeam_channel::Sender<Wake>,
+    model: &mut Model,
+) -> Result<(Box<dyn Front>, Option<terminal::Entered>), Failure> {
     if face != Face::Screen {
         read_stdin(wake.clone());
         return Ok((line_front(face), None));
     }
-    let failed = |error: std::io::Error| Failure::other(format!("The terminal cannot be used for a full screen: {error}. Try --plain."));
+    let failed = |error: std::io::Error| {
+        Failure::other(format!(
+            "The terminal cannot be used for a full screen: {error}. Try --plain."
+        ))
+    };
     let entered = terminal::Entered::enter().map_err(failed)?;
     model.size = Some(crossterm::terminal::size().map_err(failed)?);
     let input = wake.clone();
     terminal::spawn_input(move |event| input.send(Wake::Event(event)).is_ok()).map_err(failed)?;
-    Ok((Box::new(Screen::on_stdout().map_err(failed)?), Some(entered)))
+    Ok((
+        Box::new(Screen::on_stdout().map_err(failed)?),
+        Some(entered),
+    ))
 }
 
 fn demo(options: &Options, face: Face) -> Result<u8, Failure> {
@@ -298,36 +399,75 @@ fn demo(options: &Options, face: Face) -> Result<u8, Failure> {
     let started = Demo::start().map_err(|error| Failure::of(&error, OTHER));
     let mut demo = started?;
     crate::demo::choose_devices(&mut options);
-    let mode = Mode::CallOnce { name: crate::demo::FRIEND.to_owned(), media: Media::Video };
-    let seconds = options.seconds.or((face != Face::Screen).then_some(DEMO_TIME));
+    let mode = Mode::CallOnce {
+        name: crate::demo::FRIEND.to_owned(),
+        media: Media::Video,
+    };
+    let seconds = options
+        .seconds
+        .or((face != Face::Screen).then_some(DEMO_TIME));
     let (status, summary) = main_loop(&options, demo.profile(), mode, face, seconds)?;
     if face == Face::Screen {
         return Ok(status);
     }
     let mine = summary.unwrap_or_default();
     let theirs = demo.friend_saw();
-    let good = [mine.audio.received, mine.video.decoded, theirs.audio_received, theirs.video_decoded].iter().all(|count| *count > 0);
+    let good = [
+        mine.audio.received,
+        mine.video.decoded,
+        theirs.audio_received,
+        theirs.video_decoded,
+    ]
+    .iter()
+    .all(|count| *count > 0);
     let mut front = line_front(face);
     let text = format!(
         "You decoded {} pictures and got {} frames of sound; {} decoded {} pictures and got {} frames of sound.",
-        mine.video.decoded, mine.audio.received, crate::demo::FRIEND, theirs.video_decoded, theirs.audio_received
+        mine.video.decoded,
+        mine.audio.received,
+        crate::demo::FRIEND,
+        theirs.video_decoded,
+        theirs.audio_received
     );
     let _ = front.report(0, &Report::Notice { text });
     Ok(if good { 0 } else { OTHER })
 }
 
-fn serve(options: &Options, folder: PathBuf, listen: &str, announce: Option<&str>, face: Face) -> Result<u8, Failure> {
+fn serve(
+    options: &Options,
+    folder: PathBuf,
+    listen: &str,
+    announce: Option<&str>,
+    face: Face,
+) -> Result<u8, Failure> {
     let started = Instant::now();
-    let address = listen.parse().map_err(|_| Failure::usage(format!("`{listen}` is no ADDR:PORT, as in {}.", crate::serve::LISTEN_DEFAULT)))?;
+    let address = listen.parse().map_err(|_| {
+        Failure::usage(format!(
+            "`{listen}` is no ADDR:PORT, as in {}.",
+            crate::serve::LISTEN_DEFAULT
+        ))
+    })?;
     let announce = announce
-        .map(|ip| ip.parse().map_err(|_| Failure::usage(format!("`{ip}` is no IP address."))))
+        .map(|ip| {
+            ip.parse()
+                .map_err(|_| Failure::usage(format!("`{ip}` is no IP address.")))
+        })
         .transpose()?;
-    let server = Server::start(&ServeOptions { listen: address, announce, folder })?;
+    let server = Server::start(&ServeOptions {
+        listen: address,
+        announce,
+        folder,
+    })?;
     let (wake, inbox) = wakes();
-    terminal::spawn_signals(move |event| wake.send(Wake::Event(event)).is_ok()).map_err(|error| Failure::of(&error, OTHER))?;
+    terminal::spawn_signals(move |event| wake.send(Wake::Event(event)).is_ok())
+        .map_err(|error| Failure::of(&error, OTHER))?;
     let mut front = line_front(face);
-    let ready = Report::Ready { url: Some(server.url().to_string()) };
-    front.report(0, &ready).map_err(|_| Failure::other("Nobody reads the output."))?;
+    let ready = Report::Ready {
+        url: Some(server.url().to_string()),
+    };
+    front
+        .report(0, &ready)
+        .map_err(|_| Failure::other("Nobody reads the output."))?;
     match options.seconds {
         // Either the time is over or a signal came: both end it well.
         Some(seconds) => drop(inbox.recv_deadline(started + seconds)),

@@ -9,18 +9,20 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use hullo_proto::call::Message;
-use hullo_signalling::channel::{ChannelCommand, ChannelEvent};
+use hullo_signalling::channel::{self, ChannelCommand, ChannelEvent};
 
 use crate::call::driver::{Command as CallCommand, DriverEvent};
 use crate::call::media::Pictures;
 use crate::calls::{Calls, Outcome, proto_media};
 use crate::command;
+use crate::control::{self, Ask, Waiting};
 use crate::effect::Effect;
-use crate::event::{CallEvent, Event, StopReason};
+use crate::event::{CallEvent, Contact, ContactId, Event, StopReason};
 use crate::front::Front;
 use crate::model::Model;
-use crate::net::{NetEvent, NetHandle};
-use crate::profile::control::Responder;
+use crate::net::{Net, NetEvent};
+use crate::people::{People, sentence};
+use crate::profile::control::{ControlRequest, Responder};
 use crate::report::Report;
 use crate::update::update;
 
@@ -35,7 +37,7 @@ pub enum Wake {
     /// New pictures lie in the slots.
     Pictures,
     /// Another process of the same user asks something.
-    Control(serde_json::Value, Responder),
+    Control(ControlRequest, Responder),
 }
 
 /// Things that may wait for the loop. It drains them faster than they come; when it does not, the senders wait.
@@ -59,11 +61,13 @@ pub struct Runner<'a> {
     /// What is shown.
     pub front: &'a mut dyn Front,
     /// The message channel.
-    pub net: NetHandle,
+    pub net: Net,
     /// The calls.
     pub calls: Calls,
     /// Slots of pictures to draw.
     pub pictures: Pictures,
+    /// Contacts and servers as last told.
+    pub people: People,
     /// What wakes the loop.
     pub wakes: Receiver<Wake>,
     /// When the program began.
@@ -82,6 +86,9 @@ pub struct Notes {
     exit: Option<(u8, Instant)>,
     stop_word: Option<&'static str>,
     summary: Option<crate::report::Summary>,
+    waiting: Waiting,
+    /// Reports that answer a request which is being carried out right now.
+    captured: Option<Vec<Report>>,
 }
 
 impl Runner<'_> {
@@ -100,7 +107,7 @@ impl Runner<'_> {
                 self.notes.stop_word = Some("seconds");
                 self.event(Event::Stop(StopReason::Seconds));
             }
-            let wait = self.ends_at.map_or(TICK, |at| at.saturating_duration_since(now)).min(TICK);
+            let wait = self.wait(now);
             match self.wakes.recv_timeout(wait) {
                 Ok(wake) => self.wake(wake),
                 Err(RecvTimeoutError::Timeout) => self.event(Event::Tick),
@@ -110,10 +117,27 @@ impl Runner<'_> {
             while let Ok(wake) = self.wakes.try_recv() {
                 self.wake(wake);
             }
-            if self.front.draw(&self.model).is_err() {
+            self.notes.waiting.expire(Instant::now());
+            if self.front.is_gone() || self.front.draw(&self.model).is_err() {
                 self.leave(1);
             }
         }
+    }
+
+    /// How long nothing need be done: the model's clock, its deadlines and the screen's rate count.
+    fn wait(&self, now: Instant) -> Duration {
+        let due = |ms: Option<u64>| ms.map(|ms| self.started + Duration::from_millis(ms));
+        let exit = self.notes.exit.map(|(_, until)| until);
+        [
+            self.ends_at,
+            due(self.front.due_ms()),
+            due(self.model.deadline_ms()),
+            exit,
+        ]
+        .into_iter()
+        .flatten()
+        .map(|at| at.saturating_duration_since(now))
+        .fold(TICK, Duration::min)
     }
 
     /// The summary of the last call, once it is over.
@@ -125,7 +149,12 @@ impl Runner<'_> {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn report(&mut self, report: &Report) {
+    /// Tells the outside.
+    pub fn report(&mut self, report: &Report) {
+        self.notes.waiting.take(report);
+        if let Some(captured) = &mut self.notes.captured {
+            captured.push(report.clone());
+        }
         if self.front.report(self.now_ms(), report).is_err() {
             // Whoever read the output is gone: like a hang-up of the terminal.
             self.leave(1);
@@ -135,7 +164,8 @@ impl Runner<'_> {
     fn leave(&mut self, status: u8) {
         if self.notes.exit.is_none() {
             self.notes.exit = Some((status, Instant::now() + FAREWELL));
-            self.calls.command(CallCommand::HangUp(self.notes.stop_word));
+            self.calls
+                .command(CallCommand::HangUp(self.notes.stop_word));
         }
     }
 
@@ -153,7 +183,7 @@ impl Runner<'_> {
                     self.event(Event::Call(CallEvent::OwnPicture(Some(picture))));
                 }
             }
-            Wake::Control(request, responder) => crate::control::answer(self, &request, responder),
+            Wake::Control(request, responder) => self.answer(&request, &responder),
         }
     }
 
@@ -174,20 +204,26 @@ impl Runner<'_> {
     /// Does one thing; some things are answered with an event at once.
     fn effect(&mut self, effect: Effect) -> Option<Event> {
         match effect {
-            Effect::StartCall(contact, media) => match self.calls.start(Instant::now(), contact, media) {
-                Ok(started) => return Some(started),
-                Err(words) => return Some(Event::Failed(words)),
-            },
-            Effect::AcceptCall(media) => self.calls.command(CallCommand::Accept(proto_media(media))),
+            Effect::StartCall(contact, media) => {
+                match self.calls.start(Instant::now(), contact, media) {
+                    Ok(started) => return Some(started),
+                    Err(words) => return Some(Event::Failed(words)),
+                }
+            }
+            Effect::AcceptCall(media) => {
+                self.calls.command(CallCommand::Accept(proto_media(media)))
+            }
             Effect::RejectCall => self.calls.command(CallCommand::Reject),
-            Effect::HangUp => self.calls.command(CallCommand::HangUp(self.notes.stop_word)),
+            Effect::HangUp => self
+                .calls
+                .command(CallCommand::HangUp(self.notes.stop_word)),
             Effect::SetMicMuted(muted) => self.calls.command(CallCommand::Muted(muted)),
             Effect::SetCamera(on) => self.calls.command(CallCommand::Camera(on)),
             Effect::SetHold(hold) => self.calls.command(CallCommand::Hold(hold)),
             Effect::WantPicture(size) => self.calls.command(CallCommand::Want(size)),
-            Effect::Invite => self.net.command(ChannelCommand::Invite { server: None }),
-            Effect::Add(link) => self.net.command(ChannelCommand::Add { link }),
-            Effect::SetName(name) => self.net.command(ChannelCommand::SetName(name)),
+            Effect::Invite => return self.tell_net(ChannelCommand::Invite { server: None }),
+            Effect::Add(link) => return self.tell_net(ChannelCommand::Add { link }),
+            Effect::SetName(name) => return self.tell_net(ChannelCommand::SetName(name)),
             Effect::Report(report) => self.report(&report),
             Effect::Bell => self.front.bell(),
             Effect::Copy(text) => self.front.copy(&text),
@@ -212,42 +248,155 @@ impl Runner<'_> {
     }
 
     fn send(&mut self, message: &Message) {
-        let Some(contact) = self.calls.contact() else { return };
+        let Some(contact) = self.calls.contact() else {
+            return;
+        };
         self.send_to(contact, message);
     }
 
-    fn send_to(&mut self, contact: crate::event::ContactId, message: &Message) {
+    fn send_to(&mut self, contact: ContactId, message: &Message) {
         use rand_chacha::rand_core::Rng as _;
         let mut id = [0; 12];
         self.rng.fill_bytes(&mut id);
         match message.write(id) {
-            Ok(payload) => self.net.command(ChannelCommand::Send { contact: crate::net::channel_id(contact), payload }),
-            Err(error) => self.event(Event::Failed(format!("The call message could not be written: {error}"))),
+            Ok(payload) => {
+                let command = ChannelCommand::Send {
+                    contact: channel::ContactId(contact.0),
+                    payload,
+                };
+                if let Some(failed) = self.tell_net(command) {
+                    self.event(failed);
+                }
+            }
+            Err(error) => self.event(Event::Failed(format!(
+                "The call message could not be written: {error}"
+            ))),
         }
     }
 
+    fn tell_net(&mut self, command: ChannelCommand) -> Option<Event> {
+        self.net
+            .command(command)
+            .err()
+            .map(|error| Event::Failed(sentence(&error.to_string())))
+    }
+
     fn net_event(&mut self, event: NetEvent) {
-        match event {
-            NetEvent::Channel(ChannelEvent::Message { contact, payload, sent_ago }) => {
-                let Ok(message) = Message::parse(&payload) else {
-                    tracing::warn!("a contact sent a message that cannot be read");
-                    return;
-                };
-                let contact = crate::net::contact_id(contact);
-                let name = self.model.name_of(contact).to_owned();
-                match self.calls.message(Instant::now(), contact, &name, message, sent_ago) {
-                    Outcome::Events(events) => events.into_iter().for_each(|event| self.event(event)),
-                    Outcome::Reply(reply, words) => {
-                        self.send_to(contact, &reply);
-                        self.event(Event::Call(CallEvent::Notice(words)));
-                    }
-                }
-            }
+        let (contact, payload, age) = match event {
+            NetEvent::Channel(ChannelEvent::Message {
+                contact,
+                payload,
+                sent_ago,
+            }) => (contact, payload, sent_ago),
             other => {
-                for event in crate::net::translate(other) {
+                for event in self.people.take(other) {
                     self.event(event);
                 }
+                self.calls.set_reach(self.people.reach());
+                return;
             }
+        };
+        let Ok(message) = Message::parse(&payload) else {
+            tracing::warn!("a contact sent a message that cannot be read");
+            return;
+        };
+        let contact = ContactId(contact.0);
+        let name = self.model.name_of(contact).to_owned();
+        match self
+            .calls
+            .message(Instant::now(), contact, &name, message, age)
+        {
+            Outcome::Events(events) => events.into_iter().for_each(|event| self.event(event)),
+            Outcome::Reply(reply, words) => {
+                self.send_to(contact, &reply);
+                self.event(Event::Call(CallEvent::Notice(words)));
+            }
+        }
+    }
+
+    /// Does what another process of the same user asks, and answers.
+    fn answer(&mut self, request: &ControlRequest, responder: &Responder) {
+        let now = Instant::now();
+        let ask = match control::parse(request) {
+            Ok(ask) => ask,
+            Err(words) => return control::say(responder, &words),
+        };
+        match ask {
+            Ask::Line(line) => match command::parse(&line) {
+                Ok(command) => self.answer_at_once(Event::Command(command), responder),
+                Err(words) => control::say(responder, &words),
+            },
+            Ask::Contacts => {
+                for contact in self.model.contacts() {
+                    let Contact {
+                        name,
+                        short_id: id,
+                        verified,
+                        ready,
+                        ..
+                    } = contact.clone();
+                    control::send(
+                        responder,
+                        &Report::Contact {
+                            name,
+                            id,
+                            verified,
+                            ready,
+                        },
+                    );
+                }
+            }
+            Ask::Name(None) => match &self.model.profile {
+                Some(profile) => control::send(
+                    responder,
+                    &Report::Name {
+                        name: profile.name.clone(),
+                        id: profile.short_id.clone(),
+                    },
+                ),
+                None => control::say(responder, "the profile is still being read, try again"),
+            },
+            Ask::Name(Some(name)) => {
+                self.notes.waiting.add(now, responder.clone(), |report| {
+                    matches!(report, Report::Name { .. })
+                });
+                self.do_effect(Effect::SetName(name));
+            }
+            Ask::Invite => {
+                self.notes.waiting.add(now, responder.clone(), |report| {
+                    matches!(report, Report::Invite { .. })
+                });
+                self.do_effect(Effect::Invite);
+            }
+            Ask::Add(link) => {
+                self.notes.waiting.add(now, responder.clone(), |report| {
+                    matches!(report, Report::Contact { .. })
+                });
+                self.do_effect(Effect::Add(link));
+            }
+        }
+    }
+
+    fn answer_at_once(&mut self, event: Event, responder: &Responder) {
+        self.notes.captured = Some(Vec::new());
+        self.event(event);
+        let reports = self.notes.captured.take().unwrap_or_default();
+        for report in &reports {
+            control::send(responder, report);
+        }
+        if reports.is_empty() {
+            control::send(
+                responder,
+                &Report::Notice {
+                    text: "Done.".to_owned(),
+                },
+            );
+        }
+    }
+
+    fn do_effect(&mut self, effect: Effect) {
+        if let Some(event) = self.effect(effect) {
+            self.event(event);
         }
     }
 }

@@ -28,12 +28,14 @@ impl Screen<CrosstermBackend<io::Stdout>> {
     pub fn on_stdout() -> io::Result<Self> {
         Self::new(CrosstermBackend::new(io::stdout()))
     }
+}
 
+impl<B: Backend + Write> Screen<B> {
     /// Rings the terminal's bell.
     ///
     /// # Errors
     /// The terminal is gone.
-    pub fn bell(&mut self) -> io::Result<()> {
+    pub fn ring(&mut self) -> io::Result<()> {
         self.write(b"\x07")
     }
 
@@ -41,7 +43,7 @@ impl Screen<CrosstermBackend<io::Stdout>> {
     ///
     /// # Errors
     /// The terminal is gone.
-    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+    pub fn put_on_clipboard(&mut self, text: &str) -> io::Result<()> {
         self.write(osc_52(text).as_bytes())
     }
 

@@ -50,7 +50,12 @@ impl Small {
     ///
     /// # Errors
     /// [`Failure`] with words and exit status.
-    pub fn run(self, folder: &std::path::Path, server: Option<&str>, front: &mut dyn Front) -> Result<(), Failure> {
+    pub fn run(
+        self,
+        folder: &std::path::Path,
+        server: Option<&str>,
+        front: &mut dyn Front,
+    ) -> Result<(), Failure> {
         let this = self.with_link()?;
         let server = server.map(parse_server).transpose()?;
         if let Self::Ctl(line) = &this {
@@ -65,7 +70,9 @@ impl Small {
 
     /// Reads the link where it was left to stdin.
     fn with_link(self) -> Result<Self, Failure> {
-        let Self::Add(link) = &self else { return Ok(self) };
+        let Self::Add(link) = &self else {
+            return Ok(self);
+        };
         if link != "-" {
             return Ok(self);
         }
@@ -79,7 +86,9 @@ impl Small {
         }
         text.push_str(&String::from_utf8_lossy(&line));
         if text.trim().is_empty() {
-            return Err(Failure::usage("Nothing came on stdin: pipe the link into `hullo add -`."));
+            return Err(Failure::usage(
+                "Nothing came on stdin: pipe the link into `hullo add -`.",
+            ));
         }
         Ok(Self::Add(text.trim().to_owned()))
     }
@@ -96,7 +105,12 @@ impl Small {
         ask(folder, &request, front)
     }
 
-    fn own(self, profile: &Profile, server: Option<ServerUrl>, front: &mut dyn Front) -> Result<(), Failure> {
+    fn own(
+        self,
+        profile: &Profile,
+        server: Option<ServerUrl>,
+        front: &mut dyn Front,
+    ) -> Result<(), Failure> {
         let started = Instant::now();
         let (sender, events) = bounded(EVENTS_MAX);
         let net = Net::start(profile, move |event| {
@@ -107,22 +121,36 @@ impl Small {
         if let Some(server) = server {
             net.command(ChannelCommand::SetServer(server))?;
         }
-        let mut tell = |report: Report| front.report(millis(started), &report).map_err(|_| Failure::other("Nobody reads the output."));
+        let mut tell = |report: Report| {
+            front
+                .report(millis(started), &report)
+                .map_err(|_| Failure::other("Nobody reads the output."))
+        };
         match self {
             Self::Name(new) => {
                 if let Some(name) = new {
                     if hullo_signalling::name::clean(&name).as_deref() != Some(name.trim()) {
-                        return Err(Failure::usage("A name is one line of visible characters, at most 64 bytes."));
+                        return Err(Failure::usage(
+                            "A name is one line of visible characters, at most 64 bytes.",
+                        ));
                     }
                     net.command(ChannelCommand::SetName(name))?;
                 }
                 let own = net.own()?;
-                tell(Report::Name { name: own.name, id: own.short_id })
+                tell(Report::Name {
+                    name: own.name,
+                    id: own.short_id,
+                })
             }
             Self::Contacts => {
                 for contact in net.contacts()? {
                     let contact = people::contact(&contact);
-                    tell(Report::Contact { name: contact.name, id: contact.short_id, verified: contact.verified, ready: contact.ready })?;
+                    tell(Report::Contact {
+                        name: contact.name,
+                        id: contact.short_id,
+                        verified: contact.verified,
+                        ready: contact.ready,
+                    })?;
                 }
                 Ok(())
             }
@@ -141,7 +169,12 @@ impl Small {
                         ChannelEvent::ContactAdded { contact } => Some(people::contact(&contact)),
                         _ => None,
                     })?;
-                    tell(Report::Contact { name: contact.name, id: contact.short_id, verified: contact.verified, ready: contact.ready })?;
+                    tell(Report::Contact {
+                        name: contact.name,
+                        id: contact.short_id,
+                        verified: contact.verified,
+                        ready: contact.ready,
+                    })?;
                 }
                 Ok(())
             }
@@ -151,7 +184,12 @@ impl Small {
                     ChannelEvent::ContactAdded { contact } => Some(people::contact(&contact)),
                     _ => None,
                 })?;
-                tell(Report::Contact { name: contact.name, id: contact.short_id, verified: contact.verified, ready: contact.ready })
+                tell(Report::Contact {
+                    name: contact.name,
+                    id: contact.short_id,
+                    verified: contact.verified,
+                    ready: contact.ready,
+                })
             }
             Self::Ctl(_) => Err(ControlError::NotRunning.into()),
         }
@@ -163,7 +201,11 @@ impl Small {
 /// # Errors
 /// The user's.
 pub fn parse_server(text: &str) -> Result<ServerUrl, Failure> {
-    text.parse().map_err(|error| Failure::usage(format!("{error}. It looks like https://host:port/#pin=…, as `hullo serve` prints it")))
+    text.parse().map_err(|error| {
+        Failure::usage(format!(
+            "{error}. It looks like https://host:port/#pin=…, as `hullo serve` prints it"
+        ))
+    })
 }
 
 fn millis(since: Instant) -> u64 {
@@ -172,12 +214,22 @@ fn millis(since: Instant) -> u64 {
 
 /// Waits for what `pick` picks; a failure of the channel ends the wait. A message that comes meanwhile is not lost: it
 /// was not taken over, so the next program on the profile sees it again.
-fn until<T>(events: &Receiver<NetEvent>, patience: Option<Duration>, mut pick: impl FnMut(ChannelEvent) -> Option<T>) -> Result<T, Failure> {
+fn until<T>(
+    events: &Receiver<NetEvent>,
+    patience: Option<Duration>,
+    mut pick: impl FnMut(ChannelEvent) -> Option<T>,
+) -> Result<T, Failure> {
     let end = patience.map(|patience| Instant::now() + patience);
     loop {
         let event = match end {
-            Some(end) => events.recv_deadline(end).map_err(|_| Failure::network("The server did not answer in time. Is it running, and reachable from here?"))?,
-            None => events.recv().map_err(|_| Failure::other("The network thread ended."))?,
+            Some(end) => events.recv_deadline(end).map_err(|_| {
+                Failure::network(
+                    "The server did not answer in time. Is it running, and reachable from here?",
+                )
+            })?,
+            None => events
+                .recv()
+                .map_err(|_| Failure::other("The network thread ended."))?,
         };
         match event {
             NetEvent::Channel(ChannelEvent::Failed { reason, .. }) => return Err(reason.into()),
@@ -197,10 +249,27 @@ fn ask(folder: &std::path::Path, request: &Value, front: &mut dyn Front) -> Resu
     for answer in control::request(folder, request, Some(PATIENCE + Duration::from_secs(5)))? {
         let answer = answer?;
         if answer["event"] == "error" {
-            failed = Some(answer["text"].as_str().or_else(|| answer["message"].as_str()).unwrap_or("it did not work").to_owned());
+            failed = Some(
+                answer["text"]
+                    .as_str()
+                    .or_else(|| answer["message"].as_str())
+                    .unwrap_or("it did not work")
+                    .to_owned(),
+            );
         } else {
-            front.value(&answer).map_err(|_| Failure::other("Nobody reads the output."))?;
+            front
+                .value(&answer)
+                .map_err(|_| Failure::other("Nobody reads the output."))?;
         }
     }
-    failed.map_or(Ok(()), |words| Err(Failure { words: people::sentence(&words), status: if request["command"] == "ctl" { USAGE } else { 4 } }))
+    failed.map_or(Ok(()), |words| {
+        Err(Failure {
+            words: people::sentence(&words),
+            status: if request["command"] == "ctl" {
+                USAGE
+            } else {
+                4
+            },
+        })
+    })
 }

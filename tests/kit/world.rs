@@ -354,7 +354,10 @@ impl Person {
             voice: opus::Encoder::new().expect("opus"),
             video: h264::Encoder::new(400_000, 30),
             screen: h264::Decoder::new().expect("h264"),
-            buffer: ReorderBuffer::new(Box::new(opus::Decoder::new().expect("opus")), BUFFER_TARGET),
+            buffer: ReorderBuffer::new(
+                Box::new(opus::Decoder::new().expect("opus")),
+                BUFFER_TARGET,
+            ),
             force_key: false,
         }
     }

@@ -207,8 +207,15 @@ fn a_frame_reflected_to_its_sender_is_refused() {
     assert!(reflected > 100, "{reflected} frames came back");
     // Their counters are those of frames that the caller has opened already, or they are no genuine frames to it.
     let engine = &world.people[CALLER].engine;
-    assert_eq!(engine.undecryptable() + engine.replayed(), reflected, "none of them opens");
-    assert!(world.people[CALLER].pictures - pictures <= 62, "nothing of it is shown");
+    assert_eq!(
+        engine.undecryptable() + engine.replayed(),
+        reflected,
+        "none of them opens"
+    );
+    assert!(
+        world.people[CALLER].pictures - pictures <= 62,
+        "nothing of it is shown"
+    );
     assert!(!world.people[CALLER].is_ended());
 }
 

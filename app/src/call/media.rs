@@ -24,7 +24,7 @@ use super::side::WANT_SOURCE;
 use crate::report::{AudioSummary, VideoSummary};
 
 /// Pictures per second that leave at most; a terminal shows no more.
-const FRAME_RATE_MAX: u32 = 30;
+pub const FRAME_RATE_MAX: u32 = 30;
 /// Where the encoder starts before the network was measured, bits per second.
 const VIDEO_BITRATE_START_BPS: u32 = 450_000;
 
@@ -96,6 +96,11 @@ impl Pictures {
     /// The drawing side says that it takes the pictures now.
     pub fn taken(&self) {
         self.pending.store(false, Ordering::Release);
+    }
+
+    /// Puts a picture of the far side.
+    pub fn put_far(&self, picture: Arc<Picture>) {
+        self.put(&self.far, picture);
     }
 
     fn put(&self, slot: &Slot<Arc<Picture>>, picture: Arc<Picture>) {
