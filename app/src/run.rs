@@ -218,7 +218,7 @@ impl Runner<'_> {
                 .calls
                 .command(CallCommand::HangUp(self.notes.stop_word)),
             Effect::SetMicMuted(muted) => self.calls.command(CallCommand::Muted(muted)),
-            Effect::SetCamera(on) => self.calls.command(CallCommand::Camera(on)),
+            Effect::SetCamera(on) => self.calls.command(CallCommand::CameraOn(on)),
             Effect::SetHold(hold) => self.calls.command(CallCommand::Hold(hold)),
             Effect::WantPicture(size) => self.calls.command(CallCommand::Want(size)),
             Effect::Invite => return self.tell_net(ChannelCommand::Invite { server: None }),

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use hullo_media::device::DeviceError;
 use hullo_media::session::DATAGRAM_BYTES_MAX;
+use hullo_media::source::VideoSource;
 use hullo_media::thread::Thread;
 use hullo_proto::call::{CallMachine, Media, Message};
 use mio::{Events, Poll, Token, Waker};
@@ -45,7 +47,11 @@ pub enum Command {
     /// True: send no sound.
     Muted(bool),
     /// True: send pictures.
-    Camera(bool),
+    CameraOn(bool),
+    /// The camera is open, or is not.
+    Camera(Result<Option<Box<dyn VideoSource>>, DeviceError>),
+    /// Bring the devices in line with the call's state.
+    Devices,
     /// True: neither send nor play.
     Hold(bool),
     /// The far picture is drawn at this size, or not at all.

@@ -158,13 +158,19 @@ fn open(specs: &MediaSpecs) -> Opened {
     }
 }
 
+enum Camera {
+    Off,
+    Opening,
+    On(VideoEncode),
+}
+
 /// Running devices and codecs.
 pub struct CallMedia {
     specs: MediaSpecs,
     queue: FrameQueue,
     pictures: Pictures,
     audio_encode: Option<AudioEncode>,
-    video_encode: Option<VideoEncode>,
+    camera: Camera,
     audio_decode: AudioDecode,
     video_decode: VideoDecode,
     captured_before: u64,
@@ -202,7 +208,7 @@ impl CallMedia {
             audio_encode: opened
                 .mic
                 .map(|mic| AudioEncode::start(mic, queue.clone(), muted)),
-            video_encode: None,
+            camera: Camera::Off,
             audio_decode: AudioDecode::start(speaker, TARGET_START),
             video_decode: VideoDecode::start(opened.recorder, on_picture, Box::new(wants_keyframe)),
             specs,
@@ -222,41 +228,73 @@ impl CallMedia {
         }
     }
 
-    /// Switches the camera; its device is closed while off.
-    ///
-    /// # Errors
-    /// The machine's: no camera, or one that cannot be opened.
-    pub fn set_camera(&mut self, on: bool) -> Result<bool, DeviceError> {
-        if !on {
-            if let Some(encode) = self.video_encode.take() {
-                self.captured_before += encode.counters().captured;
-            }
-            return Ok(false);
-        }
-        if self.video_encode.is_none() {
-            let Some(source) = self.specs.camera()? else {
-                return Ok(false);
-            };
-            let source = Box::new(Tee {
-                source,
-                pictures: self.pictures.clone(),
-            });
-            let encode = VideoEncode::start(source, self.queue.clone(), true, self.video_limits());
-            encode.set_bitrate(self.bitrate_bps);
-            self.video_encode = Some(encode);
-        }
-        Ok(true)
+    /// Opens the camera on a thread of its own, which may take a second.
+    pub fn open_camera(
+        &mut self,
+        ready: impl FnOnce(Result<Option<Box<dyn VideoSource>>, DeviceError>) + Send + 'static,
+    ) {
+        self.camera = Camera::Opening;
+        let specs = self.specs.clone();
+        crate::threads::detach("open-camera", move || ready(specs.camera()));
     }
 
-    /// Whether pictures are being captured.
+    /// Begins to send the pictures of the camera that was opened, unless it was switched off meanwhile.
+    pub fn start_camera(&mut self, camera: Box<dyn VideoSource>) {
+        if !matches!(self.camera, Camera::Opening) {
+            return;
+        }
+        let source = Box::new(Tee {
+            source: camera,
+            pictures: self.pictures.clone(),
+        });
+        let encode = VideoEncode::start(source, self.queue.clone(), true, self.video_limits());
+        encode.set_bitrate(self.bitrate_bps);
+        self.camera = Camera::On(encode);
+    }
+
+    /// Closes the camera's device.
+    pub fn close_camera(&mut self) {
+        if let Camera::On(encode) = std::mem::replace(&mut self.camera, Camera::Off) {
+            self.captured_before += encode.counters().captured;
+        }
+    }
+
+    /// Whether the camera is on, or about to be.
     pub fn is_camera_on(&self) -> bool {
-        self.video_encode.is_some()
+        !matches!(self.camera, Camera::Off)
+    }
+
+    /// Tells the encoder how much of what we send is lost, 0..=1.
+    pub fn set_loss(&self, loss: f32) {
+        if let Some(encode) = &self.audio_encode {
+            // Within 0..=100 by the clamp; a fraction of a per cent is noise.
+            encode.set_loss_percent((loss.clamp(0.0, 1.0) * 100.0) as u8);
+        }
+    }
+
+    /// What broke since the last look, in sentences.
+    pub fn failures(&self) -> Vec<String> {
+        let camera = match &self.camera {
+            Camera::On(encode) => encode.failure(),
+            _ => None,
+        };
+        let mic = self.audio_encode.as_ref().and_then(AudioEncode::failure);
+        [
+            mic,
+            self.audio_decode.failure(),
+            camera,
+            self.video_decode.failure(),
+        ]
+        .into_iter()
+        .flatten()
+        .map(|error| crate::people::sentence(&error.to_string()))
+        .collect()
     }
 
     /// A new bit rate for pictures.
     pub fn set_bitrate(&mut self, bps: u32) {
         self.bitrate_bps = bps;
-        if let Some(encode) = &self.video_encode {
+        if let Camera::On(encode) = &self.camera {
             encode.set_bitrate(bps);
         }
     }
@@ -265,7 +303,7 @@ impl CallMedia {
     pub fn set_size_max(&mut self, size: (u32, u32)) {
         if self.limits != size {
             self.limits = size;
-            if let Some(encode) = &self.video_encode {
+            if let Camera::On(encode) = &self.camera {
                 encode.set_limits(self.video_limits());
             }
         }
@@ -273,7 +311,7 @@ impl CallMedia {
 
     /// The next picture must be a key frame.
     pub fn request_keyframe(&self) {
-        if let Some(encode) = &self.video_encode {
+        if let Camera::On(encode) = &self.camera {
             encode.request_keyframe();
         }
     }
@@ -302,11 +340,11 @@ impl CallMedia {
     /// Pictures so far: `sent` is not known here.
     pub fn video_summary(&self) -> VideoSummary {
         let counters = self.video_decode.counters();
-        let captured = self.captured_before
-            + self
-                .video_encode
-                .as_ref()
-                .map_or(0, |encode| encode.counters().captured);
+        let running = match &self.camera {
+            Camera::On(encode) => encode.counters().captured,
+            _ => 0,
+        };
+        let captured = self.captured_before + running;
         VideoSummary {
             captured,
             sent: 0,

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use hullo_media::device::DeviceError;
 use hullo_media::session::{SessionStats, Track};
+use hullo_media::source::VideoSource;
 use hullo_proto::call::{CallState as MachineState, Media};
 use hullo_proto::frame::FrameKind;
 
@@ -37,6 +39,7 @@ pub(super) struct Dispatch {
 struct Times {
     accepted: Option<Instant>,
     connected: Option<Instant>,
+    first_audio: Option<Instant>,
     first_sound: Option<Instant>,
     first_picture: Option<Instant>,
     ended: Option<Instant>,
@@ -101,7 +104,9 @@ impl Dispatch {
         let before = self.own;
         match command {
             Command::Muted(muted) => self.own.muted = muted,
-            Command::Camera(on) => self.own.camera = on,
+            Command::CameraOn(on) => self.own.camera = on,
+            Command::Camera(camera) => self.take_camera(camera),
+            Command::Devices => {}
             Command::Hold(hold) => self.own.hold = hold,
             Command::Want(size) => self.own.want = size,
             Command::Opened(opened) => {
@@ -127,28 +132,33 @@ impl Dispatch {
         self.own != before
     }
 
+    fn take_camera(&mut self, camera: Result<Option<Box<dyn VideoSource>>, DeviceError>) {
+        let Some((media, _)) = &mut self.media else {
+            return;
+        };
+        let words = match camera {
+            Ok(Some(camera)) => return media.start_camera(camera),
+            Ok(None) => "There is no camera here; you send sound only.".to_owned(),
+            Err(error) => format!("The camera stays off: {error}."),
+        };
+        media.close_camera();
+        self.own.camera = false;
+        self.call(CallEvent::Notice(words));
+    }
+
     /// Brings the devices in line with what we say we send.
     fn apply_own(&mut self) {
         let Some((media, _)) = &mut self.media else {
             return;
         };
         media.set_muted(self.own.muted || self.own.hold);
-        let wanted = self.own.camera && !self.own.hold;
-        if wanted != media.is_camera_on() {
-            match media.set_camera(wanted) {
-                Ok(true) | Ok(false) if !wanted => {}
-                Ok(true) => {}
-                Ok(false) => {
-                    self.own.camera = false;
-                    self.call(CallEvent::Notice(
-                        "There is no camera here; you send sound only.".to_owned(),
-                    ));
-                }
-                Err(error) => {
-                    self.own.camera = false;
-                    self.call(CallEvent::Notice(format!("The camera stays off: {error}")));
-                }
-            }
+        // Pictures taken before they can leave are taken for nothing.
+        let wanted = self.own.camera && !self.own.hold && self.times.connected.is_some();
+        if !wanted {
+            media.close_camera();
+        } else if !media.is_camera_on() {
+            let commands = self.commands.clone();
+            media.open_camera(move |camera| commands.send(Command::Camera(camera)));
         }
         self.call(CallEvent::Own {
             mic_muted: self.own.muted,
@@ -166,8 +176,8 @@ impl Dispatch {
             Event::Interrupted => self.call(CallEvent::State(CallState::Reconnecting)),
             Event::Resumed => self.call(CallEvent::State(CallState::Connected)),
             Event::Audio(frame) => {
-                if self.times.first_sound.is_none() {
-                    self.times.first_sound = Some(now);
+                if self.times.first_audio.is_none() {
+                    self.times.first_audio = Some(now);
                     self.call(CallEvent::FirstMedia {
                         kind: "audio",
                         received: true,
@@ -177,6 +187,9 @@ impl Dispatch {
                     && !self.own.hold
                 {
                     media.play(frame);
+                    if self.times.first_sound.is_none() && media.audio_summary().played_ms > 0 {
+                        self.times.first_sound = Some(now);
+                    }
                 }
             }
             Event::Video(frame) => {
@@ -239,10 +252,15 @@ impl Dispatch {
             }
             MachineState::Connected => {
                 self.times.connected.get_or_insert(now);
+                self.commands.send(Command::Devices);
                 CallState::Connected
             }
             MachineState::Ended(reason) => {
                 self.times.ended.get_or_insert(now);
+                if let Some((media, _)) = &mut self.media {
+                    media.close_camera();
+                    media.set_muted(true);
+                }
                 self.reason = self.stop_reason.unwrap_or(reason.as_str());
                 let duration = self
                     .times
@@ -292,6 +310,12 @@ impl Dispatch {
 
     fn stats(&mut self, stats: &SessionStats, undecryptable: u64) {
         self.read_cards();
+        if let Some((media, _)) = &self.media {
+            media.set_loss(stats.sent_loss.unwrap_or(0.0));
+            for words in media.failures() {
+                self.call(CallEvent::Notice(words));
+            }
+        }
         let (sound, pictures) = self
             .media
             .as_ref()
