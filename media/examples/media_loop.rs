@@ -1,13 +1,14 @@
-//! Both directions of a call without a network: clip and sound through all media threads, in real time.
+//! Both directions of a call without a network: pictures and sound through all media threads, in real time.
 //!
-//! usage: `media_loop CLIP.y4m SPEECH.wav OUT.wav [SECONDS]`
+//! usage: `media_loop CAMERA MIC SPEAKER [SECONDS]`, each as the options of `hullo` have them: `file:CLIP.y4m`, `test`,
+//! `device`, `file:OUT.wav`
 //!
-//! Prints one JSON object with the CPU time of each thread, to be held against `codec_floor` on the same files.
+//! Prints one JSON object with the CPU time of each thread, to be held against `codec_floor` on the same
+//! files.
 #![allow(clippy::print_stdout, reason = "a command line tool prints its result")]
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -17,9 +18,8 @@ use hullo_media::codec::h264;
 use hullo_media::frame::EncodedFrame;
 use hullo_media::jitter::{AudioFrame, TARGET_START};
 use hullo_media::pipeline::{AudioDecode, AudioEncode, VideoDecode, VideoEncode, VideoLimits};
-use hullo_media::sink::wav::WavSink;
-use hullo_media::source::wav::WavSource;
-use hullo_media::source::y4m::Y4mSource;
+use hullo_media::sink::{Nowhere, open_speaker};
+use hullo_media::source::{open_camera, open_mic};
 
 /// CPU time of each thread of this process so far, in ms, by name.
 fn threads_ms() -> Result<BTreeMap<String, f64>, Box<dyn Error>> {
@@ -40,14 +40,12 @@ fn threads_ms() -> Result<BTreeMap<String, f64>, Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [clip, speech, out, rest @ ..] = arguments.as_slice() else {
-        return Err("usage: media_loop CLIP.y4m SPEECH.wav OUT.wav [SECONDS]".into());
+    let [camera, mic, speaker, rest @ ..] = arguments.as_slice() else {
+        return Err("usage: media_loop CAMERA MIC SPEAKER [SECONDS]".into());
     };
     let seconds: u64 = rest.first().map_or(Ok(8), |word| word.parse())?;
-    let audio_decode = Arc::new(AudioDecode::start(
-        Box::new(WavSink::create(Path::new(out))?),
-        TARGET_START,
-    ));
+    let speaker = open_speaker(&speaker.parse()?)?.unwrap_or(Box::new(Nowhere));
+    let audio_decode = Arc::new(AudioDecode::start(speaker, TARGET_START));
     let video_decode = Arc::new(VideoDecode::start(
         None,
         Box::new(|_, _| ()),
@@ -70,14 +68,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         bitrate_bps: h264::BITRATE_BPS_START,
         fps_max: 30,
     };
-    let audio_encode =
-        AudioEncode::start(Box::new(WavSource::open(Path::new(speech))?), to_ear, false);
-    let video_encode = VideoEncode::start(
-        Box::new(Y4mSource::open(Path::new(clip))?),
-        to_eye,
-        true,
-        limits,
-    );
+    let mic = open_mic(&mic.parse()?)?.ok_or("a microphone is needed")?;
+    let camera = open_camera(&camera.parse()?)?.ok_or("a camera is needed")?;
+    let audio_encode = AudioEncode::start(mic, to_ear, false);
+    let video_encode = VideoEncode::start(camera, to_eye, true, limits);
     clock::sleep(Duration::from_secs(seconds));
     let threads = threads_ms()?;
     let (sent, seen, heard) = (
