@@ -79,6 +79,9 @@ pub trait AudioDecoder: Send {
     /// [`CodecError::Damaged`]; nothing was appended.
     fn decode(&mut self, packet: &[u8], sound: &mut Vec<f32>) -> Result<usize, CodecError>;
 
+    /// How many samples a packet holds, without decoding it; none if it is damaged.
+    fn duration(&self, packet: &[u8]) -> Option<usize>;
+
     /// Makes up the sound of a packet that did not come, as long as the one before it.
     fn conceal(&mut self, sound: &mut Vec<f32>) -> usize;
 

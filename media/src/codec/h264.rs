@@ -20,6 +20,10 @@ pub const BITRATE_BPS_MIN: u32 = 20_000;
 pub const BITRATE_BPS_MAX: u32 = 8_000_000;
 /// Fastest rate that the library takes.
 pub const RATE_FPS_MAX: u32 = 60;
+/// Widest picture that the library encodes.
+pub const WIDTH_PX_MAX: u32 = 3_840;
+/// Tallest picture that the library encodes at any width.
+pub const HEIGHT_PX_MAX: u32 = 2_160;
 /// Largest frame taken from the network: an uncompressed 1280x720 picture has 1.4 MB, and no honest frame is near it.
 const FRAME_BYTES_MAX: usize = 2 << 20;
 

@@ -133,6 +133,13 @@ impl AudioDecoder for Decoder {
         Ok(samples)
     }
 
+    fn duration(&self, packet: &[u8]) -> Option<usize> {
+        if packet.is_empty() {
+            return None;
+        }
+        opus::packet::get_nb_samples(packet, SAMPLE_RATE_HZ).ok()
+    }
+
     fn conceal(&mut self, sound: &mut Vec<f32>) -> usize {
         let made = self
             .inner
@@ -198,7 +205,10 @@ mod tests {
         let mut sound = Vec::new();
         for block in &speech {
             let packet = encoder.encode(block).expect("encodes");
-            assert_eq!(packet.len(), 80, "32 kbit/s for 20 ms");
+            assert_eq!(
+                (packet.len(), decoder.duration(&packet)),
+                (80, Some(BLOCK_SAMPLES))
+            );
             assert_eq!(
                 decoder.decode(&packet, &mut sound).expect("decodes"),
                 BLOCK_SAMPLES
@@ -286,6 +296,7 @@ mod tests {
                 let before = sound.len();
                 let appended = decoder.decode(packet, &mut sound).unwrap_or(0);
                 prop_assert_eq!(sound.len(), before + appended);
+                let _ = decoder.duration(packet);
                 decoder.decode_fec(packet, &mut sound);
                 decoder.conceal(&mut sound);
             }

@@ -217,7 +217,7 @@ impl ReorderBuffer {
                 playing.concealed_in_row = 0;
                 self.stats.media_time_samples = Some(frame.media_time_samples);
                 match self.decoder.decode(&frame.data, &mut self.sound) {
-                    Ok(decoded) if decoded > 0 => self.packet_samples = decoded,
+                    Ok(decoded) if decoded > 0 => {}
                     _ => {
                         self.stats.damaged += 1;
                         self.conceal(None);
@@ -324,6 +324,13 @@ impl AudioBuffer for ReorderBuffer {
         }
         if !self.expects(frame.seq) {
             return;
+        }
+        if let Some(samples) = self
+            .decoder
+            .duration(&frame.data)
+            .filter(|&samples| samples > 0)
+        {
+            self.packet_samples = samples;
         }
         if self.packets.insert(frame.seq, frame).is_some() {
             self.stats.duplicate += 1;

@@ -8,10 +8,10 @@ use crossbeam_channel::{Receiver, bounded, unbounded};
 
 use super::*;
 use crate::clock;
-use crate::codec::{AudioDecoder, VideoEncoder, h264, opus};
+use crate::codec::{AudioDecoder, AudioEncoder, VideoEncoder, h264, opus};
 use crate::device::DeviceError;
-use crate::frame::{BLOCK_SAMPLES, Block, FrameKind, Picture};
-use crate::jitter::AudioFrame;
+use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME, Block, FrameKind, Picture};
+use crate::jitter::{AudioBuffer, AudioFrame, Pull, ReorderBuffer};
 use crate::sink::wav::WavSink;
 use crate::sink::{AudioSink, Recorder};
 use crate::source::card::{TestCard, TestTone, read_time_code, time_code};
@@ -160,6 +160,42 @@ fn muting_lets_one_faded_block_out_and_nothing_more() {
     assert_eq!(next(&received).kind, FrameKind::Audio);
 }
 
+#[test]
+fn muting_is_silence_at_the_far_side_and_not_a_loss() {
+    let mut encoder = opus::Encoder::new().expect("starts");
+    let decoder = opus::Decoder::new().expect("starts");
+    let mut buffer = ReorderBuffer::new(Box::new(decoder), Duration::from_millis(40));
+    let (mut now, mut fader) = (clock::now(), fade::Fader::new(false));
+    let mut silent = 0;
+    for seq in 0..60u64 {
+        let elapsed = BLOCK_TIME * seq as u32;
+        let mut block = [0.0; BLOCK_SAMPLES];
+        Loud.read(
+            CaptureTime {
+                elapsed,
+                clock_us: 0,
+            },
+            &mut block,
+        )
+        .expect("a tone");
+        if fader.apply(&mut block, seq >= 40) {
+            let data = AudioEncoder::encode(&mut encoder, &block).expect("encodes");
+            buffer.push(
+                now,
+                AudioFrame {
+                    seq,
+                    media_time_samples: seq * 960,
+                    data,
+                },
+            );
+        }
+        silent += u32::from(buffer.pull(now) == Pull::Silence);
+        now += BLOCK_TIME;
+    }
+    // Two blocks of delay, then blocks 0 to 40, then nothing.
+    assert_eq!((buffer.stats().concealed_ms, silent), (0, 60 - 41));
+}
+
 /// A steady tone.
 struct Loud;
 
@@ -246,8 +282,7 @@ fn a_loudspeaker_that_fails_is_reported_and_the_counting_goes_on() {
     }
     let decode = AudioDecode::start(Box::new(Broken), Duration::from_millis(20));
     let mut encoder = opus::Encoder::new().expect("starts");
-    let data =
-        crate::codec::AudioEncoder::encode(&mut encoder, &[0.1; BLOCK_SAMPLES]).expect("encodes");
+    let data = AudioEncoder::encode(&mut encoder, &[0.1; BLOCK_SAMPLES]).expect("encodes");
     let deadline = clock::now() + PATIENCE;
     let mut seq = 0;
     while decode.counters().played_ms < 100 {
@@ -298,12 +333,14 @@ fn a_screen_that_stands_still_costs_frames_up_to_the_next_key_frame_and_no_more(
     drop(release);
     // What fitted the queue is shown; the rest hangs on the next key frame.
     let mut last = pictures.recv_timeout(PATIENCE).expect("a first picture");
-    frame(60, &mut encoder)
-        .into_iter()
-        .for_each(|frame| decode.push(frame));
-    requests
-        .recv_timeout(PATIENCE)
-        .expect("a key frame is asked for");
+    let mut index = 60;
+    while requests.recv_timeout(Duration::from_millis(30)).is_err() {
+        frame(index, &mut encoder)
+            .into_iter()
+            .for_each(|frame| decode.push(frame));
+        index += 1;
+        assert!(index < 600, "a key frame is asked for");
+    }
     last = pictures.try_iter().last().unwrap_or(last);
     assert!(
         last < start + Duration::from_millis(1_500),
@@ -311,14 +348,16 @@ fn a_screen_that_stands_still_costs_frames_up_to_the_next_key_frame_and_no_more(
         last - start
     );
     encoder.request_keyframe();
-    frame(61, &mut encoder)
+    frame(index, &mut encoder)
         .into_iter()
         .for_each(|frame| decode.push(frame));
-    let healed =
-        std::iter::repeat_with(|| pictures.recv_timeout(PATIENCE).expect("a picture in time"));
-    let want = start + Duration::from_secs(1) * 61 / 30;
-    assert!(healed.take(40).any(|at| at == want), "the key frame heals");
-    assert!(decode.counters().decoded < 62);
+    let want = start + Duration::from_secs(1) * index / 30;
+    let healed = pictures.recv_timeout(PATIENCE).expect("a picture in time");
+    assert_eq!(
+        healed, want,
+        "the key frame heals, and nothing before it is shown"
+    );
+    assert!(decode.counters().decoded < 40);
 }
 
 #[test]

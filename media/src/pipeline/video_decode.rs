@@ -180,9 +180,9 @@ impl Stage<'_> {
                 None => {
                     self.broken = true;
                     self.counters.keyframe_requests += u64::from(self.asker.ask(clock::now()));
+                    self.shared.counters.put(self.counters);
                 }
             }
-            self.shared.counters.put(self.counters);
         }
     }
 
@@ -212,6 +212,7 @@ impl Stage<'_> {
             self.shared.failure.put(error);
             self.recorder = None;
         }
+        self.shared.counters.put(self.counters);
         (self.on_picture)(picture, captured_at);
     }
 }

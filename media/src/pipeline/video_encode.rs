@@ -351,7 +351,11 @@ impl<'a> EncodeStage<'a> {
             if self.shared.keyframe_wanted.swap(false, Relaxed) {
                 self.encoder.request_keyframe();
             }
-            let size = fit(picture.size(), limits.width_max, limits.height_max);
+            let (width_max, height_max) = (
+                limits.width_max.min(h264::WIDTH_PX_MAX),
+                limits.height_max.min(h264::HEIGHT_PX_MAX),
+            );
+            let size = fit(picture.size(), width_max, height_max);
             let scaled = match self.scaler.scale(&picture, size) {
                 Ok(scaled) => scaled,
                 Err(error) => {

@@ -104,7 +104,7 @@ impl AudioSink for Speaker {
             None => block.as_slice(),
         };
         // Without waiting first there may be no room for all: the rest is lost rather than waited for.
-        self.ring.push_partial_slice(samples);
+        let (_kept, _lost) = self.ring.push_partial_slice(samples);
         if self.health.gone() {
             Err(DeviceError::Gone {
                 what: DIRECTION.what(),

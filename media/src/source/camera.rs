@@ -36,7 +36,8 @@ pub struct Camera {
 }
 
 impl Camera {
-    /// Opens the first camera, or the one whose name contains `name`, and starts it.
+    /// Opens the first camera, or the one whose name contains `name`. Its light stays out until the first picture is
+    /// read.
     ///
     /// # Errors
     /// There is none, or it cannot be used.
@@ -82,7 +83,6 @@ impl Camera {
         inner
             .set_camera_requset(exact)
             .map_err(|error| device_error(&error))?;
-        inner.open_stream().map_err(|error| device_error(&error))?;
         let size = even(inner.resolution());
         tracing::debug!(%best, "the camera is open");
         Ok(Self {
@@ -136,6 +136,11 @@ impl VideoSource for Camera {
     }
 
     fn read(&mut self, _at: CaptureTime) -> Result<Arc<Picture>, DeviceError> {
+        if !self.inner.is_stream_open() {
+            self.inner
+                .open_stream()
+                .map_err(|error| device_error(&error))?;
+        }
         for _ in 0..DAMAGED_IN_ROW_MAX {
             let buffer = self.inner.frame().map_err(|error| device_error(&error))?;
             if let Ok(picture) = self.convert(&buffer) {
@@ -151,12 +156,13 @@ impl VideoSource for Camera {
     }
 
     fn set_running(&mut self, running: bool) -> Result<(), DeviceError> {
-        let changed = if running {
-            self.inner.open_stream()
-        } else {
-            self.inner.stop_stream()
-        };
-        changed.map_err(|error| device_error(&error))
+        if running || !self.inner.is_stream_open() {
+            // The next read starts it.
+            return Ok(());
+        }
+        self.inner
+            .stop_stream()
+            .map_err(|error| device_error(&error))
     }
 }
 

@@ -7,26 +7,30 @@ const STEP: Duration = Duration::from_millis(20);
 const MADE_UP: f32 = -0.5;
 const FROM_COPY: f32 = -0.25;
 
-/// Sounds like its packet: every sample is the packet's first byte, in hundredths.
-struct Plain;
+/// Sounds like its packet: every sample is the packet's first byte, in hundredths. The packets have so many samples.
+struct Plain(usize);
 
 impl AudioDecoder for Plain {
     fn decode(&mut self, packet: &[u8], sound: &mut Vec<f32>) -> Result<usize, CodecError> {
         if packet[0] == 255 {
             return Err(CodecError::Damaged("marked so".to_owned()));
         }
-        sound.extend([f32::from(packet[0]) / 100.0; BLOCK_SAMPLES]);
-        Ok(BLOCK_SAMPLES)
+        sound.extend(std::iter::repeat_n(f32::from(packet[0]) / 100.0, self.0));
+        Ok(self.0)
+    }
+
+    fn duration(&self, _packet: &[u8]) -> Option<usize> {
+        Some(self.0)
     }
 
     fn conceal(&mut self, sound: &mut Vec<f32>) -> usize {
-        sound.extend([MADE_UP; BLOCK_SAMPLES]);
-        BLOCK_SAMPLES
+        sound.extend(std::iter::repeat_n(MADE_UP, self.0));
+        self.0
     }
 
     fn decode_fec(&mut self, _next: &[u8], sound: &mut Vec<f32>) -> usize {
-        sound.extend([FROM_COPY; BLOCK_SAMPLES]);
-        BLOCK_SAMPLES
+        sound.extend(std::iter::repeat_n(FROM_COPY, self.0));
+        self.0
     }
 }
 
@@ -39,7 +43,10 @@ struct Line {
 impl Line {
     fn new(target_ms: u64) -> Self {
         Self {
-            buffer: ReorderBuffer::new(Box::new(Plain), Duration::from_millis(target_ms)),
+            buffer: ReorderBuffer::new(
+                Box::new(Plain(BLOCK_SAMPLES)),
+                Duration::from_millis(target_ms),
+            ),
             now: Instant::now(),
         }
     }
@@ -295,6 +302,44 @@ fn a_far_clock_100_ppm_fast_or_slow_leaves_ten_minutes_of_sound_whole() {
         assert!(
             depth_max <= 100 && stats.concealed_ms <= 100 && stats.late == 0,
             "{ppm} ppm: {depth_max} ms, {stats:?}"
+        );
+    }
+}
+
+#[test]
+fn packets_of_other_lengths_play_whole_and_lost_ones_last_as_long() {
+    for packet_samples in [120, 480, 1_920, 2_880] {
+        let mut buffer =
+            ReorderBuffer::new(Box::new(Plain(packet_samples)), Duration::from_millis(60));
+        let mut now = Instant::now();
+        let (mut seq, mut silent) = (0u64, 0);
+        for pulls in 0..300usize {
+            while seq as usize * packet_samples <= pulls * BLOCK_SAMPLES {
+                if seq != 40 {
+                    buffer.push(
+                        now,
+                        AudioFrame {
+                            seq,
+                            media_time_samples: 0,
+                            data: vec![50],
+                        },
+                    );
+                }
+                seq += 1;
+            }
+            silent += u64::from(buffer.pull(now) == Pull::Silence);
+            now += STEP;
+        }
+        let stats = buffer.stats();
+        let lost_ms = packet_samples as u64 / 48;
+        assert!(
+            silent <= 4 && stats.dropped_ms <= 20,
+            "{packet_samples}: {silent} silent blocks, {stats:?}"
+        );
+        assert_eq!(
+            (stats.concealed_ms, stats.late),
+            (lost_ms, 0),
+            "{packet_samples} samples: {stats:?}"
         );
     }
 }
