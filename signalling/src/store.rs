@@ -219,17 +219,20 @@ fn load_identity(
         .query_row(
             "SELECT x25519, account, pickle_key FROM identity",
             [],
-            |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)),
+            |row| {
+                let secrets = (Zeroizing::new(row.get(0)?), Zeroizing::new(row.get(2)?));
+                Ok((row.get::<_, String>(1)?, secrets))
+            },
         )
         .optional()?;
-    if let Some((x25519, account, pickle_key)) = stored {
+    if let Some((account, (x25519, pickle_key))) = stored {
         let pickle = AccountPickle::from_encrypted(&account, &pickle_key).map_err(|error| {
             StoreError::Corrupt {
                 reason: error.to_string(),
             }
         })?;
-        let identity = Identity::from_parts(x25519, Account::from_pickle(pickle));
-        return Ok((identity, Zeroizing::new(pickle_key)));
+        let identity = Identity::from_parts(&x25519, Account::from_pickle(pickle));
+        return Ok((identity, pickle_key));
     }
     let identity = Identity::generate(rng);
     let mut pickle_key = Zeroizing::new([0; 32]);
@@ -237,7 +240,7 @@ fn load_identity(
     connection.execute(
         "INSERT INTO identity (one, x25519, account, pickle_key) VALUES (1, ?1, ?2, ?3)",
         (
-            identity.x25519().to_bytes(),
+            *identity.x25519().as_bytes(),
             identity.account().pickle().encrypt(&pickle_key),
             *pickle_key,
         ),

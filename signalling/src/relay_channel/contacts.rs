@@ -244,8 +244,11 @@ impl RelayChannel {
             message.identity_key(),
             message,
         );
-        let Ok(opened) = opened else { return Ok(false) };
-        let Ok((sequence, Content::Greeting(greeting))) = Content::read(&opened.plaintext) else {
+        let Ok(opened) = opened else {
+            return Ok(false);
+        };
+        let plaintext = Zeroizing::new(opened.plaintext);
+        let Ok((sequence, Content::Greeting(greeting))) = Content::read(&plaintext) else {
             return Ok(false);
         };
         if greeting.key_set.curve25519() != message.identity_key() {
