@@ -30,6 +30,8 @@ const SCHEMA: &str = include_str!("store/schema.sql");
 const SCHEMA_VERSION: i64 = 1;
 /// Blocks of one queue remembered: more than a relay can repeat, its window being 16.
 const SEEN_BLOCKS_MAX: i64 = 64;
+/// Payloads nobody has taken over: 16 MiB at most. Beyond it the relay keeps them.
+const INBOX_MESSAGES_MAX: i64 = 1024;
 /// One process owns a profile, so a lock is a back-up or a look from outside: short.
 const BUSY_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -69,6 +71,9 @@ pub enum StoreError {
     /// No space.
     #[error("the disk is full: nothing was lost, make room and try again")]
     Full,
+    /// Payloads come and no program takes them over.
+    #[error("too many messages wait to be read: start `hullo` to read them")]
+    InboxFull,
     /// Anything else SQLite says.
     #[error("the profile's database failed: {0}")]
     Failed(String),
