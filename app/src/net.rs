@@ -91,17 +91,27 @@ impl Net {
         profile: &Profile,
         on_event: impl FnMut(NetEvent) + Send + 'static,
     ) -> Result<Self, NetError> {
-        let mut seed = zeroize::Zeroizing::new([0; 32]);
-        getrandom::fill(&mut *seed).map_err(|error| NetError::Start(error.to_string()))?;
-        let mut rng = ChaCha20Rng::from_seed(*seed);
-        let (store, identity) =
-            Store::open(&profile.store_path(), &mut rng).map_err(ChannelError::from)?;
-        let epoch = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let now = Instant::now().into_std();
-        let name = std::env::var("USER").unwrap_or_default();
-        let channel = RelayChannel::new(store, identity, rng, now, epoch, &name)?;
+        Self::run(open_channel(profile)?, Box::new(on_event))
+    }
+
+    /// As [`Self::start`], for a program that does an errand and ends: payloads that come meanwhile are no events, they
+    /// stay in the store for the next program that is started to read them.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_for_errand(
+        profile: &Profile,
+        on_event: impl FnMut(NetEvent) + Send + 'static,
+    ) -> Result<Self, NetError> {
+        let mut channel = open_channel(profile)?;
+        channel.leave_messages();
+        Self::run(channel, Box::new(on_event))
+    }
+
+    fn run(
+        channel: RelayChannel,
+        on_event: Box<dyn FnMut(NetEvent) + Send>,
+    ) -> Result<Self, NetError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -109,7 +119,7 @@ impl Net {
         let (asks, inbox) = mpsc::channel(COMMANDS_MAX);
         let thread = std::thread::Builder::new()
             .name("net".to_owned())
-            .spawn(move || runtime.block_on(Shell::new(channel, Box::new(on_event)).run(inbox)))
+            .spawn(move || runtime.block_on(Shell::new(channel, on_event).run(inbox)))
             .map_err(|error| NetError::Start(error.to_string()))?;
         Ok(Self {
             asks,
@@ -174,6 +184,20 @@ impl Drop for Net {
             tracing::error!("the network thread panicked");
         }
     }
+}
+
+fn open_channel(profile: &Profile) -> Result<RelayChannel, NetError> {
+    let mut seed = zeroize::Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *seed).map_err(|error| NetError::Start(error.to_string()))?;
+    let mut rng = ChaCha20Rng::from_seed(*seed);
+    let (store, identity) =
+        Store::open(&profile.store_path(), &mut rng).map_err(ChannelError::from)?;
+    let epoch = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let now = Instant::now().into_std();
+    let name = std::env::var("USER").unwrap_or_default();
+    Ok(RelayChannel::new(store, identity, rng, now, epoch, &name)?)
 }
 
 struct Shell {

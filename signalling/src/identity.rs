@@ -142,12 +142,12 @@ impl Identity {
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let mut secret = zeroize::Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *secret);
-        Self::from_parts(*secret, Account::new())
+        Self::from_parts(&secret, Account::new())
     }
 
     /// The same person again, from what was stored.
-    pub fn from_parts(x25519: [u8; 32], account: Account) -> Self {
-        let x25519 = StaticSecret::from(x25519);
+    pub fn from_parts(x25519: &[u8; 32], account: Account) -> Self {
+        let x25519 = StaticSecret::from(*x25519);
         let mut bytes = [0; KEY_SET_BYTES];
         bytes[..32].copy_from_slice(PublicKey::from(&x25519).as_bytes());
         bytes[32..64].copy_from_slice(account.ed25519_key().as_bytes());
@@ -216,7 +216,7 @@ mod tests {
     fn weak_keys_are_refused_even_when_signed() {
         let account = Account::new();
         for weak in [0, 64] {
-            let mut bytes = Identity::from_parts([9; 32], Account::new()).key_set.bytes;
+            let mut bytes = Identity::from_parts(&[9; 32], Account::new()).key_set.bytes;
             bytes[32..64].copy_from_slice(account.ed25519_key().as_bytes());
             bytes[weak..weak + 32].fill(0);
             let signature = account.sign([DOMAIN, &bytes[..96]].concat());
@@ -240,7 +240,7 @@ mod tests {
     fn a_borrowed_key_is_noticed() {
         let (alice, bob) = (identity(1), identity(2));
         assert!(!alice.key_set().shares_a_key_with(bob.key_set()));
-        let borrowed = Identity::from_parts(alice.x25519.to_bytes(), Account::new());
+        let borrowed = Identity::from_parts(alice.x25519.as_bytes(), Account::new());
         assert!(borrowed.key_set().shares_a_key_with(alice.key_set()));
     }
 }

@@ -54,6 +54,8 @@ pub struct RelayChannel {
     /// Inbox messages given out by the last poll: taken over once there is a next one.
     given: Vec<i64>,
     counts: Counts,
+    /// Payloads are for another program than this one.
+    leaves_messages: bool,
 }
 
 /// How often things happened since the start.
@@ -102,6 +104,7 @@ impl RelayChannel {
             outputs: VecDeque::new(),
             given: Vec::new(),
             counts: Counts::default(),
+            leaves_messages: false,
         };
         if channel.store.rows().setting(NAME)?.is_none() {
             let name = name::clean(default_name).unwrap_or_else(|| "somebody".to_owned());
@@ -115,6 +118,14 @@ impl RelayChannel {
         }
         channel.repeat_inbox()?;
         Ok(channel)
+    }
+
+    /// From now on payloads are received and stay in the store, for the next program that takes them: for short
+    /// errands that make a link or list contacts and would not know what to do with a call.
+    pub fn leave_messages(&mut self) {
+        self.leaves_messages = true;
+        self.outputs
+            .retain(|queued| matches!(queued, Queued::Output(_)));
     }
 
     /// Our keys, for what is signed with them.

@@ -30,6 +30,8 @@ const SCHEMA: &str = include_str!("store/schema.sql");
 const SCHEMA_VERSION: i64 = 1;
 /// Blocks of one queue remembered: more than a relay can repeat, its window being 16.
 const SEEN_BLOCKS_MAX: i64 = 64;
+/// Payloads nobody has taken over: 16 MiB at most. Beyond it the relay keeps them.
+const INBOX_MESSAGES_MAX: i64 = 1024;
 /// One process owns a profile, so a lock is a back-up or a look from outside: short.
 const BUSY_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -69,6 +71,9 @@ pub enum StoreError {
     /// No space.
     #[error("the disk is full: nothing was lost, make room and try again")]
     Full,
+    /// Payloads come and no program takes them over.
+    #[error("too many messages wait to be read: start `hullo` to read them")]
+    InboxFull,
     /// Anything else SQLite says.
     #[error("the profile's database failed: {0}")]
     Failed(String),
@@ -219,17 +224,20 @@ fn load_identity(
         .query_row(
             "SELECT x25519, account, pickle_key FROM identity",
             [],
-            |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)),
+            |row| {
+                let secrets = (Zeroizing::new(row.get(0)?), Zeroizing::new(row.get(2)?));
+                Ok((row.get::<_, String>(1)?, secrets))
+            },
         )
         .optional()?;
-    if let Some((x25519, account, pickle_key)) = stored {
+    if let Some((account, (x25519, pickle_key))) = stored {
         let pickle = AccountPickle::from_encrypted(&account, &pickle_key).map_err(|error| {
             StoreError::Corrupt {
                 reason: error.to_string(),
             }
         })?;
-        let identity = Identity::from_parts(x25519, Account::from_pickle(pickle));
-        return Ok((identity, Zeroizing::new(pickle_key)));
+        let identity = Identity::from_parts(&x25519, Account::from_pickle(pickle));
+        return Ok((identity, pickle_key));
     }
     let identity = Identity::generate(rng);
     let mut pickle_key = Zeroizing::new([0; 32]);
@@ -237,7 +245,7 @@ fn load_identity(
     connection.execute(
         "INSERT INTO identity (one, x25519, account, pickle_key) VALUES (1, ?1, ?2, ?3)",
         (
-            identity.x25519().to_bytes(),
+            *identity.x25519().as_bytes(),
             identity.account().pickle().encrypt(&pickle_key),
             *pickle_key,
         ),

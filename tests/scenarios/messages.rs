@@ -1,7 +1,9 @@
 //! People, links and messages over a relay, in a world with a virtual clock and without sockets.
 
 use hullo_signalling::channel::{ChannelCommand, ChannelError, ContactState, Wish};
-use hullo_signalling::link::LinkError;
+use hullo_signalling::link::{Link, LinkError};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
 
 use world::{ANN, BOB, CAT, World};
 
@@ -224,6 +226,42 @@ fn the_relay_sees_neither_names_nor_keys_nor_sizes() {
             assert!(name.len() < 4 || !frame.windows(name.len()).any(|window| window == name));
         }
     }
+}
+
+#[test]
+fn a_link_with_a_key_of_somebody_known_is_refused() {
+    let mut world = World::new(20);
+    world.befriend(ANN, BOB);
+    let impostor = world.with_the_group_key_of(BOB);
+    let mut link = Link::from_text(&world.invite(CAT)).expect("a good link");
+    link.key_set = *impostor.key_set();
+    let text = link.to_text();
+    let refused = world.refusal(ANN, ChannelCommand::Add { link: text.clone() });
+    assert!(matches!(refused, (Wish::Add, ChannelError::Impostor { name }) if name == "bob"));
+    let refused = world.refusal(BOB, ChannelCommand::Add { link: text });
+    assert!(matches!(refused, (Wish::Add, ChannelError::Impostor { name }) if name == "you"));
+}
+
+#[test]
+fn frames_of_the_right_shape_with_any_content_never_panic() {
+    let mut world = World::new(21);
+    world.befriend(ANN, BOB);
+    let mut rng = ChaCha20Rng::seed_from_u64(21);
+    for kind in 0..400 {
+        // The lengths of the relay's frames, each kind among them.
+        let length = [34, 5, 53, 6, 16_425, 25][kind % 6];
+        let mut frame = vec![0; length];
+        rng.fill_bytes(&mut frame);
+        frame[0] = 0x80 + (kind % 6) as u8;
+        // Small numbers, so that some answer what was asked.
+        let number = frame[4] % 16;
+        frame[1..5].copy_from_slice(&[0, 0, 0, number]);
+        world.inject(ANN, &frame);
+        world.settle();
+    }
+    world.send(BOB, ANN, "still here".into());
+    world.settle();
+    assert_eq!(world.texts(ANN), ["still here"]);
 }
 
 #[test]

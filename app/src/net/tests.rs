@@ -128,6 +128,53 @@ fn two_people_become_contacts_over_a_real_relay_and_exchange_payloads() {
 }
 
 #[test]
+fn an_errand_leaves_messages_for_the_next_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder, 0).unwrap();
+    let (ann, bob) = (Person::new("ann"), Person::new("bob"));
+    bob.command(ChannelCommand::Add {
+        link: ann.invite(server.url()),
+    });
+    let contact = ann.ready_contact();
+    bob.ready_contact();
+    let Person {
+        net,
+        _profile: profile,
+        ..
+    } = bob;
+    net.shutdown();
+    ann.command(ChannelCommand::Send {
+        contact,
+        payload: b"are you there?".to_vec(),
+    });
+    ann.wait(|event| matches!(event, ChannelEvent::Delivered { waiting: 0, .. }).then_some(()));
+
+    let (sender, events) = sync_channel(1024);
+    let errand =
+        Net::start_for_errand(&profile, move |event| drop(sender.try_send(event))).unwrap();
+    errand
+        .command(ChannelCommand::Invite { server: None })
+        .unwrap();
+    let errand_done = || match events.recv_timeout(PATIENCE).expect("an event in time") {
+        NetEvent::Channel(ChannelEvent::InviteReady { .. }) => true,
+        NetEvent::Channel(ChannelEvent::Message { .. }) => panic!("an errand reads no messages"),
+        _ => false,
+    };
+    while !errand_done() {}
+    errand.shutdown();
+
+    let (sender, events) = sync_channel(1024);
+    let _net = Net::start(&profile, move |event| drop(sender.try_send(event))).unwrap();
+    loop {
+        let event = events.recv_timeout(PATIENCE).expect("an event in time");
+        if let NetEvent::Channel(ChannelEvent::Message { payload, .. }) = event {
+            assert_eq!(payload, b"are you there?");
+            break;
+        }
+    }
+}
+
+#[test]
 fn a_farewell_sent_just_before_the_end_still_leaves() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(&folder, 0).unwrap();

@@ -211,6 +211,10 @@ impl RelayChannel {
                 rows.add_contact(&link.name, &link.key_set, &session, ContactState::Pending)?;
             queue.used_for = QueueUse::Contact(contact);
             rows.add_inbound(&queue)?;
+            // Whoever came by a link can invite at once, at the server that is known to be reached.
+            if rows.setting(SERVER)?.is_none() {
+                rows.set_setting(SERVER, &server.to_string())?;
+            }
             let outbound = OutboundQueue {
                 contact,
                 server,
@@ -244,8 +248,11 @@ impl RelayChannel {
             message.identity_key(),
             message,
         );
-        let Ok(opened) = opened else { return Ok(false) };
-        let Ok((sequence, Content::Greeting(greeting))) = Content::read(&opened.plaintext) else {
+        let Ok(opened) = opened else {
+            return Ok(false);
+        };
+        let plaintext = Zeroizing::new(opened.plaintext);
+        let Ok((sequence, Content::Greeting(greeting))) = Content::read(&plaintext) else {
             return Ok(false);
         };
         if greeting.key_set.curve25519() != message.identity_key() {

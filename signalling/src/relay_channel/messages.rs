@@ -126,7 +126,7 @@ impl RelayChannel {
         }
         debug_assert!(queue.used_for == QueueUse::Contact(contact));
         match (content, inbox) {
-            (Content::Payload(mut payload), Some(inbox)) => {
+            (Content::Payload(mut payload), Some(inbox)) if !self.leaves_messages => {
                 let payload = std::mem::take(&mut *payload);
                 let event = ChannelEvent::Message {
                     contact,

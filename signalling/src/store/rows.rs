@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use vodozemac::olm::Account;
 use zeroize::Zeroizing;
 
-use super::{SEEN_BLOCKS_MAX, StoreError};
+use super::{INBOX_MESSAGES_MAX, SEEN_BLOCKS_MAX, StoreError};
 use crate::block::SealKey;
 use crate::channel::ContactId;
 use crate::hash::hash;
@@ -280,6 +280,12 @@ impl Rows<'_> {
         sent: Duration,
         payload: &[u8],
     ) -> Result<i64, StoreError> {
+        let length: i64 = self
+            .connection
+            .query_row("SELECT count(*) FROM inbox", [], |row| row.get(0))?;
+        if length >= INBOX_MESSAGES_MAX {
+            return Err(StoreError::InboxFull);
+        }
         let sql = "INSERT INTO inbox (contact, sent, payload) VALUES (?1, ?2, ?3)";
         self.connection
             .execute(sql, (row_id(contact), millis(sent), payload))?;

@@ -9,6 +9,7 @@ use hullo_signalling::channel::{
     Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact,
     ContactId, ServerId, Wish,
 };
+use hullo_signalling::identity::Identity;
 use hullo_signalling::relay_channel::{Counts, RelayChannel};
 use hullo_signalling::server_url::ServerUrl;
 use hullo_signalling::store::Store;
@@ -482,6 +483,14 @@ impl World {
             .identity()
             .key_set()
             .to_bytes()
+    }
+
+    /// Somebody who put this person's group key beside keys of their own.
+    pub(super) fn with_the_group_key_of(&self, person: usize) -> Identity {
+        let channel = self.people[person].channel.as_ref().expect("here");
+        let (_, stranger) = Store::in_memory(&mut ChaCha20Rng::seed_from_u64(99)).expect("a store");
+        let account = stranger.account().pickle().into();
+        Identity::from_parts(channel.identity().x25519().as_bytes(), account)
     }
 
     pub(super) fn sent_to_relay(&self) -> &[Vec<u8>] {
