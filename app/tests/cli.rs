@@ -100,7 +100,7 @@ fn two_people_see_and_hear_each_other() {
 fn a_declined_call_is_told_and_ends_with_4() {
     let server = Server::start();
     let (alice, bob) = contacts(&server);
-    let mut screen = Hullo::spawn(&bob, &call_args(&["--json"]));
+    let mut screen = Hullo::spawn(&bob, &call_args(&[]));
     screen.wait_for("ready", PATIENCE);
     let call = Hullo::spawn(&alice, &call_args(&["call", "bob"]));
     screen.wait_for("incoming", PATIENCE);
@@ -154,7 +154,7 @@ fn a_used_link_a_broken_link_and_an_own_link_are_told_apart() {
     let used = carol.run(&["add", &link]);
     assert!(used.code != 0 && used.says("used"), "{}", used.shown());
     let cut = carol.run(&["add", &link[..link.len() - 9]]);
-    assert!(cut.code == 2 && cut.says("incomplete"), "{}", cut.shown());
+    assert!(cut.code == 2 && cut.says("missing"), "{}", cut.shown());
     let wrong = carol.run(&["add", "https://example.org/"]);
     assert!(wrong.code == 2 && wrong.says("hullo:"), "{}", wrong.shown());
 }
@@ -221,7 +221,7 @@ fn a_busy_port_is_told() {
     let home = Home::new();
     let done = home.run(&["serve", "--listen", server.address()]);
     assert_eq!(done.code, 5, "{}", done.shown());
-    assert!(done.says("in use"), "{}", done.shown());
+    assert!(done.says("taken"), "{}", done.shown());
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_second_process_on_the_profile_is_refused_and_the_small_commands_go_through_
     answer.wait_for("ready", PATIENCE);
     let second = bob.run(&["answer", "--mic", "test", "--speaker", "none"]);
     assert_ne!(second.code, 0);
-    assert!(second.says("already"), "{}", second.shown());
+    assert!(second.says("in use by"), "{}", second.shown());
     let listed = bob.run(&["contacts", "--json"]).success();
     assert_eq!(listed.event("contact")["name"], "alice");
     let link = bob.run(&["invite", "--json"]).success().event("invite")["link"]
