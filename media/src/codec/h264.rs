@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use openh264::encoder::{
-    BitRate, Complexity, EncoderConfig, FrameRate, FrameType, IntraFramePeriod, RateControlMode,
+    BitRate, Complexity, EncoderConfig, FrameRate, FrameType, IntraFramePeriod, QpRange, RateControlMode,
 };
 use openh264::formats::{YUVSlices, YUVSource};
 use openh264::{OpenH264API, Timestamp};
@@ -18,6 +18,11 @@ pub const BITRATE_BPS_START: u32 = 600_000;
 pub const BITRATE_BPS_MIN: u32 = 20_000;
 /// Above this 1280x720 gains nothing visible.
 pub const BITRATE_BPS_MAX: u32 = 8_000_000;
+/// Finest quantisation: 40 dB on a talking head. A finer one would spend whatever the line carries (2.4 Mbit/s instead of
+/// 0.45 on the same clip) for one decibel that no window of cells shows.
+const QP_MIN: u8 = 24;
+/// Coarsest: the standard's.
+const QP_MAX: u8 = 51;
 /// Fastest rate that the library takes.
 pub const RATE_FPS_MAX: u32 = 60;
 /// Widest picture that the library encodes.
@@ -81,6 +86,7 @@ impl Encoder {
             .skip_frames(true)
             // Every key frame costs as much as ten others: on demand only, also at scene changes.
             .intra_frame_period(IntraFramePeriod::auto())
+            .qp(QpRange::new(QP_MIN, QP_MAX))
             .scene_change_detect(false)
             // One slice cannot be shared out; a pool of threads would only cost.
             .num_threads(1);
