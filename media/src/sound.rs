@@ -21,8 +21,10 @@ use crate::resample::{RATE_HZ_MAX, RATE_HZ_MIN};
 const PERIOD: Duration = Duration::from_millis(10);
 /// Sound that a ring holds: a thread that is held up for longer loses sound anyway.
 pub(crate) const RING: Duration = Duration::from_millis(200);
-/// How long a device may stay without a callback before it counts as gone: some start late, none this late.
-pub(crate) const CALLBACK_MAX: Duration = Duration::from_secs(2);
+/// How long a running device may stay without a callback before it counts as gone.
+const CALLBACK_MAX: Duration = Duration::from_secs(2);
+/// The same for its first callback: a sound server that was idle may first play out two seconds of silence.
+const FIRST_CALLBACK_MAX: Duration = Duration::from_secs(5);
 /// How long opening a device may take.
 pub(crate) const OPEN_MAX: Duration = Duration::from_secs(3);
 /// Devices named in a message: some systems list dozens of plugins.
@@ -240,6 +242,8 @@ fn choose(direction: Direction, ranges: &[SupportedStreamConfigRange]) -> Option
 #[derive(Default)]
 pub(crate) struct Health {
     gone: AtomicBool,
+    /// Samples have gone through.
+    moved: AtomicBool,
     /// Under-runs, over-runs: heard as clicks, never fatal.
     glitches: AtomicU64,
 }
@@ -257,6 +261,20 @@ impl Health {
             _ => {
                 health.glitches.fetch_add(1, Relaxed);
             }
+        }
+    }
+
+    /// For the thread that waits: the samples asked for are there, the device works.
+    pub(crate) fn moved(&self) {
+        self.moved.store(true, Relaxed);
+    }
+
+    /// How long to wait for the next samples.
+    pub(crate) fn patience(&self) -> Duration {
+        if self.moved.load(Relaxed) {
+            CALLBACK_MAX
+        } else {
+            FIRST_CALLBACK_MAX
         }
     }
 

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME, Block, SAMPLE_RATE_HZ};
 use crate::resample::FromBlocks;
-use crate::sound::{CALLBACK_MAX, Direction, Form, Health, OPEN_MAX, RING, find, form};
+use crate::sound::{Direction, Form, Health, OPEN_MAX, RING, find, form};
 
 const DIRECTION: Direction = Direction::Speaker;
 /// Sound waiting in the ring when the next block is asked for: less clicks when the thread is late, more is delay.
@@ -79,11 +79,15 @@ impl AudioSink for Speaker {
     }
 
     fn wait(&mut self) -> Result<(), DeviceError> {
-        let deadline = clock::now() + CALLBACK_MAX;
+        let deadline = clock::now() + self.health.patience();
         let allowed = self.form.samples(WAITING);
+        let mut waited = false;
         loop {
             let waiting = self.ring.buffer().capacity() - self.ring.slots();
             if waiting <= allowed {
+                if waited {
+                    self.health.moved();
+                }
                 return Ok(());
             }
             if self.health.gone() || clock::now() >= deadline {
@@ -95,6 +99,7 @@ impl AudioSink for Speaker {
                 (waiting - allowed) as f64 / f64::from(self.form.rate_hz()),
             );
             clock::sleep(excess.max(WAIT_MIN));
+            waited = true;
         }
     }
 

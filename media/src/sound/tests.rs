@@ -1,5 +1,4 @@
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
 use super::*;
 use crate::clock;
@@ -94,6 +93,10 @@ const INNER: &str = "HULLO_TEST_SOUND_LOOP";
 /// our own without a sound card. The inner half needs the server's address in its environment from the start, so it
 /// runs as a process of its own.
 #[test]
+#[expect(
+    clippy::print_stdout,
+    reason = "the figures are of interest with --nocapture"
+)]
 fn a_tone_goes_through_the_speaker_to_the_microphone() {
     if std::env::var_os(INNER).is_some() {
         return play_and_listen();
@@ -152,11 +155,9 @@ fn a_tone_goes_through_the_speaker_to_the_microphone() {
     if words.contains("no plugin") {
         return skip("ALSA's pulse plugin is not installed");
     }
-    assert!(
-        inner.status.success(),
-        "{words}{}",
-        String::from_utf8_lossy(&inner.stderr)
-    );
+    let heard = inner.status.success() && words.contains("periods");
+    assert!(heard, "{words}{}", String::from_utf8_lossy(&inner.stderr));
+    println!("{words}");
 }
 
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
@@ -189,7 +190,8 @@ fn play_and_listen() {
     });
     let mut sound = Vec::new();
     let (mut block, began) = ([0.0; BLOCK_SAMPLES], clock::now());
-    // Two seconds, of which the last is listened to; at 48 kHz whatever the device has.
+    // Two seconds, of which the last is listened to. The server needs up to two more until it begins.
+    let mut half_at = began;
     while sound.len() < 2 * 48_000 {
         let at = CaptureTime {
             elapsed: Duration::ZERO,
@@ -197,8 +199,11 @@ fn play_and_listen() {
         };
         microphone.read(at, &mut block).expect("it hears");
         sound.extend_from_slice(&block);
+        if sound.len() == 48_000 {
+            half_at = clock::now();
+        }
     }
-    let took = Instant::now() - began;
+    let took = clock::now() - half_at;
     stop.store(true, Relaxed);
     playing.join().expect("it played");
     let heard = &sound[48_000..];
@@ -208,13 +213,14 @@ fn play_and_listen() {
         .filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0)
         .count();
     println!(
-        "rms {rms}, {periods} periods, {took:?}, {} glitches",
+        "rms {rms}, {periods} periods in {took:?}, begun after {:?}, {} glitches",
+        half_at - began,
         microphone.glitches()
     );
     assert!((rms / (0.4 / 2f32.sqrt()) - 1.0).abs() < 0.1, "rms {rms}");
     assert!(periods.abs_diff(997) <= 10, "{periods} periods in a second");
     assert!(
-        took > Duration::from_millis(1_500) && took < Duration::from_secs(10),
-        "{took:?} for two seconds"
+        took > Duration::from_millis(800) && took < Duration::from_secs(3),
+        "a second took {took:?}"
     );
 }

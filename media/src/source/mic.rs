@@ -12,7 +12,7 @@ use crate::clock;
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, Block, SAMPLE_RATE_HZ};
 use crate::resample::ToBlocks;
-use crate::sound::{CALLBACK_MAX, Direction, Form, Health, OPEN_MAX, RING, find, form};
+use crate::sound::{Direction, Form, Health, OPEN_MAX, RING, find, form};
 
 const DIRECTION: Direction = Direction::Microphone;
 /// Sound that may wait in the ring: what a held-up thread finds beyond is left out, as delay stays and a gap does not.
@@ -74,10 +74,11 @@ impl Microphone {
 
     /// Waits for samples and moves them to `to`.
     fn fill(&mut self, to: &mut [f32]) -> Result<(), DeviceError> {
-        let deadline = clock::now() + CALLBACK_MAX;
+        let deadline = clock::now() + self.health.patience();
         loop {
             let waiting = self.ring.slots();
             if waiting >= to.len() {
+                self.health.moved();
                 self.leave_out(waiting);
                 self.ring
                     .pop_entire_slice(to)
