@@ -113,7 +113,7 @@ impl Small {
     ) -> Result<(), Failure> {
         let started = Instant::now();
         let (sender, events) = bounded(EVENTS_MAX);
-        let net = Net::start(profile, move |event| {
+        let net = Net::start_for_errand(profile, move |event| {
             // The receiver ends with this function; the thread soon after.
             let _ = sender.send(event);
         })?;

@@ -67,6 +67,8 @@ pub struct World {
     pub people: [Person; 2],
     /// Messages never arrive while true: the relay is down.
     pub relay_down: bool,
+    /// What the message channel does to each message: a contact that lies.
+    pub liar: Option<Box<dyn FnMut(&mut Message)>>,
     seed: u64,
     start: Instant,
     links: [Netem<Datagram>; 2],
@@ -140,6 +142,7 @@ impl World {
             now,
             people: [alice, bob],
             relay_down: false,
+            liar: None,
             seed,
             start: now,
             links: [
@@ -307,7 +310,10 @@ impl World {
                             .handle_input(str0m_netem::Input::Packet(self.now, datagram));
                     }
                 }
-                Output::Send(message) => {
+                Output::Send(mut message) => {
+                    if let Some(liar) = &mut self.liar {
+                        liar(&mut message);
+                    }
                     if !self.relay_down {
                         self.people[1 - index]
                             .inbox

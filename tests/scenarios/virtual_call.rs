@@ -6,7 +6,7 @@ use std::time::Duration;
 use hullo::call::engine::Input;
 use hullo::call::side::SideState;
 use hullo_media::session::Track;
-use hullo_proto::call::{CallState, EndReason, Media};
+use hullo_proto::call::{CallState, EndReason, Media, Message};
 use hullo_tests::world::{Link, World};
 
 const CALLER: usize = 0;
@@ -365,5 +365,82 @@ fn garbage_to_the_media_port_is_dropped() {
         world.people[CALLEE].engine.undecryptable(),
         0,
         "nothing of it reaches the ciphers"
+    );
+}
+
+/// Rings, lets the callee accept, and changes the description of its offer on the way.
+fn offer_changed(seed: u64, change: impl Fn(&str) -> String + 'static) -> World {
+    let mut world = World::new(seed, Link::default(), Media::Video);
+    world.drive_until(Duration::from_secs(2), "ringing", |world| {
+        world.people[CALLER].states.contains(&CallState::Ringing)
+    });
+    world.liar = Some(Box::new(move |message| {
+        if let Message::Offer(offer) = message {
+            offer.sdp = change(&offer.sdp);
+        }
+    }));
+    world.input(CALLEE, Input::Accept(Media::Video));
+    world
+}
+
+#[test]
+fn a_description_that_lies_ends_the_call_in_words() {
+    let lies: [(&str, fn(&str) -> String); 6] = [
+        ("no SDP", |_| "hello".to_owned()),
+        ("tracks in another order", |sdp| {
+            sdp.replace("a=mid:0", "a=mid:9")
+        }),
+        ("no fingerprint", |sdp| {
+            sdp.lines()
+                .filter(|line| !line.contains("fingerprint"))
+                .map(|line| format!("{line}\r\n"))
+                .collect()
+        }),
+        ("a codec that is none", |sdp| {
+            sdp.replace("opus/48000", "opera/48000")
+        }),
+        ("too long", |sdp| {
+            sdp.to_owned() + &"a=x:y\r\n".repeat(9_000)
+        }),
+        ("an answer's role in an offer", |sdp| {
+            sdp.replace("actpass", "active")
+        }),
+    ];
+    for (seed, (what, lie)) in (20..).zip(lies) {
+        let mut world = offer_changed(seed, lie);
+        world.drive_until(Duration::from_secs(3), what, |world| {
+            world.people.iter().all(|person| person.is_ended())
+        });
+        let end = world.people[CALLER].states.last();
+        assert!(
+            matches!(end, Some(CallState::Ended(EndReason::PeerIncompatible(_)))),
+            "{what}: {end:?}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_fingerprint_ends_in_a_call_that_never_connected() {
+    let mut world = offer_changed(30, |sdp| {
+        let at = sdp.find("sha-256 ").expect("a fingerprint") + 8;
+        let other = if &sdp[at..=at] == "0" { "1" } else { "0" };
+        // On every track: a description that contradicts itself is refused before.
+        sdp.replace(
+            &sdp[at - 8..at + 10],
+            &format!("sha-256 {other}{}", &sdp[at + 1..at + 10]),
+        )
+    });
+    world.drive_until(Duration::from_secs(45), "the end", |world| {
+        world.people.iter().all(|person| person.is_ended())
+    });
+    assert!(
+        world
+            .people
+            .iter()
+            .all(|person| person.pictures == 0 && person.blocks_played == 0)
+    );
+    assert_eq!(
+        world.people[CALLER].states.last(),
+        Some(&CallState::Ended(EndReason::FailedToConnect))
     );
 }

@@ -8,6 +8,9 @@
 //! It alone holds the media keys and frame counters of the call, so a nonce cannot be used twice. A frame that does
 //! not open costs that frame: it is dropped and counted.
 
+mod ciphers;
+mod event;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -15,12 +18,15 @@ use std::time::{Duration, Instant};
 use hullo_media::frame::EncodedFrame;
 use hullo_media::jitter::AudioFrame;
 use hullo_media::sdp::{Description, DescriptionKind};
-use hullo_media::session::{self, Role, Session, SessionConfig, SessionStats, Track};
+use hullo_media::session::{self, Role, Session, SessionConfig, Track};
 use hullo_proto::call::{
     CallEvent, CallKeys, CallMachine, CallState, IceCandidate, Input as MachineInput, Layout,
-    Media, Message, Output as MachineOutput,
+    Output as MachineOutput,
 };
-use hullo_proto::frame::{FrameKind, OpenError, Opener, Sealer};
+use hullo_proto::frame::{FrameKind, OpenError};
+
+use ciphers::Ciphers;
+pub use event::{Event, Input, Output};
 
 use super::media::VIDEO_BITRATE_MAX_BPS;
 use super::side::SideState;
@@ -40,81 +46,6 @@ const VIDEO_BITRATE_MIN_BPS: u64 = 60_000;
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 /// After the connection closed, the `x.call.end` that says why may still be on its way through the relay.
 const CLOSE_GRACE: Duration = Duration::from_millis(1_500);
-
-/// One change.
-#[derive(Debug)]
-pub enum Input<'a> {
-    /// Time passed.
-    Timeout,
-    /// A datagram arrived on one of our addresses.
-    Datagram {
-        /// Its sender.
-        source: SocketAddr,
-        /// Ours.
-        destination: SocketAddr,
-        /// The datagram.
-        bytes: &'a [u8],
-    },
-    /// A message of this contact.
-    Message(&'a Message),
-    /// The user takes the call.
-    Accept(Media),
-    /// The user declines it.
-    Reject,
-    /// The user ends it.
-    HangUp,
-    /// An encoder made a frame.
-    Frame(EncodedFrame),
-    /// What we send and want changed.
-    Own(SideState),
-    /// Our decoder cannot go on without a key frame.
-    WantKeyframe,
-}
-
-/// What comes out.
-#[derive(Debug)]
-pub enum Output {
-    /// A datagram to send.
-    Transmit {
-        /// From this local address.
-        source: SocketAddr,
-        /// To this one.
-        destination: SocketAddr,
-        /// The datagram.
-        bytes: Vec<u8>,
-    },
-    /// A message for the contact.
-    Send(Message),
-    /// Something happened.
-    Event(Event),
-    /// Nothing more until then.
-    Timeout(Option<Instant>),
-}
-
-/// Something happened.
-#[derive(Debug)]
-pub enum Event {
-    /// The call's state.
-    State(CallState),
-    /// The connection went silent; it may come back.
-    Interrupted,
-    /// It came back.
-    Resumed,
-    /// A frame of sound, opened.
-    Audio(AudioFrame),
-    /// A frame of pictures, opened and decodable from here.
-    Video(EncodedFrame),
-    /// The first frame of a track left.
-    FirstSent(Track),
-    /// Our encoder must start anew with a key frame.
-    KeyframeWanted,
-    /// Our picture encoder may use this much, bits per second.
-    VideoBitrate(u32),
-    /// What the far side sends and wants.
-    Far(SideState),
-    /// Figures of the last second, with frames that did not open since the call began.
-    Stats(Box<SessionStats>, u64),
-}
 
 /// One call.
 pub struct Engine {
@@ -139,25 +70,6 @@ pub struct Engine {
 
 /// Stands where a hostile server would: is given each sealed frame that arrives, says what is delivered instead.
 pub type Path = Box<dyn FnMut(Track, &[u8]) -> Vec<(Track, Vec<u8>)> + Send>;
-
-struct Ciphers {
-    seal_audio: Sealer,
-    seal_video: Sealer,
-    open_audio: Opener,
-    open_video: Opener,
-}
-
-impl Ciphers {
-    fn new(keys: &CallKeys) -> Self {
-        let context = keys.context();
-        Self {
-            seal_audio: Sealer::new(context, Track::Audio.mid()),
-            seal_video: Sealer::new(context, Track::Video.mid()),
-            open_audio: Opener::new(context, Track::Audio.mid()),
-            open_video: Opener::new(context, Track::Video.mid()),
-        }
-    }
-}
 
 impl Engine {
     /// A call around `machine`, reachable at `addresses` once it is accepted.

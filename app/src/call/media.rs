@@ -20,7 +20,6 @@ use hullo_media::source::{
 };
 
 use super::frames::FrameQueue;
-use super::side::WANT_SOURCE;
 use crate::report::{AudioSummary, VideoSummary};
 
 /// Pictures per second that leave at most; a terminal shows no more.
@@ -30,6 +29,51 @@ const VIDEO_BITRATE_START_BPS: u32 = 450_000;
 
 /// Pictures never cost more than this, bits per second.
 pub const VIDEO_BITRATE_MAX_BPS: u32 = 2_500_000;
+
+/// A picture size and what it may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Step {
+    width: u32,
+    height: u32,
+    /// Bits per second at 30 pictures a second; more shows nothing at that size.
+    bitrate_bps: u32,
+}
+
+/// Sizes worth encoding for a window of cells, smallest first.
+const STEPS: [Step; 3] = [
+    Step {
+        width: 160,
+        height: 90,
+        bitrate_bps: 120_000,
+    },
+    Step {
+        width: 320,
+        height: 180,
+        bitrate_bps: 400_000,
+    },
+    Step {
+        width: 640,
+        height: 360,
+        bitrate_bps: 1_500_000,
+    },
+];
+
+/// The source's own size, for recordings and programs without a screen.
+const SOURCE: Step = Step {
+    width: u32::MAX,
+    height: u32::MAX,
+    bitrate_bps: VIDEO_BITRATE_MAX_BPS,
+};
+
+/// One step above the smallest that covers what the far side's cells can show: scaled down there, it is sharper than
+/// the bare size at the same rate.
+fn worth_sending((width, height): (u32, u32)) -> Step {
+    let covers = |step: &Step| step.width >= width && step.height >= height;
+    let Some(smallest) = STEPS.iter().position(covers) else {
+        return SOURCE;
+    };
+    STEPS.get(smallest + 1).copied().unwrap_or(SOURCE)
+}
 
 /// Which devices a call uses. `None`: the default device, or nothing where there is none.
 #[derive(Clone, Debug, Default)]
@@ -175,7 +219,7 @@ pub struct CallMedia {
     video_decode: VideoDecode,
     captured_before: u64,
     bitrate_bps: u32,
-    limits: (u32, u32),
+    limits: Step,
 }
 
 /// What a decoded picture's card said, for the latency figure: its clock and ours, in 0.1 ms.
@@ -216,7 +260,7 @@ impl CallMedia {
             pictures,
             captured_before: 0,
             bitrate_bps: VIDEO_BITRATE_START_BPS,
-            limits: WANT_SOURCE,
+            limits: SOURCE,
         };
         (media, card_times)
     }
@@ -301,8 +345,9 @@ impl CallMedia {
 
     /// The largest picture the far side can show.
     pub fn set_size_max(&mut self, size: (u32, u32)) {
-        if self.limits != size {
-            self.limits = size;
+        let limits = worth_sending(size);
+        if self.limits != limits {
+            self.limits = limits;
             if let Camera::On(encode) = &self.camera {
                 encode.set_limits(self.video_limits());
             }
@@ -358,9 +403,9 @@ impl CallMedia {
 
     fn video_limits(&self) -> VideoLimits {
         VideoLimits {
-            width_max: self.limits.0,
-            height_max: self.limits.1,
-            bitrate_bps: VIDEO_BITRATE_MAX_BPS,
+            width_max: self.limits.width,
+            height_max: self.limits.height,
+            bitrate_bps: self.limits.bitrate_bps,
             fps_max: FRAME_RATE_MAX,
         }
     }
@@ -385,5 +430,20 @@ impl VideoSource for Tee {
         let picture = self.source.read(at)?;
         self.pictures.put(&self.pictures.own, Arc::clone(&picture));
         Ok(picture)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::side::WANT_SOURCE;
+    use super::*;
+
+    #[test]
+    fn a_small_window_gets_a_small_picture_and_a_recording_the_whole() {
+        assert_eq!(worth_sending((56, 36)).width, 320);
+        assert_eq!(worth_sending((160, 90)).width, 320);
+        assert_eq!(worth_sending((200, 100)).width, 640);
+        assert_eq!(worth_sending((641, 20)), SOURCE);
+        assert_eq!(worth_sending(WANT_SOURCE), SOURCE);
     }
 }

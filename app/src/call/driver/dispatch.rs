@@ -12,7 +12,7 @@ use super::super::engine::Event;
 use super::super::frames::FrameQueue;
 use super::super::latency::Latency;
 use super::super::media::{CallMedia, CardTimes, MediaSpecs, Pictures, open_in_background};
-use super::super::side::{SideState, WANT_SOURCE};
+use super::super::side::SideState;
 use super::{Command, Commands, DriverEvent};
 use crate::event::{CallEvent, CallState};
 use crate::report::{Flow, Stats, Summary};
@@ -287,11 +287,7 @@ impl Dispatch {
 
     fn far(&mut self, far: SideState) {
         if let (Some((media, _)), Some(want)) = (&mut self.media, far.want) {
-            media.set_size_max(if far.want == Some(WANT_SOURCE) {
-                WANT_SOURCE
-            } else {
-                want
-            });
+            media.set_size_max(want);
         }
         let switches = |state: SideState| (state.muted, state.camera, state.hold);
         if switches(far) != switches(self.far) || !far.camera {
