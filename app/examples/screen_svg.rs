@@ -43,11 +43,15 @@ const BACKGROUND: &str = "#14181d";
 const COLOUR_STEP: u8 = 8;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    std::io::stdout().write_all(drawn()?.as_bytes())?;
+    Ok(())
+}
+
+fn drawn() -> Result<String, Box<dyn Error>> {
     let mut terminal = Terminal::new(TestBackend::new(COLUMNS, ROWS))?;
     let model = model()?;
     terminal.draw(|frame| view(&model, frame))?;
-    std::io::stdout().write_all(svg(terminal.backend().buffer()).as_bytes())?;
-    Ok(())
+    Ok(svg(terminal.backend().buffer()))
 }
 
 /// Three minutes into a video call.
@@ -240,5 +244,19 @@ fn write_words(buffer: &Buffer, row: u16, out: &mut String) {
             );
         }
         column += run.len() as u32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_shows_the_screen_as_it_is() {
+        let file = include_str!("../../docs/screen.svg");
+        assert!(
+            drawn().expect("a test terminal does not fail") == file,
+            "the screen has changed: cargo run -p hullo --example screen_svg > docs/screen.svg"
+        );
     }
 }

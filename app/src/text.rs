@@ -64,7 +64,7 @@ pub(crate) const MIC_ON: &str = "microphone on";
 pub(crate) const ON_HOLD: &str = "ON HOLD";
 pub(crate) const SERVER_RETRIED: &str = "It is tried again and again. A call that runs goes on.";
 pub(crate) const SOUND_ONLY: &str = "Sound only: v switches your camera on.";
-pub(crate) const CALL_AGAIN: &str = "Enter calls again, Esc closes this.";
+pub(crate) const CALL_AGAIN: &str = "Enter calls again, C with pictures; Esc closes this.";
 
 /// The screen of somebody who has no server yet.
 pub(crate) const NO_SERVER: [&str; 6] = [
@@ -388,18 +388,23 @@ pub(crate) fn incoming(
     }
 }
 
-/// What the screen of a contact without a call says.
-pub(crate) fn contact_lines(contact: &Contact) -> Vec<String> {
+/// What the screen of a contact without a call says; how to call only where the keys would do it now.
+pub(crate) fn contact_lines(contact: &Contact, is_free: bool) -> Vec<String> {
     let mut lines = vec![
         format!("{}  {}", contact.name, contact.short_id),
         String::new(),
     ];
     if contact.ready {
-        lines.push("Enter calls, C calls with pictures.".to_owned());
+        if is_free {
+            lines.extend([
+                "Enter calls, C calls with pictures.".to_owned(),
+                String::new(),
+            ]);
+        }
     } else {
         lines.push("Pending: the other side has not answered the invitation yet.".to_owned());
+        lines.push(String::new());
     }
-    lines.push(String::new());
     lines.push(if contact.verified {
         "Verified: you have compared the words.".to_owned()
     } else {

@@ -125,24 +125,19 @@ fn no_size_of_the_window_ends_the_program() {
     let tmux = Tmux::start((10, 3), &stage.command());
     // What a screen without room says, in ten columns.
     tmux.wait_for("00:0");
-    for (columns, rows) in [
-        (80, 24),
-        (1, 1),
-        (200, 60),
-        (2, 40),
-        (200, 1),
-        (39, 9),
-        (10, 3),
+    for (columns, rows, words) in [
+        (80, 24, "nothing is sent"),
+        (1, 1, ""),
+        (200, 60, "nothing is sent"),
+        (2, 40, "ne\ned\ns"),
+        (200, 1, "[q]"),
+        (39, 9, "hullo needs 40x10"),
+        (10, 3, "00:0"),
     ] {
         tmux.resize(columns, rows);
-        let is_roomy = columns >= 80 && rows >= 24;
-        let (what, words) = if is_roomy {
-            ("panes", "nothing is sent")
-        } else {
-            ("a screen", "")
-        };
-        tmux.wait_until(what, |shown| {
-            shown.contains(words) && (!is_roomy || has_picture(shown))
+        let is_roomy = words == "nothing is sent";
+        tmux.wait_until("the screen in the new size", |shown| {
+            shown.contains(words) && has_picture(shown) == is_roomy
         });
     }
     tmux.resize(80, 24);

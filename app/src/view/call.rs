@@ -33,7 +33,7 @@ fn idle(model: &Model, area: Rect, buffer: &mut Buffer) {
         .as_ref()
         .is_some_and(|profile| !profile.has_server);
     let mut lines: Vec<String> = if let Some(contact) = model.selected_contact() {
-        text::contact_lines(contact)
+        text::contact_lines(contact, model.incoming.is_none())
     } else if has_no_server {
         text::NO_SERVER.map(str::to_owned).into()
     } else if model.contacts.is_some() {
