@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -11,7 +10,6 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at the terminal.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
-static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// Where it is not installed the test says so and is left out.
 pub(crate) fn is_installed(program: &str) -> bool {
@@ -131,14 +129,14 @@ impl Stage {
 
 /// A window of a tmux server of its own. Dropping it ends that server, which hangs up the terminal.
 pub(crate) struct Tmux {
-    socket: String,
+    /// Of its socket, which tmux would leave behind.
+    folder: TempDir,
 }
 
 impl Tmux {
     pub(crate) fn start((columns, rows): (u16, u16), command: &str) -> Self {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let tmux = Self {
-            socket: format!("hullo-{}-{count}", std::process::id()),
+            folder: TempDir::with_prefix("hullo-tmux").unwrap(),
         };
         let (columns, rows) = (columns.to_string(), rows.to_string());
         tmux.run(&[
@@ -169,7 +167,8 @@ impl Tmux {
 
     fn try_run(&self, args: &[&str]) -> Output {
         Command::new("tmux")
-            .args(["-L", &self.socket, "-f", "/dev/null"])
+            .args(["-f", "/dev/null", "-S"])
+            .arg(self.folder.path().join("socket"))
             .args(args)
             .output()
             .unwrap()
