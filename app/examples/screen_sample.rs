@@ -73,8 +73,8 @@ fn run(
         for effect in update(model, event) {
             match effect {
                 Effect::Quit(status) => return Ok(status),
-                Effect::Bell => screen.bell()?,
-                Effect::Copy(text) => screen.copy(&text)?,
+                Effect::Bell => screen.ring()?,
+                Effect::Copy(text) => screen.put_on_clipboard(&text)?,
                 effect => pending.extend(answer(effect, model)),
             }
         }

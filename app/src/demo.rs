@@ -187,6 +187,8 @@ fn text(event: &Value, member: &str) -> io::Result<String> {
 
 /// What was not chosen on the command line is yours where there is one, else synthetic.
 pub fn choose_devices(options: &mut Options) {
+    // Libraries write on error output while they look for devices.
+    let _quiet = hullo_media::quiet::redirect_stderr(None).ok();
     if options.camera.is_none()
         && !open_camera(&CameraSpec::Device(None)).is_ok_and(|camera| camera.is_some())
     {

@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::event::Media;
-use crate::model::{Model, Overlay};
+use crate::model::{Mode, Model, Overlay};
 use crate::text;
 
 /// What a key does.
@@ -206,6 +206,9 @@ pub fn has_text_field(model: &Model) -> bool {
 /// Whether the action would do something now.
 #[must_use]
 pub fn is_valid(model: &Model, action: Action) -> bool {
+    if model.mode == Mode::Mirror {
+        return is_valid_in_mirror(model, action);
+    }
     let is_free = model.live_call().is_none() && model.incoming.is_none();
     match action {
         Action::Accept | Action::Decline => model.incoming.is_some(),
@@ -239,6 +242,19 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         }
         Action::Back => model.overlay.is_some() || is_free,
         Action::Interrupt => true,
+    }
+}
+
+/// Whether the action would do something in the mirror: there is only a picture to look at.
+fn is_valid_in_mirror(model: &Model, action: Action) -> bool {
+    match action {
+        Action::Up | Action::Down => {
+            matches!(model.overlay, Some(Overlay::Help(_)))
+                && crate::view::help_scroll_max(model.size) > 0
+        }
+        Action::Close => model.overlay.is_some(),
+        Action::Help | Action::Back | Action::Interrupt => true,
+        _ => false,
     }
 }
 

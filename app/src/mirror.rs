@@ -188,12 +188,12 @@ pub fn run(
 }
 
 /// A call with oneself, as far as the screen is concerned.
-fn picture_of_oneself(look: Look) -> Model {
-    let mut model = Model::new(Mode::Screen, look);
+pub(crate) fn picture_of_oneself(look: Look) -> Model {
+    let mut model = Model::new(Mode::Mirror, look);
     let contact = ContactId(0);
     let yourself = Contact {
         id: contact,
-        name: "mirror".to_owned(),
+        name: "your camera".to_owned(),
         short_id: String::new(),
         verified: true,
         ready: true,

@@ -31,6 +31,8 @@ pub enum Mode {
         /// The most to accept: an audio call stays one.
         media: Media,
     },
+    /// `hullo mirror`: the own picture and nothing else: no contacts, no microphone, no server.
+    Mirror,
 }
 
 /// What the program knows of its link to the server.

@@ -40,13 +40,13 @@ pub fn draw(picture: &Picture, area: Rect, buffer: &mut Buffer, look: Look) -> R
                 let upper = source.colour(x, y * 2, columns, rows);
                 let lower = source.colour(x, y * 2 + 1, columns, rows);
                 cell.set_symbol("▀")
-                    .set_fg(quantise(upper, look.depth))
-                    .set_bg(quantise(lower, look.depth));
+                    .set_fg(dither(upper, (x, y * 2), look.depth))
+                    .set_bg(dither(lower, (x, y * 2 + 1), look.depth));
             } else {
                 let colour = source.colour(x, y, columns, rows);
                 cell.set_char(ramp(colour));
                 if look.depth != ColourDepth::None {
-                    cell.set_fg(quantise(colour, look.depth));
+                    cell.set_fg(dither(colour, (x, y), look.depth));
                 }
             }
         }
@@ -91,6 +91,24 @@ pub fn quantise(rgb: [u8; 3], depth: ColourDepth) -> Color {
         ColourDepth::Palette16 => palette_16(rgb),
         ColourDepth::None => Color::Reset,
     }
+}
+
+/// [`quantise`], with the error spread where colours are few: between sixteen of them lie whole faces that would come
+/// out as one flat grey. The pattern stands still, so that nothing flickers and unchanged cells stay unchanged.
+fn dither(rgb: [u8; 3], (x, y): (u32, u32), depth: ColourDepth) -> Color {
+    /// Bayer's 4x4 thresholds.
+    const THRESHOLDS: [[i16; 4]; 4] =
+        [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]];
+    /// Levels from one threshold to the next: all sixteen together span the distance between two greys of the palette.
+    const STEP: i16 = 6;
+    if depth != ColourDepth::Palette16 {
+        return quantise(rgb, depth);
+    }
+    let offset = (2 * THRESHOLDS[(y % 4) as usize][(x % 4) as usize] - 15) * STEP / 2;
+    quantise(
+        rgb.map(|level| (i16::from(level) + offset).clamp(0, 255) as u8),
+        depth,
+    )
 }
 
 fn blank(area: Rect, buffer: &mut Buffer) {
@@ -305,6 +323,25 @@ mod tests {
         assert_eq!(palette_256([128, 128, 128]), 244);
         assert_eq!(palette_16([250, 250, 250]), Color::White);
         assert_eq!(palette_16([10, 0, 0]), Color::Black);
+    }
+
+    #[test]
+    fn with_sixteen_colours_two_greys_stay_two() {
+        let area = Rect::new(0, 0, 8, 4);
+        let drawn = |luma| {
+            let mut buffer = Buffer::empty(area);
+            let look = Look {
+                depth: ColourDepth::Palette16,
+                ..TRUE
+            };
+            draw(&grey(8, 8, luma), area, &mut buffer, look);
+            buffer
+        };
+        // The nearest colour of both is the same dark grey.
+        let nearest = |luma| quantise(rgb([luma, 128, 128]), ColourDepth::Palette16);
+        assert_eq!(nearest(110), nearest(140));
+        assert_ne!(drawn(110), drawn(140));
+        assert_eq!(drawn(110), drawn(110));
     }
 
     #[test]

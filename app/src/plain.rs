@@ -108,15 +108,20 @@ fn summary(figures: &Summary) -> String {
         undecryptable,
         ..
     } = figures;
-    let mut words = format!(
-        "Summary: {} connected; sound {} frames sent, {} received; pictures {} sent, {} decoded, {} freezes",
-        text::clock(*duration_ms),
-        audio.sent,
-        audio.received,
-        video.sent,
-        video.decoded,
-        video.freezes,
-    );
+    let mut words = "Summary: ".to_owned();
+    // The mirror has neither.
+    if *duration_ms > 0 || audio.sent > 0 || audio.received > 0 {
+        words.push_str(&format!(
+            "{} connected; sound {} frames sent, {} received; ",
+            text::clock(*duration_ms),
+            audio.sent,
+            audio.received,
+        ));
+    }
+    words.push_str(&format!(
+        "pictures {} sent, {} decoded, {} freezes",
+        video.sent, video.decoded, video.freezes,
+    ));
     if *undecryptable > 0 {
         words.push_str(&format!("; {undecryptable} frames did not open"));
     }
@@ -173,6 +178,23 @@ mod tests {
                 reason: Some("connection refused.".into()),
             },
             "The server does not answer: connection refused.",
+        );
+    }
+
+    #[test]
+    fn a_summary_tells_of_sound_only_where_there_was_a_call() {
+        let mut figures = Summary::default();
+        figures.video.sent = 75;
+        figures.video.decoded = 74;
+        let report = |figures: &Summary| Report::Summary(Box::new(figures.clone()));
+        check(
+            report(&figures),
+            "Summary: pictures 75 sent, 74 decoded, 0 freezes.",
+        );
+        figures.duration_ms = 61_000;
+        check(
+            report(&figures),
+            "Summary: 01:01 connected; sound 0 frames sent, 0 received; pictures 75 sent, 74 decoded, 0 freezes.",
         );
     }
 

@@ -21,6 +21,9 @@ pub(crate) const NO_CALL: &str = "No call is running.";
 pub(crate) const NO_CALL_VIDEO: &str = "No call is running: C starts a video call.";
 pub(crate) const NOBODY_CALLS: &str = "Nobody is calling.";
 pub(crate) const SOUND_ONLY_ALREADY: &str = "This call has sound only: a takes it.";
+pub(crate) const ONLY_A_MIRROR: &str = "This is only a mirror: q leaves it.";
+pub(crate) const MIRROR_FACTS: &str = "Your camera, encoded, encrypted and back. It stays here.";
+pub(crate) const MIRROR_SENDS: &str = "nothing is sent";
 pub(crate) const PRESS_AGAIN: &str = "It has just begun to ring: press a again to take the call.";
 pub(crate) const CALL_RUNS: &str = "A call is running: H hangs up first.";
 pub(crate) const INTERRUPT_AGAIN: &str = "A call is running: Ctrl-C again ends it and quits.";
@@ -61,7 +64,7 @@ pub(crate) const MIC_ON: &str = "microphone on";
 pub(crate) const ON_HOLD: &str = "ON HOLD";
 pub(crate) const SERVER_RETRIED: &str = "It is tried again and again. A call that runs goes on.";
 pub(crate) const SOUND_ONLY: &str = "Sound only: v switches your camera on.";
-pub(crate) const CALL_AGAIN: &str = "Enter calls again, Esc closes this.";
+pub(crate) const CALL_AGAIN: &str = "Enter calls again, C with pictures; Esc closes this.";
 
 /// The screen of somebody who has no server yet.
 pub(crate) const NO_SERVER: [&str; 6] = [
@@ -202,6 +205,11 @@ pub(crate) fn call_state_around(call: &Call, now_ms: u64) -> (&'static str, Stri
     }
 }
 
+/// The headline of the mirror.
+pub(crate) fn mirror_state(call: &Call, now_ms: u64) -> String {
+    format!("mirror {}", clock(call.connected_ms(now_ms)))
+}
+
 /// How a call ended, in one line.
 #[must_use]
 pub fn call_ended(name: &str, words: &str, duration: Duration) -> String {
@@ -284,6 +292,7 @@ pub(crate) fn own_name(profile: &Profile) -> String {
 /// The server's state at the right of the status bar.
 pub(crate) fn server_state(model: &Model) -> String {
     match &model.server {
+        _ if model.mode == Mode::Mirror => MIRROR_SENDS.to_owned(),
         _ if model
             .profile
             .as_ref()
@@ -379,18 +388,23 @@ pub(crate) fn incoming(
     }
 }
 
-/// What the screen of a contact without a call says.
-pub(crate) fn contact_lines(contact: &Contact) -> Vec<String> {
+/// What the screen of a contact without a call says; how to call only where the keys would do it now.
+pub(crate) fn contact_lines(contact: &Contact, is_free: bool) -> Vec<String> {
     let mut lines = vec![
         format!("{}  {}", contact.name, contact.short_id),
         String::new(),
     ];
     if contact.ready {
-        lines.push("Enter calls, C calls with pictures.".to_owned());
+        if is_free {
+            lines.extend([
+                "Enter calls, C calls with pictures.".to_owned(),
+                String::new(),
+            ]);
+        }
     } else {
         lines.push("Pending: the other side has not answered the invitation yet.".to_owned());
+        lines.push(String::new());
     }
-    lines.push(String::new());
     lines.push(if contact.verified {
         "Verified: you have compared the words.".to_owned()
     } else {

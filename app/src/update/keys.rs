@@ -6,7 +6,7 @@ use super::{call, command, notice, say, stop};
 use crate::effect::Effect;
 use crate::event::{Media, StopReason, Switch};
 use crate::keymap::{self, Action};
-use crate::model::{Model, Overlay};
+use crate::model::{Mode, Model, Overlay};
 use crate::text;
 use crate::update::field::Field;
 
@@ -33,6 +33,9 @@ pub(super) fn press(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>)
 
 /// Text pasted: into the field, or a link into a field opened for it. Never run as keys.
 pub(super) fn paste(model: &mut Model, pasted: &str) {
+    if model.mode == Mode::Mirror {
+        return say(model, text::ONLY_A_MIRROR);
+    }
     if model.overlay.is_none() && pasted.trim_start().starts_with("hullo:") {
         model.overlay = Some(Overlay::Add(Field::default()));
     }
@@ -47,6 +50,9 @@ pub(super) fn paste(model: &mut Model, pasted: &str) {
 
 /// Does it, or says why not.
 fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(), String> {
+    if model.mode == Mode::Mirror && !keymap::is_valid(model, action) {
+        return Err(text::ONLY_A_MIRROR.to_owned());
+    }
     match action {
         Action::Accept => guarded(model).and_then(|()| call::accept(model, Media::Video, effects)),
         Action::AcceptSound
@@ -183,18 +189,23 @@ fn back(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
     if let Some(incoming) = &model.incoming {
         return Err(text::answer_first(model.name_of(incoming.contact)));
     }
-    if model.live_call().is_some() {
+    if has_call(model) {
         return Err(text::CALL_RUNS.to_owned());
     }
     stop(model, StopReason::Quit, effects);
     Ok(())
 }
 
+/// Whether somebody would be left by leaving; the mirror is nobody.
+fn has_call(model: &Model) -> bool {
+    model.live_call().is_some() && model.mode != Mode::Mirror
+}
+
 fn interrupt(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
     let is_second = model
         .interrupt_until_ms
         .is_some_and(|until| model.now_ms < until);
-    if model.live_call().is_some() && !is_second {
+    if has_call(model) && !is_second {
         model.interrupt_until_ms = Some(model.now_ms + INTERRUPT_MS);
         notice(model, text::INTERRUPT_AGAIN, effects);
         return Ok(());

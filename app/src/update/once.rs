@@ -45,7 +45,7 @@ pub(super) fn advance(model: &mut Model, effects: &mut Vec<Effect>) {
         }
     }
     match model.mode.clone() {
-        Mode::Screen => {}
+        Mode::Screen | Mode::Mirror => {}
         Mode::CallOnce { name, media } if !model.once.is_begun => {
             begin_call(model, &name, media, effects)
         }
@@ -59,7 +59,7 @@ pub(super) fn advance(model: &mut Model, effects: &mut Vec<Effect>) {
 
 /// When [`advance`] wants to be called at the latest.
 pub(super) fn due_ms(model: &Model) -> Option<u64> {
-    if model.once.is_over || model.mode == Mode::Screen {
+    if model.once.is_over || matches!(model.mode, Mode::Screen | Mode::Mirror) {
         return None;
     }
     let gives_up = model.once.gives_up.map(|(at_ms, _)| at_ms);

@@ -8,7 +8,7 @@ use ratatui::widgets::{Clear, Widget};
 use super::fit;
 use crate::event::Media;
 use crate::keymap;
-use crate::model::{Call, Message, Model};
+use crate::model::{Call, Message, Mode, Model};
 use crate::text;
 
 /// Cells between two entries of a bar.
@@ -142,6 +142,9 @@ fn own_state(model: &Model) -> Vec<(String, bool)> {
             .unwrap_or_default();
         return vec![(format!(" {}", text::shown(&name)), false)];
     };
+    if model.mode == Mode::Mirror {
+        return vec![(format!(" {}", text::CAMERA_IS_ON), false)];
+    }
     let mut parts = Vec::new();
     if call.own.mic_muted {
         parts.push((format!(" {} ", text::MUTED), true));

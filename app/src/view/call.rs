@@ -7,7 +7,7 @@ use ratatui::widgets::{Clear, Widget};
 
 use super::{fit, layout};
 use crate::event::{CallState, Media};
-use crate::model::{Call, Model, Server};
+use crate::model::{Call, Mode, Model, Server};
 use crate::{picture, text};
 
 /// Draws the pane.
@@ -33,7 +33,7 @@ fn idle(model: &Model, area: Rect, buffer: &mut Buffer) {
         .as_ref()
         .is_some_and(|profile| !profile.has_server);
     let mut lines: Vec<String> = if let Some(contact) = model.selected_contact() {
-        text::contact_lines(contact)
+        text::contact_lines(contact, model.incoming.is_none())
     } else if has_no_server {
         text::NO_SERVER.map(str::to_owned).into()
     } else if model.contacts.is_some() {
@@ -66,13 +66,13 @@ fn draw_call(model: &Model, call: &Call, area: Rect, is_wide: bool, buffer: &mut
         ..area
     };
     let bold = Style::new().add_modifier(Modifier::BOLD);
-    fit::put(
-        buffer,
-        inner,
-        0,
-        &text::call_state(call, name, model.now_ms),
-        bold,
-    );
+    let is_mirror = model.mode == Mode::Mirror;
+    let headline = if is_mirror {
+        text::mirror_state(call, model.now_ms)
+    } else {
+        text::call_state(call, name, model.now_ms)
+    };
+    fit::put(buffer, inner, 0, &headline, bold);
     let below = layout::picture(area);
     if let CallState::Ended {
         words, duration, ..
@@ -95,7 +95,11 @@ fn draw_call(model: &Model, call: &Call, area: Rect, is_wide: bool, buffer: &mut
     let is_verified = model
         .contact(call.contact)
         .is_some_and(|contact| contact.verified);
-    let facts = text::call_facts(call, name, is_verified);
+    let facts = if is_mirror {
+        text::MIRROR_FACTS.to_owned()
+    } else {
+        text::call_facts(call, name, is_verified)
+    };
     fit::put(buffer, inner, 1, &facts, Style::new());
     if call.is_connected() {
         draw_far(model, call, name, below, buffer);

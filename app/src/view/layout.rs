@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::fit;
-use crate::model::Model;
+use crate::model::{Mode, Model};
 use crate::text;
 
 /// Smallest screen with panes; below it there is one line.
@@ -93,6 +93,9 @@ pub(super) fn panes(model: &Model, area: Rect) -> Option<Panes> {
 /// Contacts and call side by side, or the one that matters now.
 fn split(model: &Model, main: Rect, is_wide: bool) -> (Option<Rect>, Option<Rect>) {
     let has_contacts = !model.contacts().is_empty();
+    if model.mode == Mode::Mirror {
+        return (None, Some(main));
+    }
     if !is_wide {
         let is_call = model.call.is_some() || !has_contacts;
         return if is_call {

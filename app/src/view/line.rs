@@ -7,7 +7,7 @@ use ratatui::style::{Modifier, Style};
 use super::bars::{self, message_words};
 use super::{fit, overlay};
 use crate::event::CallState;
-use crate::model::{Model, Overlay};
+use crate::model::{Mode, Model, Overlay};
 use crate::text;
 
 /// Draws the line, and the sentence of the moment below it where there is a second row.
@@ -111,6 +111,9 @@ fn forms(model: &Model) -> Vec<(&'static str, String)> {
     if !call.is_live() {
         return vec![("call with ", " ended".to_owned())];
     }
+    if model.mode == Mode::Mirror {
+        return Vec::new();
+    }
     let (before, after) = text::call_state_around(call, model.now_ms);
     let clock = text::clock(call.connected_ms(model.now_ms));
     let muted = if is_muted(model) { " MUTED" } else { "" };
@@ -144,7 +147,13 @@ fn nameless(model: &Model) -> Vec<String> {
         return vec!["ended".to_owned()];
     }
     let clock = text::clock(call.connected_ms(model.now_ms));
-    if is_muted(model) {
+    if model.mode == Mode::Mirror {
+        vec![
+            format!("{} [q]", text::mirror_state(call, model.now_ms)),
+            format!("{clock} [q]"),
+            clock,
+        ]
+    } else if is_muted(model) {
         vec![
             format!("{clock} {} [m][H]", text::MUTED),
             format!("{} [m][H]", text::MUTED),
@@ -170,6 +179,7 @@ fn more(model: &Model, cells: usize) -> Vec<String> {
             CallState::Ended {
                 words, duration, ..
             } => text::ended_lines(words, *duration),
+            _ if model.mode == Mode::Mirror => vec![text::TOO_SMALL.to_owned()],
             _ => {
                 let name = model.name_of(call.contact);
                 let is_verified = model

@@ -241,6 +241,25 @@ fn a_call_with_pictures() {
 }
 
 #[test]
+fn the_mirror_claims_no_microphone_and_no_server() {
+    for size in SIZES {
+        let mut model = crate::mirror::picture_of_oneself(COLOUR);
+        let _ = update(&mut model, Event::Resize(size.0, size.1));
+        let before = drawn(&model, size).to_string();
+        assert!(before.contains("mirror"), "{before}");
+        for wrong in ["microphone", "server", "call"] {
+            assert!(!before.contains(wrong), "{before}");
+        }
+        for press in ["m", "v", "H", "c", "i", "+", "a"] {
+            let effects = update(&mut model, letter(press.chars().next().expect("a letter")));
+            assert!(effects.is_empty(), "{press}: {effects:?}");
+            assert!(model.overlay.is_none(), "{press}");
+        }
+        assert!(!update(&mut model, letter('q')).is_empty());
+    }
+}
+
+#[test]
 fn both_sides_are_muted() {
     check("muted_both", COLOUR, in_call(true, true));
 }

@@ -12,25 +12,25 @@ use tempfile::TempDir;
 const RUN_MAX: Duration = Duration::from_secs(60);
 
 /// One person's profile folder, removed at the end.
-pub struct Home(TempDir);
+pub(crate) struct Home(TempDir);
 
 impl Home {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(TempDir::with_prefix("hullo").unwrap())
     }
 
     /// Writes a file beside the profile and gives its `file:` specification.
-    pub fn file(&self, name: &str, content: &[u8]) -> String {
+    pub(crate) fn file(&self, name: &str, content: &[u8]) -> String {
         let path = self.0.path().join(name);
         std::fs::write(&path, content).unwrap();
         format!("file:{}", path.display())
     }
 
-    pub fn run(&self, args: &[&str]) -> Done {
+    pub(crate) fn run(&self, args: &[&str]) -> Done {
         Hullo::spawn(self, args).finish(RUN_MAX)
     }
 
-    pub fn run_with_input(&self, args: &[&str], input: &str) -> Done {
+    pub(crate) fn run_with_input(&self, args: &[&str], input: &str) -> Done {
         let mut hullo = Hullo::spawn(self, args);
         hullo.write(input);
         hullo.finish(RUN_MAX)
@@ -51,7 +51,7 @@ impl Home {
 }
 
 /// A running process. Dropping it kills it.
-pub struct Hullo {
+pub(crate) struct Hullo {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
@@ -61,7 +61,7 @@ pub struct Hullo {
 }
 
 impl Hullo {
-    pub fn spawn(home: &Home, args: &[&str]) -> Self {
+    pub(crate) fn spawn(home: &Home, args: &[&str]) -> Self {
         let mut child = home.command(args).spawn().unwrap();
         let (sender, lines) = sync_channel(10_000);
         let stdout = BufReader::new(child.stdout.take().unwrap());
@@ -90,14 +90,14 @@ impl Hullo {
     }
 
     /// Writes a line to stdin.
-    pub fn write(&mut self, line: &str) {
+    pub(crate) fn write(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().unwrap();
         // A process that has ended already shows in its exit status.
         let _ = writeln!(stdin, "{line}").and_then(|()| stdin.flush());
     }
 
     /// From now on only events that have not been seen yet count.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         while let Ok(line) = self.lines.try_recv() {
             self.seen.push(line);
         }
@@ -105,18 +105,18 @@ impl Hullo {
     }
 
     /// Waits for an event of this name.
-    pub fn wait_for(&mut self, name: &str, limit: Duration) -> Value {
+    pub(crate) fn wait_for(&mut self, name: &str, limit: Duration) -> Value {
         self.wait_until(limit, |event| event["event"] == name)
     }
 
-    pub fn wait_for_call(&mut self, state: &str, limit: Duration) -> Value {
+    pub(crate) fn wait_for_call(&mut self, state: &str, limit: Duration) -> Value {
         self.wait_until(limit, |event| {
             event["event"] == "call" && event["state"] == state
         })
     }
 
     /// Waits for the first event that fits, from the beginning or the last [`Self::forget`] on.
-    pub fn wait_until(&mut self, limit: Duration, fits: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait_until(&mut self, limit: Duration, fits: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + limit;
         let mut at = self.next;
         loop {
@@ -148,7 +148,7 @@ impl Hullo {
     }
 
     /// Waits for the end of the process.
-    pub fn finish(mut self, limit: Duration) -> Done {
+    pub(crate) fn finish(mut self, limit: Duration) -> Done {
         drop(self.stdin.take());
         let end = Instant::now() + limit;
         loop {
@@ -188,7 +188,7 @@ impl Drop for Hullo {
 }
 
 /// An ended process.
-pub struct Done {
+pub(crate) struct Done {
     pub code: i32,
     pub lines: Vec<String>,
     pub events: Vec<Value>,
@@ -196,26 +196,26 @@ pub struct Done {
 }
 
 impl Done {
-    pub fn success(self) -> Self {
+    pub(crate) fn success(self) -> Self {
         assert_eq!(self.code, 0, "{}", self.shown());
         self
     }
 
-    pub fn event(&self, name: &str) -> &Value {
+    pub(crate) fn event(&self, name: &str) -> &Value {
         self.events
             .iter()
             .rfind(|event| event["event"] == name)
             .unwrap_or_else(|| panic!("no {name} in\n{}", self.shown()))
     }
 
-    pub fn call_state(&self, state: &str) -> &Value {
+    pub(crate) fn call_state(&self, state: &str) -> &Value {
         self.events
             .iter()
             .find(|event| event["state"] == state)
             .unwrap_or_else(|| panic!("no {state} in\n{}", self.shown()))
     }
 
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         format!(
             "exit {}\n{}\n{}",
             self.code,
@@ -224,13 +224,13 @@ impl Done {
         )
     }
 
-    pub fn says(&self, words: &str) -> bool {
+    pub(crate) fn says(&self, words: &str) -> bool {
         self.shown().to_lowercase().contains(&words.to_lowercase())
     }
 }
 
 /// A server of one's own on a free port.
-pub struct Server {
+pub(crate) struct Server {
     _process: Hullo,
     _home: Home,
     url: String,
@@ -238,7 +238,7 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let home = Home::new();
         let mut process = Hullo::spawn(&home, &["serve", "--listen", "127.0.0.1:0", "--json"]);
         let url = process.wait_for("ready", Duration::from_secs(30))["url"]
@@ -259,11 +259,11 @@ impl Server {
         }
     }
 
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 }

@@ -1,0 +1,173 @@
+//! The screen in a real terminal: tmux, signals, a real ssh connection, and windows of every size.
+//!
+//! Each test says so and is left out where tmux or sshd is not installed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a failed test says where; real terminals run in real time and are looked at again and again"
+)]
+
+#[path = "kit/sshd.rs"]
+mod sshd;
+#[path = "kit/tmux.rs"]
+mod tmux;
+
+use sshd::Sshd;
+use tmux::{Stage, Tmux, is_installed};
+
+const DEMO: &str = "demo --camera test --mic test --speaker none";
+const MIRROR: &str = "mirror --camera test";
+const USUAL: (u16, u16) = (80, 24);
+/// Half blocks that only a picture has: a few rows of it.
+const PICTURE_CELLS: usize = 300;
+
+fn has_picture(shown: &str) -> bool {
+    shown.matches('▀').count() > PICTURE_CELLS
+}
+
+/// The demo's call, with its picture, in a terminal of the usual size.
+fn demo_in_call(stage: &Stage) -> Tmux {
+    let tmux = Tmux::start(USUAL, &stage.command());
+    tmux.wait_until("a call with its picture", |shown| {
+        shown.contains("in call with Testcard") && has_picture(shown)
+    });
+    tmux
+}
+
+#[test]
+fn the_demo_is_a_call_whose_keys_work_and_the_terminal_is_given_back() {
+    if !is_installed("tmux") {
+        return;
+    }
+    let stage = Stage::new(DEMO, "");
+    let tmux = demo_in_call(&stage);
+    tmux.press("m");
+    tmux.wait_for("MUTED");
+    tmux.press("m");
+    tmux.wait_for("microphone on");
+    tmux.press("v");
+    tmux.wait_for("camera off");
+    tmux.press("q");
+    let shown = tmux.wait_for("H hangs up first");
+    assert!(shown.contains("in call with Testcard"), "{shown}");
+    tmux.press("H");
+    tmux.wait_for("back with 0");
+    tmux.assert_restored();
+    stage.assert_settings_restored();
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn a_signal_during_a_call_gives_the_terminal_back() {
+    if !is_installed("tmux") {
+        return;
+    }
+    for signal in ["TERM", "HUP"] {
+        let stage = Stage::new(DEMO, "");
+        let tmux = demo_in_call(&stage);
+        stage.signal(signal);
+        tmux.wait_for("back with ");
+        tmux.assert_restored();
+        stage.assert_settings_restored();
+        stage.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_terminal_that_goes_away_ends_the_call_and_all_its_processes() {
+    if !is_installed("tmux") {
+        return;
+    }
+    let stage = Stage::new(DEMO, "");
+    drop(demo_in_call(&stage));
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn a_call_over_ssh_is_seen_and_its_keys_work() {
+    let Some(sshd) = Sshd::start() else { return };
+    let stage = Stage::new(DEMO, "");
+    let tmux = Tmux::start(USUAL, &sshd.command(&stage.command()));
+    tmux.wait_until("a call with its picture", |shown| {
+        shown.contains("in call with Testcard") && has_picture(shown)
+    });
+    tmux.press("m");
+    tmux.wait_for("MUTED");
+    tmux.resize(70, 20);
+    tmux.wait_until("the picture in the new size", |shown| {
+        shown.lines().count() <= 20 && shown.contains("MUTED") && has_picture(shown)
+    });
+    tmux.press("H");
+    tmux.wait_for("back with 0");
+    tmux.assert_restored();
+    stage.assert_settings_restored();
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn a_lost_ssh_connection_ends_the_call_and_all_its_processes() {
+    let Some(sshd) = Sshd::start() else { return };
+    let stage = Stage::new(DEMO, "");
+    let tmux = Tmux::start(USUAL, &sshd.command(&stage.command()));
+    tmux.wait_for("in call with Testcard");
+    drop(tmux);
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn no_size_of_the_window_ends_the_program() {
+    if !is_installed("tmux") {
+        return;
+    }
+    let stage = Stage::new(MIRROR, "");
+    let tmux = Tmux::start((10, 3), &stage.command());
+    // What a screen without room says, in ten columns.
+    tmux.wait_for("00:0");
+    for (columns, rows, words) in [
+        (80, 24, "nothing is sent"),
+        (1, 1, ""),
+        (200, 60, "nothing is sent"),
+        (2, 40, "ne\ned\ns"),
+        (200, 1, "[q]"),
+        (39, 9, "hullo needs 40x10"),
+        (10, 3, "00:0"),
+    ] {
+        tmux.resize(columns, rows);
+        let is_roomy = words == "nothing is sent";
+        tmux.wait_until("the screen in the new size", |shown| {
+            shown.contains(words) && has_picture(shown) == is_roomy
+        });
+    }
+    tmux.resize(80, 24);
+    tmux.wait_until("the picture again", has_picture);
+    tmux.press("q");
+    tmux.wait_for("back with 0");
+    tmux.assert_restored();
+    stage.assert_settings_restored();
+}
+
+#[test]
+fn without_colours_the_picture_is_drawn_in_characters() {
+    if !is_installed("tmux") {
+        return;
+    }
+    let stage = Stage::new(MIRROR, "NO_COLOR=1");
+    let tmux = Tmux::start(USUAL, &stage.command());
+    tmux.wait_until("a picture of characters", |shown| {
+        shown.matches(['#', '+', '%', '@', '*', '=']).count() > PICTURE_CELLS
+    });
+    let escapes = tmux.run(&["capture-pane", "-p", "-e"]);
+    let attributes = escapes
+        .split("\u{1b}[")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('m'));
+    for number in attributes.flat_map(|(numbers, _)| numbers.split(';')) {
+        // Bold, dim, reversed, what ends them, and the terminal's own colours; never another.
+        let number = number.parse().unwrap_or(0);
+        assert!(number < 30 || number == 39 || number == 49, "{escapes:?}");
+    }
+    tmux.press("q");
+    tmux.wait_for("back with 0");
+}
