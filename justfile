@@ -31,7 +31,7 @@ bench:
 
 # The simulated worlds: virtual clock, seeded network.
 sim *args:
-    cargo test -p hullo-tests --test scenarios world {{ args }}
+    cargo test -p hullo-tests --test scenarios {{ args }}
 
 # Feed one parser random bytes (needs nightly and cargo-fuzz); the targets are in tests/fuzz.
 fuzz target *args:

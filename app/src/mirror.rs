@@ -3,15 +3,18 @@
 
 #![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
 
+use std::io::Stdout;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Receiver;
 use hullo_media::device::DeviceError;
 use hullo_media::frame::{EncodedFrame, Picture};
 use hullo_media::pipeline::{FrameSink, VideoDecode, VideoEncode, VideoLimits};
 use hullo_media::sink::Recorder;
-use hullo_media::source::{CameraSpec, open_camera};
+use hullo_media::source::{CameraSpec, VideoSource, open_camera};
 use hullo_proto::frame::{CallSecret, FrameContext, Opener, Sealer};
+use ratatui::backend::CrosstermBackend;
 
 use crate::call::media::{FRAME_RATE_MAX, Pictures, VIDEO_BITRATE_MAX_BPS};
 use crate::cli::Options;
@@ -99,8 +102,52 @@ pub fn run(
     let pictures = Pictures::new(on_screen, move || {
         drop(picture_wake.try_send(Wake::Pictures))
     });
-    let shown = pictures.clone();
-    let on_picture = Box::new(move |picture: Arc<Picture>, _at: Instant| shown.put_far(picture));
+    let (encode, decode) = through_the_path(source, recorder, pictures.clone())?;
+    let signal_wake = wake.clone();
+    terminal::spawn_signals(move |event| signal_wake.send(Wake::Event(event)).is_ok())
+        .map_err(failed)?;
+    let mut model = picture_of_oneself(look);
+    let screen = if on_screen {
+        let entered = terminal::Entered::enter().map_err(failed)?;
+        model.size = Some(crossterm::terminal::size().map_err(failed)?);
+        terminal::spawn_input(move |event| wake.send(Wake::Event(event)).is_ok())
+            .map_err(failed)?;
+        Some((Screen::on_stdout().map_err(failed)?, entered))
+    } else {
+        None
+    };
+    let ends_at = options.seconds.map(|seconds| started + seconds);
+    let mut glass = Glass {
+        model,
+        screen,
+        pictures,
+        inbox,
+        started,
+        ends_at,
+    };
+    let reason = glass.look(&encode)?;
+    drop(glass);
+    drop(quiet);
+    let summary = summary(reason, &encode, &decode);
+    let at_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let decoded = summary.video.decoded;
+    lines
+        .report(at_ms, &Report::Summary(Box::new(summary)))
+        .map_err(|_| Failure::other("Nobody reads the output."))?;
+    Ok(if decoded > 0 { 0 } else { OTHER })
+}
+
+fn failed(error: std::io::Error) -> Failure {
+    Failure::other(format!("The terminal cannot be used: {error}."))
+}
+
+/// Camera to pictures, with everything between but the network.
+fn through_the_path(
+    source: Box<dyn VideoSource>,
+    recorder: Option<Recorder>,
+    pictures: Pictures,
+) -> Result<(VideoEncode, Arc<VideoDecode>), Failure> {
+    let on_picture = Box::new(move |picture: Arc<Picture>, _at: Instant| pictures.put_far(picture));
     let decode = Arc::new(VideoDecode::start(recorder, on_picture, Box::new(|| {})));
     let path = Path {
         sealer: Mutex::new(ciphers()?),
@@ -114,77 +161,72 @@ pub fn run(
     };
     let encode = VideoEncode::start(source, path, true, limits);
     encode.set_bitrate(VIDEO_BITRATE_MAX_BPS);
-    let signal_wake = wake.clone();
-    let failed =
-        |error: std::io::Error| Failure::other(format!("The terminal cannot be used: {error}."));
-    terminal::spawn_signals(move |event| signal_wake.send(Wake::Event(event)).is_ok())
-        .map_err(failed)?;
-    let mut model = picture_of_oneself(look);
-    let mut screen = None;
-    if on_screen {
-        let entered = terminal::Entered::enter().map_err(failed)?;
-        model.size = Some(crossterm::terminal::size().map_err(failed)?);
-        terminal::spawn_input(move |event| wake.send(Wake::Event(event)).is_ok())
-            .map_err(failed)?;
-        screen = Some((Screen::on_stdout().map_err(failed)?, entered));
-    }
-    let ends_at = options.seconds.map(|seconds| started + seconds);
-    let reason = loop {
-        let now = Instant::now();
-        if ends_at.is_some_and(|at| at <= now) {
-            break "seconds";
-        }
-        if let Some(error) = encode.failure() {
-            return Err(error.into());
-        }
-        model.set_now(u64::try_from((now - started).as_millis()).unwrap_or(u64::MAX));
-        if let Some((screen, _)) = &mut screen {
-            screen.draw(&model).map_err(failed)?;
-        }
-        let wait = ends_at
-            .map_or(TICK, |at| at.saturating_duration_since(now))
-            .min(TICK);
-        let event = match inbox.recv_timeout(wait) {
-            Ok(Wake::Event(event)) => event,
-            Ok(Wake::Pictures) => {
-                pictures.taken();
-                Event::Call(CallEvent::FarPicture(pictures.far.take()))
+    Ok((encode, decode))
+}
+
+/// What shows the pictures, if anything, and what ends the show.
+struct Glass {
+    model: Model,
+    screen: Option<(Screen<CrosstermBackend<Stdout>>, terminal::Entered)>,
+    pictures: Pictures,
+    inbox: Receiver<Wake>,
+    started: Instant,
+    ends_at: Option<Instant>,
+}
+
+impl Glass {
+    /// Draws until something ends it; says what.
+    fn look(&mut self, encode: &VideoEncode) -> Result<&'static str, Failure> {
+        loop {
+            let now = Instant::now();
+            if self.ends_at.is_some_and(|at| at <= now) {
+                return Ok("seconds");
             }
-            Ok(_) => continue,
-            Err(_) => Event::Tick,
-        };
-        let stops = matches!(event, Event::Stop(StopReason::Signal));
-        let effects = update(&mut model, event);
-        if stops
-            || effects
-                .iter()
-                .any(|effect| matches!(effect, Effect::Quit(_) | Effect::HangUp))
-        {
-            break "quit";
+            if let Some(error) = encode.failure() {
+                return Err(error.into());
+            }
+            let now_ms = u64::try_from((now - self.started).as_millis()).unwrap_or(u64::MAX);
+            self.model.set_now(now_ms);
+            if let Some((screen, _)) = &mut self.screen {
+                screen.draw(&self.model).map_err(failed)?;
+            }
+            let left = |at: Instant| at.saturating_duration_since(now);
+            let event = match self
+                .inbox
+                .recv_timeout(self.ends_at.map_or(TICK, left).min(TICK))
+            {
+                Ok(Wake::Event(event)) => event,
+                Ok(Wake::Pictures) => {
+                    self.pictures.taken();
+                    Event::Call(CallEvent::FarPicture(self.pictures.far.take()))
+                }
+                Ok(_) => continue,
+                Err(_) => Event::Tick,
+            };
+            let stops = matches!(event, Event::Stop(StopReason::Signal));
+            let ends = |effect: &Effect| matches!(effect, Effect::Quit(_) | Effect::HangUp);
+            if update(&mut self.model, event).iter().any(ends) || stops {
+                return Ok("quit");
+            }
         }
-    };
-    drop(screen);
-    drop(quiet);
+    }
+}
+
+fn summary(reason: &str, encode: &VideoEncode, decode: &VideoDecode) -> Summary {
     let (captured, decoded) = (encode.counters(), decode.counters());
-    let video = VideoSummary {
-        captured: captured.captured,
-        sent: captured.encoded,
-        received: decoded.received,
-        decoded: decoded.decoded,
-        freezes: decoded.freezes,
-        width: decoded.width,
-        height: decoded.height,
-    };
-    let summary = Summary {
+    Summary {
         reason: reason.to_owned(),
-        video,
+        video: VideoSummary {
+            captured: captured.captured,
+            sent: captured.encoded,
+            received: decoded.received,
+            decoded: decoded.decoded,
+            freezes: decoded.freezes,
+            width: decoded.width,
+            height: decoded.height,
+        },
         ..Summary::default()
-    };
-    let at_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    lines
-        .report(at_ms, &Report::Summary(Box::new(summary)))
-        .map_err(|_| Failure::other("Nobody reads the output."))?;
-    Ok(if decoded.decoded > 0 { 0 } else { OTHER })
+    }
 }
 
 /// A call with oneself, as far as the screen is concerned.

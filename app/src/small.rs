@@ -76,7 +76,6 @@ impl Small {
         if link != "-" {
             return Ok(self);
         }
-        let mut text = String::new();
         let mut stdin = std::io::stdin().take(LINK_BYTES_MAX);
         let mut line = Vec::new();
         // Up to the first line's end: whoever pipes the link may keep the pipe open.
@@ -84,7 +83,7 @@ impl Small {
         while stdin.read(&mut byte).is_ok_and(|read| read == 1) && byte[0] != b'\n' {
             line.push(byte[0]);
         }
-        text.push_str(&String::from_utf8_lossy(&line));
+        let text = String::from_utf8_lossy(&line);
         if text.trim().is_empty() {
             return Err(Failure::usage(
                 "Nothing came on stdin: pipe the link into `hullo add -`.",
@@ -117,82 +116,103 @@ impl Small {
             // The receiver ends with this function; the thread soon after.
             let _ = sender.send(event);
         })?;
+        let mut errand = Errand {
+            net,
+            events,
+            front,
+            started,
+        };
         let has_server = server.is_some();
         if let Some(server) = server {
-            net.command(ChannelCommand::SetServer(server))?;
+            errand.net.command(ChannelCommand::SetServer(server))?;
         }
-        let mut tell = |report: Report| {
-            front
-                .report(millis(started), &report)
-                .map_err(|_| Failure::other("Nobody reads the output."))
-        };
         match self {
-            Self::Name(new) => {
-                if let Some(name) = new {
-                    if hullo_signalling::name::clean(&name).as_deref() != Some(name.trim()) {
-                        return Err(Failure::usage(
-                            "A name is one line of visible characters, at most 64 bytes.",
-                        ));
-                    }
-                    net.command(ChannelCommand::SetName(name))?;
-                }
-                let own = net.own()?;
-                tell(Report::Name {
-                    name: own.name,
-                    id: own.short_id,
-                })
-            }
-            Self::Contacts => {
-                for contact in net.contacts()? {
-                    let contact = people::contact(&contact);
-                    tell(Report::Contact {
-                        name: contact.name,
-                        id: contact.short_id,
-                        verified: contact.verified,
-                        ready: contact.ready,
-                    })?;
-                }
-                Ok(())
-            }
-            Self::Invite { wait } => {
-                if !has_server && net.own()?.server.is_none() {
-                    return Err(ChannelError::NoServer.into());
-                }
-                net.command(ChannelCommand::Invite { server: None })?;
-                let link = until(&events, Some(PATIENCE), |event| match event {
-                    ChannelEvent::InviteReady { link } => Some(link),
-                    _ => None,
-                })?;
-                tell(Report::Invite { link })?;
-                if wait {
-                    let contact = until(&events, None, |event| match event {
-                        ChannelEvent::ContactAdded { contact } => Some(people::contact(&contact)),
-                        _ => None,
-                    })?;
-                    tell(Report::Contact {
-                        name: contact.name,
-                        id: contact.short_id,
-                        verified: contact.verified,
-                        ready: contact.ready,
-                    })?;
-                }
-                Ok(())
-            }
-            Self::Add(link) => {
-                net.command(ChannelCommand::Add { link })?;
-                let contact = until(&events, Some(PATIENCE), |event| match event {
-                    ChannelEvent::ContactAdded { contact } => Some(people::contact(&contact)),
-                    _ => None,
-                })?;
-                tell(Report::Contact {
-                    name: contact.name,
-                    id: contact.short_id,
-                    verified: contact.verified,
-                    ready: contact.ready,
-                })
-            }
+            Self::Name(new) => errand.name(new),
+            Self::Contacts => errand.contacts(),
+            Self::Invite { wait } => errand.invite(has_server, wait),
+            Self::Add(link) => errand.add(link),
             Self::Ctl(_) => Err(ControlError::NotRunning.into()),
         }
+    }
+}
+
+/// The profile is ours for a moment.
+struct Errand<'a> {
+    net: Net,
+    events: Receiver<NetEvent>,
+    front: &'a mut dyn Front,
+    started: Instant,
+}
+
+impl Errand<'_> {
+    fn name(&mut self, new: Option<String>) -> Result<(), Failure> {
+        if let Some(name) = new {
+            if hullo_signalling::name::clean(&name).as_deref() != Some(name.trim()) {
+                return Err(Failure::usage(
+                    "A name is one line of visible characters, at most 64 bytes.",
+                ));
+            }
+            self.net.command(ChannelCommand::SetName(name))?;
+        }
+        let own = self.net.own()?;
+        self.tell(&Report::Name {
+            name: own.name,
+            id: own.short_id,
+        })
+    }
+
+    fn contacts(&mut self) -> Result<(), Failure> {
+        for contact in self.net.contacts()? {
+            self.tell(&report(&contact))?;
+        }
+        Ok(())
+    }
+
+    fn invite(&mut self, has_server: bool, wait: bool) -> Result<(), Failure> {
+        if !has_server && self.net.own()?.server.is_none() {
+            return Err(ChannelError::NoServer.into());
+        }
+        self.net.command(ChannelCommand::Invite { server: None })?;
+        let link = until(&self.events, Some(PATIENCE), |event| match event {
+            ChannelEvent::InviteReady { link } => Some(link),
+            _ => None,
+        })?;
+        self.tell(&Report::Invite { link })?;
+        if wait {
+            let contact = until(&self.events, None, added)?;
+            self.tell(&contact)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, link: String) -> Result<(), Failure> {
+        self.net.command(ChannelCommand::Add { link })?;
+        let contact = until(&self.events, Some(PATIENCE), added)?;
+        self.tell(&contact)
+    }
+
+    fn tell(&mut self, report: &Report) -> Result<(), Failure> {
+        let at_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.front
+            .report(at_ms, report)
+            .map_err(|_| Failure::other("Nobody reads the output."))
+    }
+}
+
+fn added(event: ChannelEvent) -> Option<Report> {
+    match event {
+        ChannelEvent::ContactAdded { contact } => Some(report(&contact)),
+        _ => None,
+    }
+}
+
+fn report(contact: &hullo_signalling::channel::Contact) -> Report {
+    let contact = people::contact(contact);
+    Report::Contact {
+        name: contact.name,
+        id: contact.short_id,
+        verified: contact.verified,
+        ready: contact.ready,
     }
 }
 
@@ -208,12 +228,8 @@ pub fn parse_server(text: &str) -> Result<ServerUrl, Failure> {
     })
 }
 
-fn millis(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Waits for what `pick` picks; a failure of the channel ends the wait. A message that comes meanwhile is not lost: it
-/// was not taken over, so the next program on the profile sees it again.
+/// Waits for what `pick` picks; a failure of the channel ends the wait. A message that comes meanwhile stays in the
+/// store for the next program on the profile.
 fn until<T>(
     events: &Receiver<NetEvent>,
     patience: Option<Duration>,

@@ -1,5 +1,10 @@
 //! The one place of this crate that reads clocks and waits: everything else is told the time.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the shell of this crate reads the clock here"
+)]
+
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Now, on the clock that never goes back.
