@@ -1,1 +1,3 @@
 //! The two call protocols as pure machines and byte layouts.
+
+pub mod group;

@@ -1,0 +1,2 @@
+//! Cost.
+fn main() {}

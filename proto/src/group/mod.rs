@@ -1,0 +1,18 @@
+//! The group-call protocol, version 1.
+
+pub mod envelope;
+pub mod handshake;
+pub mod id;
+pub mod key;
+pub mod media_frame;
+pub mod media_receiver;
+pub mod media_sender;
+pub mod mid;
+pub mod nonce;
+pub mod peer;
+pub mod replay;
+pub mod warning;
+pub mod wire;
+
+#[cfg(test)]
+mod vectors;
