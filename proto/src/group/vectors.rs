@@ -8,7 +8,7 @@ mod handshake;
 use serde_json::Value;
 
 use super::id::{CallId, GroupId, Identity, ParticipantId};
-use super::key::{AdministratorKey, AdministratorMessageKey, ClientKey, GroupCallKey, GroupCallKeyHash, MediaKey, PublicKey, StateKey};
+use super::key::{AdministratorKey, ClientKey, GroupCallKey, GroupCallKeyHash, MediaKey, PublicKey, StateKey};
 use super::media_frame::{Codec, Footer, FrameCipher, Sealed, Track};
 use super::media_receiver::MediaReceiver;
 use super::mid::{ALPHABET, Mids, PARTICIPANT_ID_MAX, PER_PARTICIPANT};
