@@ -1,6 +1,7 @@
 //! The group-call protocol, version 1.
 
 pub mod envelope;
+pub mod group_call;
 pub mod handshake;
 pub mod id;
 pub mod key;
@@ -11,6 +12,7 @@ pub mod mid;
 pub mod nonce;
 pub mod peer;
 pub mod replay;
+pub mod roster;
 pub mod warning;
 pub mod wire;
 

@@ -16,7 +16,7 @@ use crate::group::mid::PARTICIPANT_ID_MAX;
 pub(super) const SFU_BASE_URL_LEN_MAX: usize = 2_048;
 
 /// Who somebody in the call says to be.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ParticipantName {
     /// A member, with the nickname.
     Normal(Identity, Name),
@@ -25,7 +25,7 @@ pub enum ParticipantName {
 }
 
 /// The call as its designated participant saw it. Can be out of date, and replayed by the SFU.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallState {
     /// Who wrote it.
     pub created_by: ParticipantId,
