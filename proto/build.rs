@@ -8,6 +8,8 @@ const SECRET_MESSAGES: [&str; 3] = [
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // Set by cargo-fuzz.
+    println!("cargo::rustc-check-cfg=cfg(fuzzing)");
     println!("cargo::rerun-if-changed=src/group/call.proto");
     let files = protox::compile(["src/group/call.proto"], ["src/group"])?;
     let mut config = prost_build::Config::new();

@@ -1,1 +1,3 @@
 //! The shared kit of whole-system tests.
+
+pub mod group;

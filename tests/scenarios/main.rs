@@ -1,1 +1,3 @@
 //! Whole-system scenarios.
+
+mod group_world;

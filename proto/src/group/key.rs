@@ -43,6 +43,18 @@ pub(crate) fn blake2b(key: Option<&[u8; 32]>, salt: &[u8], input: &[&[u8]]) -> Z
     Zeroizing::new(mac.finalize_fixed().into())
 }
 
+/// The directory's response to a challenge:
+/// `BLAKE2b(key=BLAKE2b(key=⟨shared⟩, salt='dir', personal='3ma-csp'), input=⟨token⟩)`, 32 bytes, the outer one
+/// without salt and personal.
+pub(crate) fn blake2b_csp(shared: &SharedKey, token: &[u8]) -> [u8; 32] {
+    let valid = "key of 32, salt and personal of at most 16 bytes";
+    let inner = Blake2bMac::<U32>::new_with_salt_and_personal(Some(&shared.0), b"dir", b"3ma-csp").expect(valid);
+    let key = Zeroizing::new(<[u8; 32]>::from(inner.finalize_fixed()));
+    let mut outer = Blake2bMac::<U32>::new_with_salt_and_personal(Some(key.as_slice()), b"", b"").expect(valid);
+    outer.update(token);
+    outer.finalize_fixed().into()
+}
+
 macro_rules! secret_key {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::raw::sfu_http_response::{self as response, join::RtpHeaderExtensionIds, join::address::Protocol};
-use super::raw::{sfu_http_request as request};
+use super::raw::sfu_http_request as request;
 use super::sfu::SCREEN_SHARE;
 use super::{BODY_LEN_MAX, WireError, decode, encode};
 use crate::group::id::{CallId, ParticipantId};
@@ -41,6 +41,7 @@ pub struct PeekResponse {
 }
 
 /// What is needed to connect to the SFU.
+/// No `Debug`: it holds a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct JoinResponse {
     /// When the first participant joined, in milliseconds since 1970 by the SFU's clock.
