@@ -18,7 +18,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Some messages hold keys, so none can be printed.
     config.skip_debug(["."]);
     for message in SECRET_MESSAGES {
-        config.message_attribute(message, "#[derive(zeroize::Zeroize, zeroize::ZeroizeOnDrop)]");
+        config.message_attribute(
+            message,
+            "#[derive(zeroize::Zeroize, zeroize::ZeroizeOnDrop)]",
+        );
     }
     config.compile_fds(files)?;
     Ok(())

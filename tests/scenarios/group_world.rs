@@ -10,7 +10,10 @@ const SEEDS: u64 = 200;
 
 fn run(seed: u64) -> (u64, Counts) {
     let people = [2, 3, 16][usize::try_from(seed % 3).expect("small")];
-    #[allow(clippy::disallowed_methods, reason = "some instant to begin at; only differences matter")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "some instant to begin at; only differences matter"
+    )]
     let mut world = World::new(seed, people, Instant::now());
     for _ in 0..2 {
         world.live(Duration::from_secs(15));
@@ -21,7 +24,11 @@ fn run(seed: u64) -> (u64, Counts) {
 
 #[test]
 fn group_worlds_agree_after_every_quiet_period() {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
     let seeds = match number("HULLO_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("HULLO_SEEDS").unwrap_or(SEEDS),
@@ -39,8 +46,15 @@ fn group_worlds_agree_after_every_quiet_period() {
     }
     // A world in which nothing happens proves nothing.
     let few = u32::try_from(worlds / 2).expect("a bearable number of worlds");
-    assert!(total.joins > few && total.leaves > few && total.authenticated > few, "{total:?}");
-    assert!(total.frames_opened > few && (worlds < 20 || (total.removals > 0 && total.frames_refused > 0)), "{total:?}");
+    assert!(
+        total.joins > few && total.leaves > few && total.authenticated > few,
+        "{total:?}"
+    );
+    assert!(
+        total.frames_opened > few
+            && (worlds < 20 || (total.removals > 0 && total.frames_refused > 0)),
+        "{total:?}"
+    );
 }
 
 #[test]

@@ -116,9 +116,17 @@ impl DirectorySteps {
     /// `directory_url`: the directory's base URL, as the user configured it.
     #[must_use]
     pub fn new(now: Instant, directory_url: &str, identity: Identity, key: ClientKey) -> Self {
-        let base = directory_url.split_once('#').map_or(directory_url, |(base, _)| base);
+        let base = directory_url
+            .split_once('#')
+            .map_or(directory_url, |(base, _)| base);
         let url = format!("{}/identity/sfu_cred", base.trim_end_matches('/'));
-        Self { url, identity, key, deadline: now + TOKEN_TIMEOUT, state: State::Start }
+        Self {
+            url,
+            identity,
+            key,
+            deadline: now + TOKEN_TIMEOUT,
+            state: State::Start,
+        }
     }
 
     /// Makes one change; drain [`Self::poll_output`] after it.
@@ -126,13 +134,23 @@ impl DirectorySteps {
         match (&self.state, input) {
             (State::Finished(_) | State::Over, _) => {}
             (_, Input::Timeout) if now < self.deadline => {}
-            (_, Input::Timeout | Input::Response(HttpResult::Unreachable)) => self.finish(Err(DirectoryError::Unreachable)),
-            (_, Input::Response(HttpResult::Response { status: 429, .. })) => self.finish(Err(DirectoryError::RateLimited)),
-            (_, Input::Response(HttpResult::Response { body, .. })) if body.len() > BODY_LEN_MAX => {
+            (_, Input::Timeout | Input::Response(HttpResult::Unreachable)) => {
+                self.finish(Err(DirectoryError::Unreachable))
+            }
+            (_, Input::Response(HttpResult::Response { status: 429, .. })) => {
+                self.finish(Err(DirectoryError::RateLimited))
+            }
+            (_, Input::Response(HttpResult::Response { body, .. }))
+                if body.len() > BODY_LEN_MAX =>
+            {
                 self.finish(Err(DirectoryError::Malformed));
             }
-            (State::AwaitChallenge, Input::Response(HttpResult::Response { status, body })) => self.challenged(status, &body),
-            (State::AwaitToken, Input::Response(HttpResult::Response { status, body })) => self.finish(answer(status, &body)),
+            (State::AwaitChallenge, Input::Response(HttpResult::Response { status, body })) => {
+                self.challenged(status, &body)
+            }
+            (State::AwaitToken, Input::Response(HttpResult::Response { status, body })) => {
+                self.finish(answer(status, &body))
+            }
             (State::Start | State::Respond { .. }, Input::Response(_)) => {}
         }
     }
@@ -197,9 +215,14 @@ fn respond(key: &ClientKey, status: u16, body: &[u8]) -> Result<(String, String)
     if status != 200 || challenge.token.len() > TOKEN_LEN_MAX {
         return Err(DirectoryError::Malformed);
     }
-    let decode = |text: &str| BASE64_STANDARD.decode(text).map_err(|_| DirectoryError::Malformed);
+    let decode = |text: &str| {
+        BASE64_STANDARD
+            .decode(text)
+            .map_err(|_| DirectoryError::Malformed)
+    };
     let token = decode(&challenge.token)?;
-    let public = PublicKey::from_slice(&decode(&challenge.token_resp_key_pub)?).map_err(|_| DirectoryError::Malformed)?;
+    let public = PublicKey::from_slice(&decode(&challenge.token_resp_key_pub)?)
+        .map_err(|_| DirectoryError::Malformed)?;
     let shared = key.shared(&public).map_err(|_| DirectoryError::Malformed)?;
     let response = blake2b_csp(&shared, &token);
     Ok((challenge.token, BASE64_STANDARD.encode(response)))
@@ -215,7 +238,11 @@ pub fn answer(status: u16, body: &[u8]) -> Result<SfuInformation, DirectoryError
         return Err(DirectoryError::Refused);
     }
     // A token goes into a header: nothing that could end one.
-    let is_token = |text: &str| !text.is_empty() && text.len() <= TOKEN_LEN_MAX && text.bytes().all(|b| b.is_ascii_graphic());
+    let is_token = |text: &str| {
+        !text.is_empty()
+            && text.len() <= TOKEN_LEN_MAX
+            && text.bytes().all(|b| b.is_ascii_graphic())
+    };
     let too_many = answer.allowed_sfu_hostname_suffixes.len() > SUFFIXES_MAX;
     if status != 200 || !is_token(&answer.sfu_token) || answer.sfu_base_url.is_empty() || too_many {
         return Err(DirectoryError::Malformed);

@@ -8,8 +8,8 @@
 //! ```
 
 use rand_chacha::rand_core::CryptoRng;
-use xsalsa20poly1305::aead::{Aead, KeyInit};
 use xsalsa20poly1305::XSalsa20Poly1305;
+use xsalsa20poly1305::aead::{Aead, KeyInit};
 use zeroize::Zeroizing;
 
 use super::key::{HandshakeKey, NormalHandshakeKey, SharedKey, StateKey, random_bytes};
@@ -78,12 +78,20 @@ impl Pair {
     /// `key` is X25519HSalsa20 of the two PCKs.
     #[must_use]
     pub fn new(key: SharedKey, own: Cookie, remote: Cookie) -> Self {
-        Self { key, sending: Nonces::new(own), receiving: Nonces::new(remote) }
+        Self {
+            key,
+            sending: Nonces::new(own),
+            receiving: Nonces::new(remote),
+        }
     }
 
     #[cfg(test)]
     pub(super) fn at(key: SharedKey, sending: Nonces, remote: Cookie) -> Self {
-        Self { key, sending, receiving: Nonces::new(remote) }
+        Self {
+            key,
+            sending,
+            receiving: Nonces::new(remote),
+        }
     }
 
     /// Seals the next message: `tag (16) || ciphertext`.
@@ -129,7 +137,11 @@ impl Pair {
 ///
 /// # Errors
 /// The sender is no administrator.
-pub fn open_admin(admin: &SharedKey, nonce: &[u8; NONCE_LEN], sealed: &[u8]) -> Result<Opened, OpenError> {
+pub fn open_admin(
+    admin: &SharedKey,
+    nonce: &[u8; NONCE_LEN],
+    sealed: &[u8],
+) -> Result<Opened, OpenError> {
     open(admin.as_bytes(), nonce, sealed)
 }
 

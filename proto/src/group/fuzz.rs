@@ -19,8 +19,8 @@ use super::media_receiver::MediaReceiver;
 use super::nonce::Cookie;
 use super::refresh::open_state;
 use super::wire::{
-    AdminMessage, AuthMessage, CallState, FromSfu, HelloMessage, JoinRequest, JoinResponse, Name, PeekRequest,
-    PeekResponse, PeerMessage, SentKey, StartMessage, SupportedFeatures, ToSfu,
+    AdminMessage, AuthMessage, CallState, FromSfu, HelloMessage, JoinRequest, JoinResponse, Name,
+    PeekRequest, PeekResponse, PeerMessage, SentKey, StartMessage, SupportedFeatures, ToSfu,
 };
 
 fn rng() -> ChaCha20Rng {
@@ -58,7 +58,10 @@ pub fn envelope(bytes: &[u8]) {
     let _opened = key.handshake_key().open(bytes);
     let cookie = |byte| Cookie::from_bytes([byte; 16]);
     let _opened = Pair::new(SharedKey::from_bytes([2; 32]), cookie(1), cookie(2)).open(bytes);
-    #[allow(clippy::disallowed_methods, reason = "some instant to begin at; only differences matter")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "some instant to begin at; only differences matter"
+    )]
     let now = Instant::now();
     let mut call = call(now, key);
     let hello = FromSfu::Hello(vec![4.try_into().expect("in range")]).encode(&mut rng());
@@ -68,7 +71,9 @@ pub fn envelope(bytes: &[u8]) {
     loop {
         call.handle_input(now, Input::Received(next));
         while !matches!(call.poll_output(), Output::Timeout(_)) {}
-        let Some((len, tail)) = rest.split_first() else { return };
+        let Some((len, tail)) = rest.split_first() else {
+            return;
+        };
         (next, rest) = tail.split_at(usize::from(*len).min(tail.len()));
     }
 }
@@ -78,8 +83,14 @@ fn call(now: Instant, key: GroupCallKey) -> GroupCall {
     let identity = "ABCD1234".try_into().expect("valid");
     let config = Config {
         participant_id: 3.try_into().expect("in range"),
-        scope: Scope::Group { members: [(identity, client_key.public())].into() },
-        role: Role::Normal { identity, nickname: Name::default(), key: client_key },
+        scope: Scope::Group {
+            members: [(identity, client_key.public())].into(),
+        },
+        role: Role::Normal {
+            identity,
+            nickname: Name::default(),
+            key: client_key,
+        },
         key,
         administrator: None,
         supported_features: SupportedFeatures::default(),
@@ -90,11 +101,22 @@ fn call(now: Instant, key: GroupCallKey) -> GroupCall {
 
 /// Media frames of every track.
 pub fn frame(bytes: &[u8]) {
-    #[allow(clippy::disallowed_methods, reason = "some instant to begin at; only differences matter")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "some instant to begin at; only differences matter"
+    )]
     let now = Instant::now();
     let mut receiver = MediaReceiver::new(GroupCallKey::from_bytes([1; 32]).hash());
-    receiver.add(SentKey { epoch: 0, ratchet_counter: 0, key: MediaKey::from_bytes([2; 32]) });
-    receiver.add(SentKey { epoch: 1, ratchet_counter: 0, key: MediaKey::from_bytes([3; 32]) });
+    receiver.add(SentKey {
+        epoch: 0,
+        ratchet_counter: 0,
+        key: MediaKey::from_bytes([2; 32]),
+    });
+    receiver.add(SentKey {
+        epoch: 1,
+        ratchet_counter: 0,
+        key: MediaKey::from_bytes([3; 32]),
+    });
     for track in [Track::Microphone, Track::Camera, Track::Screen] {
         let opened = receiver.open(now + Duration::from_secs(1), track, bytes);
         assert!(opened.is_err() || bytes.is_empty(), "a forged frame opened");
@@ -135,7 +157,9 @@ mod tests {
 
     /// Runs every file of a target's corpus, which must not be empty.
     fn corpus(target: &str, run: fn(&[u8])) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus").join(target);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../tests/fuzz/corpus")
+            .join(target);
         let files: Vec<_> = std::fs::read_dir(&folder)
             .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
             .map(|entry| entry.expect("a readable folder").path())

@@ -26,12 +26,18 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::handshake::{Admission, Local, Role};
 use super::id::{Identity, ParticipantId};
-use super::key::{AdministratorKey, AdministratorMessageKey, GroupCallKey, KeyError, ParticipantCallKey, PublicKey, SharedKey};
+use super::key::{
+    AdministratorKey, AdministratorMessageKey, GroupCallKey, KeyError, ParticipantCallKey,
+    PublicKey, SharedKey,
+};
 use super::media_frame::Track;
 use super::media_sender::MediaSender;
 use super::roster::{Entry, Roster};
 use super::warning::{Warning, WarningKind};
-use super::wire::{Capture, Device, ForcedOff, FromSfu, ParticipantName, PeerMessage, Relay, Subscription, SupportedFeatures, ToSfu, View};
+use super::wire::{
+    Capture, Device, ForcedOff, FromSfu, ParticipantName, PeerMessage, Relay, Subscription,
+    SupportedFeatures, ToSfu, View,
+};
 
 pub use media::OwnFrameError;
 pub use own::Own;
@@ -246,14 +252,33 @@ impl GroupCall {
     /// Whoever made the call is wrong: GCAMK.public is not usable.
     pub fn new(now: Instant, config: Config, mut rng: ChaCha20Rng) -> Result<Self, KeyError> {
         let (admission, is_group) = match config.scope {
-            Scope::Group { members } => (Admission { members, guests_allowed: false, administrators: None }, true),
-            Scope::Link { known, guests_allowed, administrators } => {
-                (Admission { members: known, guests_allowed, administrators }, false)
-            }
+            Scope::Group { members } => (
+                Admission {
+                    members,
+                    guests_allowed: false,
+                    administrators: None,
+                },
+                true,
+            ),
+            Scope::Link {
+                known,
+                guests_allowed,
+                administrators,
+            } => (
+                Admission {
+                    members: known,
+                    guests_allowed,
+                    administrators,
+                },
+                false,
+            ),
         };
         let call_key = ParticipantCallKey::random(&mut rng);
         let local = Local::new(config.role, &config.key, call_key);
-        let administrators_shared = admission.administrators.map(|public| local.call_key.shared(&public)).transpose()?;
+        let administrators_shared = admission
+            .administrators
+            .map(|public| local.call_key.shared(&public))
+            .transpose()?;
         let administrator = config
             .administrator
             .map(|key| (key.message_key(&local.hash), key))
@@ -281,7 +306,10 @@ impl GroupCall {
 
     /// Makes one change; drain [`Self::poll_output`] before the next. After [`Event::Ended`] nothing changes.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
-        debug_assert!(self.outputs.is_empty(), "drain the outputs of one change before the next");
+        debug_assert!(
+            self.outputs.is_empty(),
+            "drain the outputs of one change before the next"
+        );
         match (self.phase, input) {
             (Phase::Ended, _) => {}
             (_, Input::Leave) => self.end(EndReason::Left),
@@ -301,7 +329,9 @@ impl GroupCall {
 
     /// What is to be done now; the last word of a drain is [`Output::Timeout`].
     pub fn poll_output(&mut self) -> Output {
-        self.outputs.pop_front().unwrap_or_else(|| Output::Timeout(self.next_timeout()))
+        self.outputs
+            .pop_front()
+            .unwrap_or_else(|| Output::Timeout(self.next_timeout()))
     }
 
     /// Our id in this call.
@@ -349,7 +379,12 @@ impl GroupCall {
         if let Some(key) = self.sender.handle_timeout(now) {
             self.send_rekey(&key);
         }
-        if self.timers.state_update.take_if(|due| *due <= now).is_some() {
+        if self
+            .timers
+            .state_update
+            .take_if(|due| *due <= now)
+            .is_some()
+        {
             self.update_state(now);
         }
         if self.timers.timestamp.take_if(|due| *due <= now).is_some() {
@@ -361,8 +396,15 @@ impl GroupCall {
         if self.phase == Phase::Ended {
             return None;
         }
-        let Timers { alone, state_update, timestamp } = self.timers;
-        [alone, state_update, timestamp, self.sender.poll_timeout()].into_iter().flatten().min()
+        let Timers {
+            alone,
+            state_update,
+            timestamp,
+        } = self.timers;
+        [alone, state_update, timestamp, self.sender.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn end(&mut self, reason: EndReason) {
@@ -383,7 +425,12 @@ impl GroupCall {
 
     /// Seals and sends; *encrypt at the very moment of sending*, since numbers are not transmitted.
     fn send(&mut self, id: ParticipantId, message: &PeerMessage) {
-        let Some(peer) = self.roster.participants.get_mut(&id).and_then(|participant| participant.peer()) else {
+        let Some(peer) = self
+            .roster
+            .participants
+            .get_mut(&id)
+            .and_then(|participant| participant.peer())
+        else {
             return;
         };
         match peer.seal(message, &mut self.rng) {
@@ -393,7 +440,11 @@ impl GroupCall {
     }
 
     fn relay(&mut self, receiver: ParticipantId, encrypted_data: Vec<u8>) {
-        self.transmit(&ToSfu::Relay(Relay { sender: self.participant_id, receiver, encrypted_data }));
+        self.transmit(&ToSfu::Relay(Relay {
+            sender: self.participant_id,
+            receiver,
+            encrypted_data,
+        }));
     }
 
     fn subscribe(&mut self, id: ParticipantId, subscription: Subscription) {

@@ -17,7 +17,10 @@ use rand_chacha::ChaCha20Rng;
 
 use super::envelope::Pair;
 use super::id::Identity;
-use super::key::{ClientKey, GroupCallKey, GroupCallKeyHash, HandshakeKey, NormalHandshakeKey, ParticipantCallKey, PublicKey, StateKey};
+use super::key::{
+    ClientKey, GroupCallKey, GroupCallKeyHash, HandshakeKey, NormalHandshakeKey,
+    ParticipantCallKey, PublicKey, StateKey,
+};
 use super::nonce::Cookie;
 use super::peer::Peer;
 use super::warning::WarningKind;
@@ -71,15 +74,22 @@ impl Local {
     #[must_use]
     pub fn name(&self) -> ParticipantName {
         match &self.role {
-            Role::Normal { identity, nickname, .. } => ParticipantName::Normal(*identity, nickname.clone()),
+            Role::Normal {
+                identity, nickname, ..
+            } => ParticipantName::Normal(*identity, nickname.clone()),
             Role::Guest { name } => ParticipantName::Guest(name.clone()),
         }
     }
 
     fn hello(&self, cookie: Cookie) -> HelloMessage {
-        let hello = Hello { call_key: self.call_key_public, cookie };
+        let hello = Hello {
+            call_key: self.call_key_public,
+            cookie,
+        };
         match &self.role {
-            Role::Normal { identity, nickname, .. } => HelloMessage::Normal(*identity, nickname.clone(), hello),
+            Role::Normal {
+                identity, nickname, ..
+            } => HelloMessage::Normal(*identity, nickname.clone(), hello),
             Role::Guest { name } => HelloMessage::Guest(name.clone(), hello),
         }
     }
@@ -203,7 +213,12 @@ impl Handshake {
     }
 
     fn with(state: State, cookie: Cookie, rng: ChaCha20Rng) -> Self {
-        Self { state, cookie, rng, outputs: VecDeque::new() }
+        Self {
+            state,
+            cookie,
+            rng,
+            outputs: VecDeque::new(),
+        }
     }
 
     #[cfg(test)]
@@ -220,7 +235,8 @@ impl Handshake {
     #[must_use]
     pub fn claimed_name(&self) -> Option<&ParticipantName> {
         match &self.state {
-            State::AwaitAuth(AwaitAuth { remote, .. }) | State::AwaitGuestAuth(AwaitGuestAuth { remote }) => Some(&remote.name),
+            State::AwaitAuth(AwaitAuth { remote, .. })
+            | State::AwaitGuestAuth(AwaitGuestAuth { remote }) => Some(&remote.name),
             State::AwaitEpHello(_) | State::AwaitNpHello(_) | State::Over => None,
         }
     }
@@ -267,7 +283,8 @@ impl Handshake {
     }
 
     fn retry(&mut self, context: &Context<'_>) {
-        let (State::AwaitEpHello(AwaitEpHello { held }) | State::AwaitNpHello(AwaitNpHello { held })) = &mut self.state
+        let (State::AwaitEpHello(AwaitEpHello { held })
+        | State::AwaitNpHello(AwaitNpHello { held })) = &mut self.state
         else {
             return;
         };
@@ -299,7 +316,9 @@ impl Handshake {
     }
 
     fn hold(&mut self, hello: HelloMessage) {
-        if let State::AwaitEpHello(AwaitEpHello { held }) | State::AwaitNpHello(AwaitNpHello { held }) = &mut self.state {
+        if let State::AwaitEpHello(AwaitEpHello { held })
+        | State::AwaitNpHello(AwaitNpHello { held }) = &mut self.state
+        {
             *held = Some(hello);
         }
     }
@@ -311,13 +330,19 @@ impl Handshake {
     /// ```
     fn send_auth(&mut self, context: &Context<'_>, accepted: Accepted) {
         let Accepted { mut remote, key } = accepted;
-        let auth = Auth { call_key: remote.call_key, cookie: remote.cookie, media_keys: context.media_keys.to_vec() };
+        let auth = Auth {
+            call_key: remote.call_key,
+            cookie: remote.cookie,
+            media_keys: context.media_keys.to_vec(),
+        };
         let sealed = match &key {
             Some(key) => {
                 let plain = AuthMessage::Normal(auth).encode(&mut self.rng);
                 remote.pair.seal(&key.seal(&plain, &mut self.rng))
             }
-            None => remote.pair.seal(&AuthMessage::Guest(auth).encode(&mut self.rng)),
+            None => remote
+                .pair
+                .seal(&AuthMessage::Guest(auth).encode(&mut self.rng)),
         };
         let sealed = sealed.expect("the first of 2^64 numbers is free");
         self.state = match key {
@@ -330,7 +355,8 @@ impl Handshake {
 
     /// Auth and GuestAuth, step 4: set the handshake state to `done`.
     fn finish(&mut self, keys: Vec<SentKey>) {
-        let (State::AwaitAuth(AwaitAuth { remote, .. }) | State::AwaitGuestAuth(AwaitGuestAuth { remote })) =
+        let (State::AwaitAuth(AwaitAuth { remote, .. })
+        | State::AwaitGuestAuth(AwaitGuestAuth { remote })) =
             std::mem::replace(&mut self.state, State::Over)
         else {
             return;
@@ -347,7 +373,12 @@ impl Handshake {
 impl AwaitAuth {
     /// *When receiving* `AuthEnvelope`, step 2: both sides are normal, expect `auth`.
     /// Step 1 of Auth (wrong state) shows as a message that does not open.
-    fn open(&mut self, context: &Context<'_>, cookie: &Cookie, sealed: &[u8]) -> Result<Vec<SentKey>, WarningKind> {
+    fn open(
+        &mut self,
+        context: &Context<'_>,
+        cookie: &Cookie,
+        sealed: &[u8],
+    ) -> Result<Vec<SentKey>, WarningKind> {
         let (outer, _) = self.remote.pair.open(sealed)?;
         let plain = self.key.open(&outer)?;
         match AuthMessage::decode(&plain)? {
@@ -359,7 +390,12 @@ impl AwaitAuth {
 
 impl AwaitGuestAuth {
     /// *When receiving* `AuthEnvelope`, step 1: either side is a guest, expect `guest_auth`.
-    fn open(&mut self, context: &Context<'_>, cookie: &Cookie, sealed: &[u8]) -> Result<Vec<SentKey>, WarningKind> {
+    fn open(
+        &mut self,
+        context: &Context<'_>,
+        cookie: &Cookie,
+        sealed: &[u8],
+    ) -> Result<Vec<SentKey>, WarningKind> {
         let (plain, _) = self.remote.pair.open(sealed)?;
         match AuthMessage::decode(&plain)? {
             AuthMessage::Guest(auth) => check_auth(context, cookie, auth),
@@ -371,7 +407,11 @@ impl AwaitGuestAuth {
 /// Auth and GuestAuth:
 /// 2. If the repeated `pck` does not equal the local PCK.public, log a warning and abort.
 /// 3. If the repeated `pcck` does not equal the local PCCK, log a warning and abort.
-fn check_auth(context: &Context<'_>, cookie: &Cookie, auth: Auth) -> Result<Vec<SentKey>, WarningKind> {
+fn check_auth(
+    context: &Context<'_>,
+    cookie: &Cookie,
+    auth: Auth,
+) -> Result<Vec<SentKey>, WarningKind> {
     if auth.call_key != context.local.call_key_public {
         return Err(WarningKind::CallKeyMismatch);
     }
@@ -382,7 +422,9 @@ fn check_auth(context: &Context<'_>, cookie: &Cookie, auth: Auth) -> Result<Vec<
 }
 
 fn open_hello(context: &Context<'_>, sealed: &[u8]) -> Result<HelloMessage, WarningKind> {
-    Ok(HelloMessage::decode(&context.local.handshake_key.open(sealed)?)?)
+    Ok(HelloMessage::decode(
+        &context.local.handshake_key.open(sealed)?,
+    )?)
 }
 
 /// The checks of Hello and GuestHello, the same in both waiting states.
@@ -399,21 +441,40 @@ fn open_hello(context: &Context<'_>, sealed: &[u8]) -> Result<HelloMessage, Warn
 ///
 /// Both, 4.1: if `pck` or `pcck` reflects ours, log a warning and abort. The text asks for this in
 /// `await-ep-hello` only; running clients check in both states, and so do we.
-fn accept(context: &Context<'_>, cookie: &Cookie, hello: &HelloMessage) -> Result<Accepted, WarningKind> {
-    let Context { local, admission, .. } = *context;
+fn accept(
+    context: &Context<'_>,
+    cookie: &Cookie,
+    hello: &HelloMessage,
+) -> Result<Accepted, WarningKind> {
+    let Context {
+        local, admission, ..
+    } = *context;
     let (name, hello, member_key) = match (hello, &local.role) {
         (HelloMessage::Unknown, _) => return Err(WarningKind::UnknownContent),
         (HelloMessage::Normal(identity, nickname, hello), Role::Normal { key, .. }) => {
-            let member = admission.members.get(identity).ok_or(WarningKind::NotAMember)?;
-            let own = key.normal_handshake_key(member, &local.hash).map_err(|_| WarningKind::UnusableKey)?;
-            (ParticipantName::Normal(*identity, nickname.clone()), hello, Some(own))
+            let member = admission
+                .members
+                .get(identity)
+                .ok_or(WarningKind::NotAMember)?;
+            let own = key
+                .normal_handshake_key(member, &local.hash)
+                .map_err(|_| WarningKind::UnusableKey)?;
+            (
+                ParticipantName::Normal(*identity, nickname.clone()),
+                hello,
+                Some(own),
+            )
         }
         _ if !admission.guests_allowed => return Err(WarningKind::GuestsNotAllowed),
         // Nothing proves the identity to a guest; it is kept because members come first in call state updates.
-        (HelloMessage::Normal(identity, nickname, hello), Role::Guest { .. }) => {
-            (ParticipantName::Normal(*identity, nickname.clone()), hello, None)
+        (HelloMessage::Normal(identity, nickname, hello), Role::Guest { .. }) => (
+            ParticipantName::Normal(*identity, nickname.clone()),
+            hello,
+            None,
+        ),
+        (HelloMessage::Guest(name, hello), _) => {
+            (ParticipantName::Guest(name.clone()), hello, None)
         }
-        (HelloMessage::Guest(name, hello), _) => (ParticipantName::Guest(name.clone()), hello, None),
     };
     if admission.administrators == Some(hello.call_key) {
         return Err(WarningKind::AdministratorKeyReused);
@@ -421,14 +482,20 @@ fn accept(context: &Context<'_>, cookie: &Cookie, hello: &HelloMessage) -> Resul
     if hello.call_key == local.call_key_public || hello.cookie == *cookie {
         return Err(WarningKind::Reflected);
     }
-    let shared = local.call_key.shared(&hello.call_key).map_err(|_| WarningKind::UnusableKey)?;
+    let shared = local
+        .call_key
+        .shared(&hello.call_key)
+        .map_err(|_| WarningKind::UnusableKey)?;
     let remote = Remote {
         name,
         call_key: hello.call_key,
         cookie: hello.cookie,
         pair: Pair::new(shared, *cookie, hello.cookie),
     };
-    Ok(Accepted { remote, key: member_key })
+    Ok(Accepted {
+        remote,
+        key: member_key,
+    })
 }
 
 #[cfg(test)]

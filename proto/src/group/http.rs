@@ -81,22 +81,31 @@ impl SfuUrl {
     ///
     /// # Errors
     /// Whoever sent the address is wrong.
-    pub fn check(base_url: &str, allowed_hostname_suffixes: &[String]) -> Result<Self, SfuUrlError> {
-        let plain = base_url.split_once('#').map_or(base_url, |(plain, _)| plain);
+    pub fn check(
+        base_url: &str,
+        allowed_hostname_suffixes: &[String],
+    ) -> Result<Self, SfuUrlError> {
+        let plain = base_url
+            .split_once('#')
+            .map_or(base_url, |(plain, _)| plain);
         let uri: http::Uri = plain.parse().map_err(|_| SfuUrlError::Malformed)?;
         if uri.scheme_str().ok_or(SfuUrlError::Malformed)? != "https" {
             return Err(SfuUrlError::NotHttps);
         }
         let authority = uri.authority().ok_or(SfuUrlError::Malformed)?;
-        if authority.as_str().contains('@') || uri.query().is_some() || authority.host().is_empty() {
+        if authority.as_str().contains('@') || uri.query().is_some() || authority.host().is_empty()
+        {
             return Err(SfuUrlError::Malformed);
         }
         let host = authority.host().to_ascii_lowercase();
-        let allows = |suffix: &String| !suffix.is_empty() && host.ends_with(&suffix.to_ascii_lowercase());
+        let allows =
+            |suffix: &String| !suffix.is_empty() && host.ends_with(&suffix.to_ascii_lowercase());
         if !allowed_hostname_suffixes.iter().any(allows) {
             return Err(SfuUrlError::NotAllowed);
         }
-        Ok(Self { base: format!("https://{authority}{}", uri.path().trim_end_matches('/')) })
+        Ok(Self {
+            base: format!("https://{authority}{}", uri.path().trim_end_matches('/')),
+        })
     }
 
     /// `⟨sfu_base_url⟩/v1/peek/⟨call_id-as-hex⟩`
@@ -114,9 +123,20 @@ impl SfuUrl {
 
 /// *When sending this request* (Peek and Join): 1. use `POST`; 2. set the `Authorization` header to
 /// `ThreemaSfuToken ⟨sfu-token⟩`; 3. set the encoded message as body.
-pub(super) fn sfu_request(url: String, token: &str, body: Vec<u8>, timeout: Duration) -> HttpRequest {
+pub(super) fn sfu_request(
+    url: String,
+    token: &str,
+    body: Vec<u8>,
+    timeout: Duration,
+) -> HttpRequest {
     let authorization = Some(format!("ThreemaSfuToken {token}"));
-    HttpRequest { url, authorization, content_type: "application/octet-stream", body, timeout }
+    HttpRequest {
+        url,
+        authorization,
+        content_type: "application/octet-stream",
+        body,
+        timeout,
+    }
 }
 
 #[cfg(test)]
@@ -125,7 +145,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn check(url: &str) -> Result<String, SfuUrlError> {
-        let suffixes = ["sfu.example.test".to_owned(), String::new(), "127.0.0.1".to_owned()];
+        let suffixes = [
+            "sfu.example.test".to_owned(),
+            String::new(),
+            "127.0.0.1".to_owned(),
+        ];
         SfuUrl::check(url, &suffixes).map(|url| url.base)
     }
 
@@ -133,21 +157,39 @@ mod tests {
     fn https_and_an_allowed_ending_are_required() {
         for (url, base) in [
             ("https://sfu.example.test", "https://sfu.example.test"),
-            ("https://blasfu.example.test/", "https://blasfu.example.test"),
-            ("https://SFU.Example.test:8443/a/b/", "https://SFU.Example.test:8443/a/b"),
+            (
+                "https://blasfu.example.test/",
+                "https://blasfu.example.test",
+            ),
+            (
+                "https://SFU.Example.test:8443/a/b/",
+                "https://SFU.Example.test:8443/a/b",
+            ),
             ("https://127.0.0.1:4433/#pin=abc", "https://127.0.0.1:4433"),
         ] {
             assert_eq!(check(url).as_deref(), Ok(base));
         }
         for (url, error) in [
             ("http://sfu.example.test", SfuUrlError::NotHttps),
-            ("https://sfu.example.test.evil.test", SfuUrlError::NotAllowed),
-            ("https://evil.test/sfu.example.test", SfuUrlError::NotAllowed),
+            (
+                "https://sfu.example.test.evil.test",
+                SfuUrlError::NotAllowed,
+            ),
+            (
+                "https://evil.test/sfu.example.test",
+                SfuUrlError::NotAllowed,
+            ),
             ("https://evil.test:443", SfuUrlError::NotAllowed),
-            ("https://evil.test#sfu.example.test", SfuUrlError::NotAllowed),
+            (
+                "https://evil.test#sfu.example.test",
+                SfuUrlError::NotAllowed,
+            ),
             ("https://me:secret@sfu.example.test", SfuUrlError::Malformed),
             ("https://sfu.example.test?x=y", SfuUrlError::Malformed),
-            ("https://evil.test\\@sfu.example.test", SfuUrlError::Malformed),
+            (
+                "https://evil.test\\@sfu.example.test",
+                SfuUrlError::Malformed,
+            ),
             ("https://", SfuUrlError::Malformed),
             ("sfu.example.test", SfuUrlError::Malformed),
             ("", SfuUrlError::Malformed),
@@ -158,10 +200,20 @@ mod tests {
 
     #[test]
     fn addresses_are_formed_as_the_text_says() {
-        let url = SfuUrl::check("https://sfu.example.test/base/", &["example.test".to_owned()]).expect("allowed");
+        let url = SfuUrl::check(
+            "https://sfu.example.test/base/",
+            &["example.test".to_owned()],
+        )
+        .expect("allowed");
         let id = CallId::from_bytes([0xab; 32]);
-        assert_eq!(url.peek(&id), format!("https://sfu.example.test/base/v1/peek/{}", "ab".repeat(32)));
-        assert_eq!(url.join(&id), format!("https://sfu.example.test/base/v1/join/{}", "ab".repeat(32)));
+        assert_eq!(
+            url.peek(&id),
+            format!("https://sfu.example.test/base/v1/peek/{}", "ab".repeat(32))
+        );
+        assert_eq!(
+            url.join(&id),
+            format!("https://sfu.example.test/base/v1/join/{}", "ab".repeat(32))
+        );
     }
 
     proptest! {

@@ -144,7 +144,13 @@ impl CallId {
         let hash = blake2b(
             None,
             b"i",
-            &[group.creator.as_bytes(), &group.id, &[version], key.as_bytes(), sfu_base_url.as_bytes()],
+            &[
+                group.creator.as_bytes(),
+                &group.id,
+                &[version],
+                key.as_bytes(),
+                sfu_base_url.as_bytes(),
+            ],
         );
         Ok(Self(*hash))
     }
@@ -197,17 +203,36 @@ mod tests {
 
     #[test]
     fn participant_ids_end_at_789() {
-        assert_eq!(ParticipantId::try_from(789).map(ParticipantId::number), Ok(789));
-        assert_eq!(ParticipantId::try_from(790), Err(IdError::ParticipantId(790)));
-        assert_eq!(ParticipantId::try_from(65_536), Err(IdError::ParticipantId(65_536)));
+        assert_eq!(
+            ParticipantId::try_from(789).map(ParticipantId::number),
+            Ok(789)
+        );
+        assert_eq!(
+            ParticipantId::try_from(790),
+            Err(IdError::ParticipantId(790))
+        );
+        assert_eq!(
+            ParticipantId::try_from(65_536),
+            Err(IdError::ParticipantId(65_536))
+        );
     }
 
     #[test]
     fn identities_have_8_plain_characters() {
         for good in ["ABCD1234", "*SUPPORT", "22222222"] {
-            assert_eq!(Identity::try_from(good).map(|id| id.as_str().to_owned()), Ok(good.to_owned()));
+            assert_eq!(
+                Identity::try_from(good).map(|id| id.as_str().to_owned()),
+                Ok(good.to_owned())
+            );
         }
-        for bad in ["", "ABCD123", "ABCD12345", "abcd1234", "ABCD*234", "ÄBCD123"] {
+        for bad in [
+            "",
+            "ABCD123",
+            "ABCD12345",
+            "abcd1234",
+            "ABCD*234",
+            "ÄBCD123",
+        ] {
             assert_eq!(Identity::try_from(bad), Err(IdError::Identity), "{bad}");
         }
     }
@@ -216,7 +241,13 @@ mod tests {
     fn hex_reads_back_and_refuses_the_rest() {
         let id = CallId::from_bytes([0xa7; 32]);
         assert_eq!(CallId::from_hex(&id.to_hex()), Ok(id));
-        for bad in ["", "a7", &"g7".repeat(32), &"a7".repeat(33), &"é".repeat(32)] {
+        for bad in [
+            "",
+            "a7",
+            &"g7".repeat(32),
+            &"a7".repeat(33),
+            &"é".repeat(32),
+        ] {
             assert_eq!(CallId::from_hex(bad), Err(IdError::CallId));
         }
     }
@@ -225,6 +256,9 @@ mod tests {
     fn debug_shows_no_full_id() {
         let identity = Identity::try_from("ABCD1234").expect("valid");
         let text = format!("{:?} {:?}", identity, CallId::from_bytes([0xa7; 32]));
-        assert!(!text.contains("ABCD1234") && !text.contains(&"a7".repeat(8)), "{text}");
+        assert!(
+            !text.contains("ABCD1234") && !text.contains(&"a7".repeat(8)),
+            "{text}"
+        );
     }
 }

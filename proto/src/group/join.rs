@@ -95,13 +95,28 @@ enum State {
 impl JoinSteps {
     /// 1. and 2.: hands out the request to join (or implicitly create) `call`. `is_new`: the call was made for this.
     #[must_use]
-    pub fn new(now: Instant, call: &RunningCall, is_new: bool, dtls_fingerprint: [u8; 32], sfu: &SfuInformation) -> Self {
-        let mut steps =
-            Self { started: now, is_new, state: State::AwaitJoin(now + JOIN_TIMEOUT), outputs: VecDeque::new() };
+    pub fn new(
+        now: Instant,
+        call: &RunningCall,
+        is_new: bool,
+        dtls_fingerprint: [u8; 32],
+        sfu: &SfuInformation,
+    ) -> Self {
+        let mut steps = Self {
+            started: now,
+            is_new,
+            state: State::AwaitJoin(now + JOIN_TIMEOUT),
+            outputs: VecDeque::new(),
+        };
         match SfuUrl::check(&call.start.sfu_base_url, &sfu.allowed_hostname_suffixes) {
             Ok(url) => {
                 let protocol_version = call.start.protocol_version;
-                let body = JoinRequest { call_id: call.call_id, protocol_version, dtls_fingerprint }.encode();
+                let body = JoinRequest {
+                    call_id: call.call_id,
+                    protocol_version,
+                    dtls_fingerprint,
+                }
+                .encode();
                 let request = sfu_request(url.join(&call.call_id), &sfu.token, body, JOIN_TIMEOUT);
                 steps.outputs.push_back(Output::Request(request));
             }
@@ -115,10 +130,16 @@ impl JoinSteps {
         match (self.state, input) {
             (State::AwaitJoin(_), Input::Joined(result)) => self.joined(now, result),
             // 2. If this does not result in a response within 10 s, abort and notify the user.
-            (State::AwaitJoin(until), Input::Timeout) if until <= now => self.fail(JoinError::Unreachable),
+            (State::AwaitJoin(until), Input::Timeout) if until <= now => {
+                self.fail(JoinError::Unreachable)
+            }
             (State::AwaitHello(_), Input::HelloReceived) => self.connected(now),
-            (State::AwaitHello(until), Input::Timeout) if until <= now => self.fail(JoinError::NoConnection),
-            (State::AwaitHello(_) | State::AwaitStart(_), Input::ConnectionFailed) => self.fail(JoinError::NoConnection),
+            (State::AwaitHello(until), Input::Timeout) if until <= now => {
+                self.fail(JoinError::NoConnection)
+            }
+            (State::AwaitHello(_) | State::AwaitStart(_), Input::ConnectionFailed) => {
+                self.fail(JoinError::NoConnection)
+            }
             (State::AwaitStart(until), Input::Timeout) if until <= now => self.establish(),
             // Whatever is late or early changes nothing.
             _ => {}
@@ -127,10 +148,14 @@ impl JoinSteps {
 
     /// Drains what the last input caused.
     pub fn poll_output(&mut self) -> Output {
-        self.outputs.pop_front().unwrap_or(Output::Timeout(match self.state {
-            State::AwaitJoin(until) | State::AwaitHello(until) | State::AwaitStart(until) => Some(until),
-            State::Over => None,
-        }))
+        self.outputs
+            .pop_front()
+            .unwrap_or(Output::Timeout(match self.state {
+                State::AwaitJoin(until) | State::AwaitHello(until) | State::AwaitStart(until) => {
+                    Some(until)
+                }
+                State::Over => None,
+            }))
     }
 
     /// 3. Status 503: the call is full. 4. Not reached, not 200, or not to be decoded: abort. 5. Connect.

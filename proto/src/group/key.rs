@@ -48,9 +48,11 @@ pub(crate) fn blake2b(key: Option<&[u8; 32]>, salt: &[u8], input: &[&[u8]]) -> Z
 /// without salt and personal.
 pub(crate) fn blake2b_csp(shared: &SharedKey, token: &[u8]) -> [u8; 32] {
     let valid = "key of 32, salt and personal of at most 16 bytes";
-    let inner = Blake2bMac::<U32>::new_with_salt_and_personal(Some(&shared.0), b"dir", b"3ma-csp").expect(valid);
+    let inner = Blake2bMac::<U32>::new_with_salt_and_personal(Some(&shared.0), b"dir", b"3ma-csp")
+        .expect(valid);
     let key = Zeroizing::new(<[u8; 32]>::from(inner.finalize_fixed()));
-    let mut outer = Blake2bMac::<U32>::new_with_salt_and_personal(Some(key.as_slice()), b"", b"").expect(valid);
+    let mut outer =
+        Blake2bMac::<U32>::new_with_salt_and_personal(Some(key.as_slice()), b"", b"").expect(valid);
     outer.update(token);
     outer.finalize_fixed().into()
 }
@@ -296,8 +298,9 @@ mod tests {
     fn public_keys_that_give_zeros_are_refused() {
         // 0, 1 and a point of order 8: the small-order points of RFC 7748 section 6.1.
         let order_8: [u8; 32] = [
-            0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09,
-            0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+            0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f,
+            0xc4, 0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16,
+            0x5f, 0x49, 0xb8, 0x00,
         ];
         let mut one = [0; 32];
         one[0] = 1;

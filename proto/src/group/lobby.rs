@@ -221,7 +221,8 @@ impl Lobby {
     pub fn handle_input(&mut self, now: Instant, input: Input) {
         match input {
             Input::Restore(group, running) => {
-                self.groups.entry(group).or_default().running = running.into_iter().take(RUNNING_MAX).collect();
+                self.groups.entry(group).or_default().running =
+                    running.into_iter().take(RUNNING_MAX).collect();
             }
             Input::Start(group, start) => self.start_received(now, group, start),
             Input::Refresh(group) => self.refresh(now, group),
@@ -243,9 +244,17 @@ impl Lobby {
         if let Some(output) = self.outputs.pop_front() {
             return output;
         }
-        let mut next = self.groups.values().filter_map(|group| group.next_refresh).min();
+        let mut next = self
+            .groups
+            .values()
+            .filter_map(|group| group.next_refresh)
+            .min();
         let mut sooner = |at: Option<Instant>| next = [next, at].into_iter().flatten().min();
-        for refresh in self.groups.values_mut().filter_map(|group| group.refresh.as_mut()) {
+        for refresh in self
+            .groups
+            .values_mut()
+            .filter_map(|group| group.refresh.as_mut())
+        {
             if let super::refresh::Output::Timeout(at) = refresh.poll_output() {
                 sooner(at);
             }
@@ -275,15 +284,30 @@ impl Lobby {
         }
         let version = start.protocol_version;
         let Ok(call_id) = CallId::derive(&id, version, &start.key, &start.sfu_base_url) else {
-            return self.event(Event::Warning(id, RefreshWarning::UnsupportedVersion(version)));
+            return self.event(Event::Warning(
+                id,
+                RefreshWarning::UnsupportedVersion(version),
+            ));
         };
         let received_at_ms = self.unix_ms(now);
         let own = self.participating.as_ref().map(|own| own.call.call_id);
         let group = self.groups.entry(id).or_default();
-        if group.running.iter().any(|call| call.start.key.same(&start.key)) {
+        if group
+            .running
+            .iter()
+            .any(|call| call.start.key.same(&start.key))
+        {
             return;
         }
-        group.add(RunningCall { call_id, start, received_at_ms, failed: 0 }, own);
+        group.add(
+            RunningCall {
+                call_id,
+                start,
+                received_at_ms,
+                failed: 0,
+            },
+            own,
+        );
         self.event(Event::ListChanged(id));
         self.refresh(now, id);
     }
@@ -302,7 +326,9 @@ impl Lobby {
             return;
         }
         if !is_active {
-            self.groups.values_mut().for_each(|group| group.next_refresh = None);
+            self.groups
+                .values_mut()
+                .for_each(|group| group.next_refresh = None);
             return;
         }
         for id in self.groups.keys().copied().collect::<Vec<_>>() {
@@ -312,7 +338,8 @@ impl Lobby {
 
     fn forget(&mut self, id: GroupId) {
         self.groups.remove(&id);
-        self.requests.retain(|_, purpose| !matches!(purpose, Purpose::Peek(group, _) if *group == id));
+        self.requests
+            .retain(|_, purpose| !matches!(purpose, Purpose::Peek(group, _) if *group == id));
         if self.flow.as_ref().is_some_and(|flow| flow.group == id) {
             self.cancel();
         }
@@ -332,7 +359,9 @@ impl Lobby {
         match self.requests.remove(&id) {
             // Answers nobody waits for any more.
             None => {}
-            Some(Purpose::Directory) => self.drive_token(now, super::directory::Input::Response(result)),
+            Some(Purpose::Directory) => {
+                self.drive_token(now, super::directory::Input::Response(result))
+            }
             Some(Purpose::Peek(group, call)) => {
                 self.drive_refresh(now, group, |refresh, _| {
                     refresh.handle_input(now, super::refresh::Input::Peeked(call, result));
@@ -345,8 +374,13 @@ impl Lobby {
     fn time_out(&mut self, now: Instant) {
         self.drive_token(now, super::directory::Input::Timeout);
         for id in self.groups.keys().copied().collect::<Vec<_>>() {
-            self.drive_refresh(now, id, |refresh, _| refresh.handle_input(now, super::refresh::Input::Timeout));
-            let group = self.groups.get_mut(&id).and_then(|group| group.next_refresh.take_if(|at| *at <= now));
+            self.drive_refresh(now, id, |refresh, _| {
+                refresh.handle_input(now, super::refresh::Input::Timeout)
+            });
+            let group = self
+                .groups
+                .get_mut(&id)
+                .and_then(|group| group.next_refresh.take_if(|at| *at <= now));
             if group.is_some() {
                 self.refresh(now, id);
             }
@@ -356,7 +390,9 @@ impl Lobby {
 
     fn unix_ms(&self, now: Instant) -> u64 {
         let elapsed_ms = now.saturating_duration_since(self.started).as_millis();
-        self.config.unix_ms.saturating_add(u64::try_from(elapsed_ms).unwrap_or(u64::MAX))
+        self.config
+            .unix_ms
+            .saturating_add(u64::try_from(elapsed_ms).unwrap_or(u64::MAX))
     }
 
     fn event(&mut self, event: Event) {
@@ -366,13 +402,20 @@ impl Lobby {
 
 impl Group {
     fn interval(&self) -> Duration {
-        if self.is_visible { REFRESH_INTERVAL } else { REFRESH_INTERVAL_HIDDEN }
+        if self.is_visible {
+            REFRESH_INTERVAL
+        } else {
+            REFRESH_INTERVAL_HIDDEN
+        }
     }
 
     /// Adds a call; above [`RUNNING_MAX`] the oldest goes, but not the one the user is in.
     fn add(&mut self, call: RunningCall, own: Option<CallId>) {
         if self.running.len() >= RUNNING_MAX
-            && let Some(oldest) = self.running.iter().position(|call| Some(call.call_id) != own)
+            && let Some(oldest) = self
+                .running
+                .iter()
+                .position(|call| Some(call.call_id) != own)
         {
             self.running.remove(oldest);
         }

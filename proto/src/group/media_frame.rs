@@ -14,8 +14,8 @@
 //! the frame has the two VP8 cases the wrong way round; clients agree on bit 0 = 0 = key frame,
 //! as in RFC 6386 section 9.1.
 
-use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::Aes256Gcm;
+use aes_gcm::aead::{AeadInOut, KeyInit};
 
 use super::key::MediaFrameKey;
 
@@ -67,7 +67,9 @@ impl Codec {
     fn header_len(self, frame: &[u8]) -> Option<usize> {
         match self {
             Self::Opus => Some(0),
-            Self::Vp8 => frame.first().map(|first| if first & 1 == 0 { 10 } else { 3 }),
+            Self::Vp8 => frame
+                .first()
+                .map(|first| if first & 1 == 0 { 10 } else { 3 }),
         }
     }
 }
@@ -136,7 +138,16 @@ impl<'a> Sealed<'a> {
         let (header, ciphertext) = rest.split_at_checked(header_len).ok_or(too_short)?;
         let [epoch, ratchet_counter, a, b, c, d] = *footer;
         let number = u32::from_le_bytes([a, b, c, d]);
-        Ok(Self { header, ciphertext, tag, footer: Footer { epoch, ratchet_counter, number } })
+        Ok(Self {
+            header,
+            ciphertext,
+            tag,
+            footer: Footer {
+                epoch,
+                ratchet_counter,
+                number,
+            },
+        })
     }
 
     pub(super) fn additional_data(&self) -> [u8; FOOTER_LEN + 10] {
@@ -174,7 +185,10 @@ impl FrameCipher {
             .encrypt_inout_detached(
                 (&footer.nonce()).into(),
                 &aad[..FOOTER_LEN + header_len],
-                bytes.get_mut(header_len..).expect("the header is part of the frame").into(),
+                bytes
+                    .get_mut(header_len..)
+                    .expect("the header is part of the frame")
+                    .into(),
             )
             .expect("frames are far below the cipher's limit of 64 GiB");
         bytes.extend_from_slice(&tag);
@@ -195,7 +209,10 @@ impl FrameCipher {
             .decrypt_inout_detached(
                 (&sealed.footer.nonce()).into(),
                 &sealed.additional_data()[..FOOTER_LEN + header_len],
-                frame.get_mut(header_len..).expect("the header was just written").into(),
+                frame
+                    .get_mut(header_len..)
+                    .expect("the header was just written")
+                    .into(),
                 sealed.tag.into(),
             )
             .map_err(|_| FrameError::Forged)?;
@@ -220,12 +237,19 @@ mod tests {
         FrameCipher::new(&MediaFrameKey::from_bytes([5; 32]))
     }
 
-    const FOOTER: Footer = Footer { epoch: 1, ratchet_counter: 2, number: 3 };
+    const FOOTER: Footer = Footer {
+        epoch: 1,
+        ratchet_counter: 2,
+        number: 3,
+    };
 
     #[test]
     fn frames_below_their_header_are_dropped() {
         for frame in [&[][..], &[0x10; 9], &[0x11; 2]] {
-            assert_eq!(cipher().seal(Codec::Vp8, FOOTER, frame), Err(FrameError::TooShort(frame.len())));
+            assert_eq!(
+                cipher().seal(Codec::Vp8, FOOTER, frame),
+                Err(FrameError::TooShort(frame.len()))
+            );
         }
         assert!(cipher().seal(Codec::Vp8, FOOTER, &[0x10; 10]).is_ok());
         assert!(cipher().seal(Codec::Vp8, FOOTER, &[0x11; 3]).is_ok());
@@ -234,22 +258,38 @@ mod tests {
     #[test]
     fn frames_above_the_limits_are_dropped() {
         let longest = vec![1; SEALED_LEN_MAX_SENDING - OVERHEAD];
-        assert_eq!(cipher().seal(Codec::Opus, FOOTER, &longest).map(|bytes| bytes.len()), Ok(SEALED_LEN_MAX_SENDING));
+        assert_eq!(
+            cipher()
+                .seal(Codec::Opus, FOOTER, &longest)
+                .map(|bytes| bytes.len()),
+            Ok(SEALED_LEN_MAX_SENDING)
+        );
         let longer = vec![1; SEALED_LEN_MAX_SENDING - OVERHEAD + 1];
-        assert_eq!(cipher().seal(Codec::Opus, FOOTER, &longer), Err(FrameError::TooLong(longer.len())));
+        assert_eq!(
+            cipher().seal(Codec::Opus, FOOTER, &longer),
+            Err(FrameError::TooLong(longer.len()))
+        );
         let received = vec![1; SEALED_LEN_MAX_RECEIVING + 1];
-        assert_eq!(Sealed::parse(Codec::Opus, &received).err(), Some(FrameError::TooLong(received.len())));
+        assert_eq!(
+            Sealed::parse(Codec::Opus, &received).err(),
+            Some(FrameError::TooLong(received.len()))
+        );
         assert!(Sealed::parse(Codec::Opus, &received[1..]).is_ok());
     }
 
     #[test]
     fn a_change_anywhere_is_noticed() {
-        for (codec, frame) in [(Codec::Opus, vec![7; 20]), (Codec::Vp8, vec![0x10; 30]), (Codec::Vp8, vec![0x11; 30])] {
+        for (codec, frame) in [
+            (Codec::Opus, vec![7; 20]),
+            (Codec::Vp8, vec![0x10; 30]),
+            (Codec::Vp8, vec![0x11; 30]),
+        ] {
             let sealed = cipher().seal(codec, FOOTER, &frame).expect("valid");
             for position in 0..sealed.len() {
                 let mut changed = sealed.clone();
                 changed[position] ^= 0x10;
-                let opened = Sealed::parse(codec, &changed).and_then(|sealed| cipher().open(&sealed));
+                let opened =
+                    Sealed::parse(codec, &changed).and_then(|sealed| cipher().open(&sealed));
                 assert_eq!(opened, Err(FrameError::Forged), "{codec:?} byte {position}");
             }
         }

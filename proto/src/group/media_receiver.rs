@@ -67,7 +67,12 @@ impl MediaReceiver {
     /// No key yet.
     #[must_use]
     pub fn new(hash: GroupCallKeyHash) -> Self {
-        Self { hash, keys: VecDeque::new(), previous: None, windows: Default::default() }
+        Self {
+            hash,
+            keys: VecDeque::new(),
+            previous: None,
+            windows: Default::default(),
+        }
     }
 
     /// Rekey, step 3: store the key as a successor. Ignored if its epoch is older than the newest
@@ -82,20 +87,32 @@ impl MediaReceiver {
         if self.keys.len() == KEYS_MAX {
             self.keys.pop_front();
         }
-        self.keys.push_back(Held::new(sent.epoch, sent.ratchet_counter, sent.key, &self.hash));
+        self.keys.push_back(Held::new(
+            sent.epoch,
+            sent.ratchet_counter,
+            sent.key,
+            &self.hash,
+        ));
     }
 
     /// Epoch and ratchet counter of the key in use.
     #[must_use]
     pub fn position(&self) -> Option<(u8, u8)> {
-        self.keys.front().map(|held| (held.epoch, held.ratchet_counter))
+        self.keys
+            .front()
+            .map(|held| (held.epoch, held.ratchet_counter))
     }
 
     /// Opens one frame of a track. An empty Opus frame (DTX) passes as it is; it is not authenticated.
     ///
     /// # Errors
     /// The sender, the SFU or the network is wrong: the frame is to be dropped. Nothing changed then.
-    pub fn open(&mut self, now: Instant, track: Track, bytes: &[u8]) -> Result<Vec<u8>, OpenFrameError> {
+    pub fn open(
+        &mut self,
+        now: Instant,
+        track: Track,
+        bytes: &[u8],
+    ) -> Result<Vec<u8>, OpenFrameError> {
         if bytes.is_empty() && track.codec() == Codec::Opus {
             return Ok(Vec::new());
         }
@@ -110,7 +127,11 @@ impl MediaReceiver {
         Ok(frame)
     }
 
-    fn open_with_keys(&mut self, now: Instant, sealed: &Sealed<'_>) -> Result<Vec<u8>, OpenFrameError> {
+    fn open_with_keys(
+        &mut self,
+        now: Instant,
+        sealed: &Sealed<'_>,
+    ) -> Result<Vec<u8>, OpenFrameError> {
         let (epoch, ratchet_counter) = (sealed.footer.epoch, sealed.footer.ratchet_counter);
         let mut error = OpenFrameError::NoKey(epoch, ratchet_counter);
         for index in 0..self.keys.len() {
@@ -118,7 +139,8 @@ impl MediaReceiver {
             if held.epoch != epoch || held.ratchet_counter > ratchet_counter {
                 continue;
             }
-            let ahead = (held.ratchet_counter < ratchet_counter).then(|| held.ahead(ratchet_counter, &self.hash));
+            let ahead = (held.ratchet_counter < ratchet_counter)
+                .then(|| held.ahead(ratchet_counter, &self.hash));
             match ahead.as_ref().unwrap_or(held).cipher.open(sealed) {
                 Ok(frame) => {
                     self.switch(now, index, ahead);
@@ -128,7 +150,9 @@ impl MediaReceiver {
             }
         }
         match &self.previous {
-            Some(previous) if previous.fits(epoch, ratchet_counter) => Ok(previous.cipher.open(sealed)?),
+            Some(previous) if previous.fits(epoch, ratchet_counter) => {
+                Ok(previous.cipher.open(sealed)?)
+            }
             Some(_) | None => Err(error),
         }
     }
@@ -155,7 +179,12 @@ impl MediaReceiver {
 impl Held {
     fn new(epoch: u8, ratchet_counter: u8, key: MediaKey, hash: &GroupCallKeyHash) -> Self {
         let cipher = FrameCipher::new(&key.frame_key(hash));
-        Self { epoch, ratchet_counter, key, cipher }
+        Self {
+            epoch,
+            ratchet_counter,
+            key,
+            cipher,
+        }
     }
 
     /// A copy at a later ratchet counter.
@@ -168,8 +197,18 @@ impl Held {
     }
 
     fn retired(self, now: Instant) -> Previous {
-        let Self { epoch, ratchet_counter, cipher, .. } = self;
-        Previous { epoch, ratchet_counter, cipher, until: now + LATE_FRAME_GRACE }
+        let Self {
+            epoch,
+            ratchet_counter,
+            cipher,
+            ..
+        } = self;
+        Previous {
+            epoch,
+            ratchet_counter,
+            cipher,
+            until: now + LATE_FRAME_GRACE,
+        }
     }
 }
 
@@ -200,18 +239,27 @@ mod tests {
             let sender = MediaSender::new(hash(), ChaCha20Rng::seed_from_u64(1));
             let mut receiver = MediaReceiver::new(hash());
             sender.keys().into_iter().for_each(|key| receiver.add(key));
-            Self { sender, receiver, now: Instant::now() }
+            Self {
+                sender,
+                receiver,
+                now: Instant::now(),
+            }
         }
 
         fn rekey(&mut self) {
-            let key = self.sender.participant_left(self.now).expect("none pending");
+            let key = self
+                .sender
+                .participant_left(self.now)
+                .expect("none pending");
             self.receiver.add(key);
             self.now += REKEY_DELAY;
             assert!(self.sender.handle_timeout(self.now).is_none());
         }
 
         fn seal(&mut self) -> Vec<u8> {
-            self.sender.seal(Track::Microphone, b"sound").expect("valid")
+            self.sender
+                .seal(Track::Microphone, b"sound")
+                .expect("valid")
         }
 
         fn open(&mut self, bytes: &[u8]) -> Result<Vec<u8>, OpenFrameError> {
@@ -223,9 +271,17 @@ mod tests {
     fn frames_open_over_ratchets_and_rekeys() {
         let mut ends = Ends::new();
         for round in 0..300 {
-            if round % 3 == 0 { ends.rekey() } else { ends.sender.participant_joined().expect("fresh") }
+            if round % 3 == 0 {
+                ends.rekey()
+            } else {
+                ends.sender.participant_joined().expect("fresh")
+            }
             let frame = ends.seal();
-            assert_eq!(ends.open(&frame).as_deref(), Ok(&b"sound"[..]), "round {round}");
+            assert_eq!(
+                ends.open(&frame).as_deref(),
+                Ok(&b"sound"[..]),
+                "round {round}"
+            );
             assert_eq!(ends.receiver.position(), Some(ends.sender.position()));
         }
     }
@@ -233,7 +289,10 @@ mod tests {
     #[test]
     fn a_forged_frame_moves_nothing() {
         let mut ends = Ends::new();
-        let key = ends.sender.participant_left(ends.now).expect("none pending");
+        let key = ends
+            .sender
+            .participant_left(ends.now)
+            .expect("none pending");
         ends.receiver.add(key);
         let honest = ends.seal();
         for (epoch, ratchet_counter) in [(0, 255), (1, 0), (1, 200), (9, 9)] {
@@ -241,7 +300,10 @@ mod tests {
             let at = forged.len() - 6;
             forged[at..at + 2].copy_from_slice(&[epoch, ratchet_counter]);
             assert!(ends.open(&forged).is_err());
-            assert_eq!((ends.receiver.position(), ends.receiver.keys.len()), (Some((0, 0)), 2));
+            assert_eq!(
+                (ends.receiver.position(), ends.receiver.keys.len()),
+                (Some((0, 0)), 2)
+            );
         }
         assert!(ends.open(&honest).is_ok());
     }
@@ -271,8 +333,16 @@ mod tests {
     fn an_older_key_is_ignored_but_255_goes_on_to_0() {
         let mut receiver = MediaReceiver::new(GroupCallKey::from_bytes([1; 32]).hash());
         let mut add = |epoch| {
-            receiver.add(SentKey { epoch, ratchet_counter: 0, key: MediaKey::from_bytes([epoch; 32]) });
-            receiver.keys.iter().map(|held| held.epoch).collect::<Vec<_>>()
+            receiver.add(SentKey {
+                epoch,
+                ratchet_counter: 0,
+                key: MediaKey::from_bytes([epoch; 32]),
+            });
+            receiver
+                .keys
+                .iter()
+                .map(|held| held.epoch)
+                .collect::<Vec<_>>()
         };
         assert_eq!(add(7), [7]);
         assert_eq!(add(6), [7]);
@@ -297,10 +367,18 @@ mod tests {
     fn of_two_keys_of_one_epoch_the_fitting_one_is_found() {
         let hash = GroupCallKey::from_bytes([1; 32]).hash();
         let mut receiver = MediaReceiver::new(hash.clone());
-        receiver.add(SentKey { epoch: 0, ratchet_counter: 0, key: MediaKey::from_bytes([8; 32]) });
+        receiver.add(SentKey {
+            epoch: 0,
+            ratchet_counter: 0,
+            key: MediaKey::from_bytes([8; 32]),
+        });
         let sender = MediaSender::new(hash, ChaCha20Rng::seed_from_u64(1));
         receiver.add(sender.keys().remove(0));
-        let mut ends = Ends { sender, receiver, now: Instant::now() };
+        let mut ends = Ends {
+            sender,
+            receiver,
+            now: Instant::now(),
+        };
         let frame = ends.seal();
         assert!(ends.open(&frame).is_ok());
     }

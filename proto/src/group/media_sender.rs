@@ -58,8 +58,19 @@ impl MediaSender {
     pub fn new(hash: GroupCallKeyHash, mut rng: ChaCha20Rng) -> Self {
         let key = MediaKey::random(&mut rng);
         let cipher = FrameCipher::new(&key.frame_key(&hash));
-        let applied = Applied { generation: 0, ratchet_counter: 0, key, cipher };
-        Self { hash, applied, pending: None, number: 0, rng }
+        let applied = Applied {
+            generation: 0,
+            ratchet_counter: 0,
+            key,
+            cipher,
+        };
+        Self {
+            hash,
+            applied,
+            pending: None,
+            number: 0,
+            rng,
+        }
     }
 
     /// *When a new participant joins*, steps 1 to 3:
@@ -70,7 +81,11 @@ impl MediaSender {
     /// # Errors
     /// The call must end: the ratchet is at its end.
     pub fn participant_joined(&mut self) -> Result<(), KeyError> {
-        let ratchet_counter = self.applied.ratchet_counter.checked_add(1).ok_or(KeyError::RatchetExhausted)?;
+        let ratchet_counter = self
+            .applied
+            .ratchet_counter
+            .checked_add(1)
+            .ok_or(KeyError::RatchetExhausted)?;
         let key = self.applied.key.ratcheted();
         self.apply(self.applied.generation, ratchet_counter, key);
         Ok(())
@@ -103,7 +118,11 @@ impl MediaSender {
     pub fn handle_timeout(&mut self, now: Instant) -> Option<SentKey> {
         let pending = self.pending.take_if(|pending| pending.apply_at <= now)?;
         self.apply(pending.generation, 0, pending.key);
-        if pending.stale { self.participant_left(now) } else { None }
+        if pending.stale {
+            self.participant_left(now)
+        } else {
+            None
+        }
     }
 
     /// When [`Self::handle_timeout`] is due.
@@ -120,13 +139,17 @@ impl MediaSender {
             ratchet_counter: self.applied.ratchet_counter,
             key: self.applied.key.clone(),
         };
-        std::iter::once(applied).chain(self.pending.as_ref().map(Pending::to_sent)).collect()
+        std::iter::once(applied)
+            .chain(self.pending.as_ref().map(Pending::to_sent))
+            .collect()
     }
 
     /// The newest key's place in the sequence of all our keys.
     #[must_use]
     pub fn newest_generation(&self) -> u64 {
-        self.pending.as_ref().map_or(self.applied.generation, |pending| pending.generation)
+        self.pending
+            .as_ref()
+            .map_or(self.applied.generation, |pending| pending.generation)
     }
 
     /// The keys a participant lacks who was last sent the key of `generation`, oldest first.
@@ -137,8 +160,14 @@ impl MediaSender {
             ratchet_counter: self.applied.ratchet_counter,
             key: self.applied.key.clone(),
         });
-        let pending = self.pending.as_ref().filter(|pending| pending.generation > generation);
-        applied.into_iter().chain(pending.map(Pending::to_sent)).collect()
+        let pending = self
+            .pending
+            .as_ref()
+            .filter(|pending| pending.generation > generation);
+        applied
+            .into_iter()
+            .chain(pending.map(Pending::to_sent))
+            .collect()
     }
 
     /// Epoch and ratchet counter in use.
@@ -162,7 +191,11 @@ impl MediaSender {
             return Err(SealFrameError::NumbersUsedUp);
         }
         let (epoch, ratchet_counter) = self.position();
-        let footer = Footer { epoch, ratchet_counter, number: self.number };
+        let footer = Footer {
+            epoch,
+            ratchet_counter,
+            number: self.number,
+        };
         let sealed = self.applied.cipher.seal(track.codec(), footer, frame)?;
         self.number += 1;
         Ok(sealed)
@@ -174,13 +207,22 @@ impl MediaSender {
             "a media key is only ever followed by its successor"
         );
         let cipher = FrameCipher::new(&key.frame_key(&self.hash));
-        self.applied = Applied { generation, ratchet_counter, key, cipher };
+        self.applied = Applied {
+            generation,
+            ratchet_counter,
+            key,
+            cipher,
+        };
     }
 }
 
 impl Pending {
     fn to_sent(&self) -> SentKey {
-        SentKey { epoch: epoch(self.generation), ratchet_counter: 0, key: self.key.clone() }
+        SentKey {
+            epoch: epoch(self.generation),
+            ratchet_counter: 0,
+            key: self.key.clone(),
+        }
     }
 }
 
@@ -195,7 +237,10 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
 
     fn sender() -> MediaSender {
-        MediaSender::new(GroupCallKey::from_bytes([1; 32]).hash(), ChaCha20Rng::seed_from_u64(1))
+        MediaSender::new(
+            GroupCallKey::from_bytes([1; 32]).hash(),
+            ChaCha20Rng::seed_from_u64(1),
+        )
     }
 
     #[test]
@@ -205,7 +250,10 @@ mod tests {
         sender.participant_joined().expect("fresh");
         assert_eq!(sender.position(), (0, 1));
         let keys = sender.keys();
-        assert_eq!((keys.len(), keys[1].epoch, keys[1].ratchet_counter), (2, 1, 0));
+        assert_eq!(
+            (keys.len(), keys[1].epoch, keys[1].ratchet_counter),
+            (2, 1, 0)
+        );
         assert_eq!(keys[1].key.as_bytes(), pending.key.as_bytes());
     }
 
@@ -226,7 +274,11 @@ mod tests {
         let sent = sender.participant_left(now).expect("first");
         assert_eq!((sent.epoch, sent.ratchet_counter), (1, 0));
         assert_eq!(sender.poll_timeout(), Some(now + REKEY_DELAY));
-        assert!(sender.handle_timeout(now + REKEY_DELAY - Duration::from_millis(1)).is_none());
+        assert!(
+            sender
+                .handle_timeout(now + REKEY_DELAY - Duration::from_millis(1))
+                .is_none()
+        );
         assert_eq!(sender.position(), (0, 0));
         assert!(sender.handle_timeout(now + REKEY_DELAY).is_none());
         assert_eq!((sender.position(), sender.poll_timeout()), ((1, 0), None));
@@ -236,8 +288,16 @@ mod tests {
     fn leave_while_pending_marks_it_stale_and_runs_the_steps_again() {
         let (mut sender, now) = (sender(), Instant::now());
         sender.participant_left(now).expect("first");
-        assert!(sender.participant_left(now + Duration::from_secs(1)).is_none());
-        assert!(sender.participant_left(now + Duration::from_secs(1)).is_none());
+        assert!(
+            sender
+                .participant_left(now + Duration::from_secs(1))
+                .is_none()
+        );
+        assert!(
+            sender
+                .participant_left(now + Duration::from_secs(1))
+                .is_none()
+        );
         let second = sender.handle_timeout(now + REKEY_DELAY).expect("stale");
         assert_eq!((second.epoch, sender.position()), (2, (1, 0)));
         assert!(sender.handle_timeout(now + 2 * REKEY_DELAY).is_none());
@@ -252,7 +312,10 @@ mod tests {
             now += REKEY_DELAY;
             let _none = sender.handle_timeout(now);
         }
-        assert_eq!((sender.position(), sender.newest_generation()), ((0, 0), 256));
+        assert_eq!(
+            (sender.position(), sender.newest_generation()),
+            ((0, 0), 256)
+        );
     }
 
     #[test]
@@ -272,7 +335,13 @@ mod tests {
         assert!(sender.seal(Track::Camera, &[1; 2]).is_err());
         assert_eq!(sender.seal(Track::Microphone, &[1]).map(number), Ok(3));
         sender.number = u32::MAX - 1;
-        assert_eq!(sender.seal(Track::Microphone, &[1]).map(number), Ok(u32::MAX - 1));
-        assert_eq!(sender.seal(Track::Microphone, &[1]), Err(SealFrameError::NumbersUsedUp));
+        assert_eq!(
+            sender.seal(Track::Microphone, &[1]).map(number),
+            Ok(u32::MAX - 1)
+        );
+        assert_eq!(
+            sender.seal(Track::Microphone, &[1]),
+            Err(SealFrameError::NumbersUsedUp)
+        );
     }
 }

@@ -27,10 +27,16 @@ impl Mid {
     fn at(index: usize) -> Self {
         let size = ALPHABET.len();
         if index < size {
-            return Self { bytes: [ALPHABET[index], 0], len: 1 };
+            return Self {
+                bytes: [ALPHABET[index], 0],
+                len: 1,
+            };
         }
         let rest = index - size;
-        Self { bytes: [ALPHABET[rest / size], ALPHABET[rest % size]], len: 2 }
+        Self {
+            bytes: [ALPHABET[rest / size], ALPHABET[rest % size]],
+            len: 2,
+        }
     }
 
     /// The characters as they stand in SDP and in the RTP header extension.
@@ -42,7 +48,9 @@ impl Mid {
     /// Whether a stack that replaces every other character by `_` (str0m does, on reading) keeps this MID apart.
     #[must_use]
     pub fn is_alphanumeric(&self) -> bool {
-        self.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric())
+        self.as_str()
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric())
     }
 }
 
@@ -118,7 +126,10 @@ mod tests {
 
     #[test]
     fn ids_for_our_sfu_keep_three_streams_apart_after_conversion() {
-        let convert = |mid: Mid| mid.as_str().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        let convert = |mid: Mid| {
+            mid.as_str()
+                .replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+        };
         let ids: Vec<_> = alphanumeric_ids().collect();
         let converted: BTreeSet<_> = ids
             .iter()

@@ -48,7 +48,10 @@ impl Nonces {
     /// Starts a direction whose sender chose `cookie`.
     #[must_use]
     pub fn new(cookie: Cookie) -> Self {
-        Self { cookie, sequence_number: 1 }
+        Self {
+            cookie,
+            sequence_number: 1,
+        }
     }
 
     /// The nonce of the next message, which is not used up yet.
@@ -78,7 +81,10 @@ impl Nonces {
 
     #[cfg(test)]
     pub(crate) fn at(cookie: Cookie, sequence_number: u64) -> Self {
-        Self { cookie, sequence_number }
+        Self {
+            cookie,
+            sequence_number,
+        }
     }
 }
 

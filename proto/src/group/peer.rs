@@ -38,14 +38,22 @@ pub enum SealError {
 
 impl Peer {
     pub(super) fn new(name: ParticipantName, pair: Pair, call_key: PublicKey) -> Self {
-        Self { name, pair, call_key }
+        Self {
+            name,
+            pair,
+            call_key,
+        }
     }
 
     /// Seals the next message for this peer.
     ///
     /// # Errors
     /// The numbers are used up.
-    pub fn seal(&mut self, message: &PeerMessage, rng: &mut impl CryptoRng) -> Result<Vec<u8>, SealError> {
+    pub fn seal(
+        &mut self,
+        message: &PeerMessage,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<u8>, SealError> {
         Ok(self.pair.seal(&message.encode(rng))?)
     }
 
@@ -60,7 +68,9 @@ impl Peer {
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, SealError> {
         let shared = key.shared(&self.call_key)?;
-        Ok(self.pair.seal_admin(&shared, &message.encode(), |sealed| PeerMessage::Admin(sealed).encode(rng))?)
+        Ok(self.pair.seal_admin(&shared, &message.encode(), |sealed| {
+            PeerMessage::Admin(sealed).encode(rng)
+        })?)
     }
 
     /// Opens the next message of this peer. `admin` is X25519HSalsa20 of our PCK and GCAMK.public,
@@ -73,7 +83,8 @@ impl Peer {
         match PeerMessage::decode(&plain)? {
             PeerMessage::Admin(sealed) => {
                 let admin = admin.ok_or(WarningKind::NoAdministration)?;
-                let plain = open_admin(admin, &nonce, &sealed).map_err(|_| WarningKind::NotAnAdministrator)?;
+                let plain = open_admin(admin, &nonce, &sealed)
+                    .map_err(|_| WarningKind::NotAnAdministrator)?;
                 Ok(Said::Admin(AdminMessage::decode(&plain)?))
             }
             message => Ok(Said::Peer(message)),

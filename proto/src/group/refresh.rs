@@ -71,7 +71,9 @@ pub struct Refreshed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefreshWarning {
     /// Step 3.6.
-    #[error("a group call of an unsupported version ({0}) is running; a newer program is needed to join it")]
+    #[error(
+        "a group call of an unsupported version ({0}) is running; a newer program is needed to join it"
+    )]
     UnsupportedVersion(u32),
     /// The address must not get our token.
     #[error("a group call runs on a server that is not one of yours")]
@@ -139,16 +141,28 @@ impl Refresh {
     ) -> Self {
         let calls = running.iter().cloned().map(|call| {
             // 3.1 If the user is participating in `call`, abort (it is kept; it started when the SFU said at join).
-            let stage = match participating.filter(|participating| participating.call_id == call.call_id) {
-                Some(participating) => Stage::Kept(participating.clone()),
-                None => Stage::AwaitToken,
-            };
-            Peek { call, token_refreshed: false, stage }
+            let stage =
+                match participating.filter(|participating| participating.call_id == call.call_id) {
+                    Some(participating) => Stage::Kept(participating.clone()),
+                    None => Stage::AwaitToken,
+                };
+            Peek {
+                call,
+                token_refreshed: false,
+                stage,
+            }
         });
-        let mut refresh = Self { unix_ms, calls: calls.collect(), outputs: VecDeque::new(), is_done: false };
+        let mut refresh = Self {
+            unix_ms,
+            calls: calls.collect(),
+            outputs: VecDeque::new(),
+            is_done: false,
+        };
         match sfu {
             Some(sfu) => refresh.peek_waiting(now, sfu),
-            None if refresh.is_waiting_for_token() => refresh.outputs.push_back(Output::TokenNeeded),
+            None if refresh.is_waiting_for_token() => {
+                refresh.outputs.push_back(Output::TokenNeeded)
+            }
             None => {}
         }
         refresh.finish();
@@ -162,7 +176,11 @@ impl Refresh {
             Input::Token(Some(sfu)) => self.peek_waiting(now, sfu),
             // 3.3.1 If there is no token within 10 s, remove `call` from `calls` and abort.
             Input::Token(None) => {
-                for peek in self.calls.iter_mut().filter(|peek| matches!(peek.stage, Stage::AwaitToken)) {
+                for peek in self
+                    .calls
+                    .iter_mut()
+                    .filter(|peek| matches!(peek.stage, Stage::AwaitToken))
+                {
                     peek.stage = Stage::Dropped(false);
                 }
             }
@@ -180,7 +198,9 @@ impl Refresh {
 
     /// Drains what the last input caused.
     pub fn poll_output(&mut self) -> Output {
-        self.outputs.pop_front().unwrap_or_else(|| Output::Timeout(self.next_timeout()))
+        self.outputs
+            .pop_front()
+            .unwrap_or_else(|| Output::Timeout(self.next_timeout()))
     }
 
     fn next_timeout(&self) -> Option<Instant> {
@@ -192,16 +212,26 @@ impl Refresh {
     }
 
     fn is_waiting_for_token(&self) -> bool {
-        self.calls.iter().any(|peek| matches!(peek.stage, Stage::AwaitToken))
+        self.calls
+            .iter()
+            .any(|peek| matches!(peek.stage, Stage::AwaitToken))
     }
 
     /// 3.2 Peek the call via `SfuHttpRequest.Peek`.
     fn peek_waiting(&mut self, now: Instant, sfu: &SfuInformation) {
-        for peek in self.calls.iter_mut().filter(|peek| matches!(peek.stage, Stage::AwaitToken)) {
+        for peek in self
+            .calls
+            .iter_mut()
+            .filter(|peek| matches!(peek.stage, Stage::AwaitToken))
+        {
             let call_id = peek.call.call_id;
-            let Ok(url) = SfuUrl::check(&peek.call.start.sfu_base_url, &sfu.allowed_hostname_suffixes) else {
+            let Ok(url) = SfuUrl::check(
+                &peek.call.start.sfu_base_url,
+                &sfu.allowed_hostname_suffixes,
+            ) else {
                 // The address came from a member; our token does not go there.
-                self.outputs.push_back(Output::Warning(RefreshWarning::ServerNotAllowed));
+                self.outputs
+                    .push_back(Output::Warning(RefreshWarning::ServerNotAllowed));
                 peek.stage = Stage::Dropped(true);
                 continue;
             };
@@ -214,9 +244,17 @@ impl Refresh {
 
     fn peeked(&mut self, call_id: CallId, result: HttpResult) {
         let asked_already = self.is_waiting_for_token();
-        let Some(peek) = self.calls.iter_mut().find(|peek| peek.call.call_id == call_id) else { return };
+        let Some(peek) = self
+            .calls
+            .iter_mut()
+            .find(|peek| peek.call.call_id == call_id)
+        else {
+            return;
+        };
         // A late answer, after 5 s, changes nothing.
-        let Stage::AwaitResponse(_) = peek.stage else { return };
+        let Stage::AwaitResponse(_) = peek.stage else {
+            return;
+        };
         if matches!(result, HttpResult::Response { status: 401, .. }) && !peek.token_refreshed {
             // 3.3.1 Refresh the token. 3.3.2 Mark the call. 3.3.3 Restart once it is there.
             peek.token_refreshed = true;
@@ -250,9 +288,16 @@ impl Refresh {
         let mut refreshed = Refreshed::default();
         for peek in std::mem::take(&mut self.calls) {
             let remove = matches!(peek.stage, Stage::Dropped(true));
-            refreshed.verdicts.push(Verdict { call_id: peek.call.call_id, remove, failed: peek.call.failed });
+            refreshed.verdicts.push(Verdict {
+                call_id: peek.call.call_id,
+                remove,
+                failed: peek.call.failed,
+            });
             if let Stage::Kept(call) = peek.stage
-                && refreshed.chosen.as_ref().is_none_or(|chosen| chosen.started_at_ms < call.started_at_ms)
+                && refreshed
+                    .chosen
+                    .as_ref()
+                    .is_none_or(|chosen| chosen.started_at_ms < call.started_at_ms)
             {
                 refreshed.chosen = Some(call);
             }
@@ -276,7 +321,9 @@ impl Peek {
             call_id: self.call.call_id,
             started_at_ms: response.started_at_ms,
             max_participants: response.max_participants,
-            state: response.encrypted_call_state.and_then(|sealed| open_state(&key, &sealed)),
+            state: response
+                .encrypted_call_state
+                .and_then(|sealed| open_state(&key, &sealed)),
         });
         None
     }

@@ -18,7 +18,10 @@ pub struct ReplayWindow {
 
 impl Default for ReplayWindow {
     fn default() -> Self {
-        Self { highest: None, seen: [0; WORDS] }
+        Self {
+            highest: None,
+            seen: [0; WORDS],
+        }
     }
 }
 

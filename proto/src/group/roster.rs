@@ -124,10 +124,12 @@ impl Roster {
     }
 
     pub(super) fn authenticated(&self) -> impl Iterator<Item = (ParticipantId, &ParticipantName)> {
-        self.participants.iter().filter_map(|(id, participant)| match &participant.stage {
-            Stage::Authenticated(peer) => Some((*id, &peer.name)),
-            Stage::Handshaking(_) => None,
-        })
+        self.participants
+            .iter()
+            .filter_map(|(id, participant)| match &participant.stage {
+                Stage::Authenticated(peer) => Some((*id, &peer.name)),
+                Stage::Handshaking(_) => None,
+            })
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = Entry> {

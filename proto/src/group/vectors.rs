@@ -1,14 +1,20 @@
 //! Known answers: every value of `vectors/groupcall-vectors.json`, and of any file of that
 //! format named by `HULLO_VECTORS`, is computed again here.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that cannot read its answers must fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot read its answers must fail"
+)]
 
 mod handshake;
 
 use serde_json::Value;
 
 use super::id::{CallId, GroupId, Identity, ParticipantId};
-use super::key::{AdministratorKey, ClientKey, GroupCallKey, GroupCallKeyHash, MediaKey, PublicKey, StateKey};
+use super::key::{
+    AdministratorKey, ClientKey, GroupCallKey, GroupCallKeyHash, MediaKey, PublicKey, StateKey,
+};
 use super::media_frame::{Codec, Footer, FrameCipher, Sealed, Track};
 use super::media_receiver::MediaReceiver;
 use super::mid::{ALPHABET, Mids, PARTICIPANT_ID_MAX, PER_PARTICIPANT};
@@ -16,7 +22,10 @@ use super::wire::{CallState, SentKey};
 
 type Check = Result<(), String>;
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/groupcall-vectors.json");
+const FILE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/vectors/groupcall-vectors.json"
+);
 
 /// Each section with what computes it again.
 const SECTIONS: [(&str, fn(&Value) -> Check); 8] = [
@@ -56,7 +65,13 @@ fn a_missing_or_empty_file_fails() {
 #[test]
 fn a_missing_or_empty_section_fails() {
     let whole: Value = serde_json::from_str(&std::fs::read_to_string(FILE).unwrap()).unwrap();
-    let sections: Vec<_> = whole.as_object().unwrap().keys().filter(|key| *key != "about").cloned().collect();
+    let sections: Vec<_> = whole
+        .as_object()
+        .unwrap()
+        .keys()
+        .filter(|key| *key != "about")
+        .cloned()
+        .collect();
     assert_eq!(sections.len(), SECTIONS.len() + 1);
     for section in sections {
         let mut lacking = whole.clone();
@@ -72,14 +87,22 @@ fn a_missing_or_empty_section_fails() {
 fn one_altered_byte_in_any_value_fails() {
     let whole: Value = serde_json::from_str(&std::fs::read_to_string(FILE).unwrap()).unwrap();
     let mut altered = 0;
-    for section in whole.as_object().unwrap().keys().filter(|key| !PROSE.contains(&key.as_str())) {
+    for section in whole
+        .as_object()
+        .unwrap()
+        .keys()
+        .filter(|key| !PROSE.contains(&key.as_str()))
+    {
         let mut paths = Vec::new();
         leaves(&whole[section], &mut String::new(), &mut paths);
         for path in paths {
             for change in changes(whole[section].pointer(&path).unwrap()) {
                 let mut copy = whole.clone();
                 *copy[section].pointer_mut(&path).unwrap() = change;
-                assert!(check_section(&copy, section).is_err(), "{section}{path} was altered and nobody noticed");
+                assert!(
+                    check_section(&copy, section).is_err(),
+                    "{section}{path} was altered and nobody noticed"
+                );
                 altered += 1;
             }
         }
@@ -101,7 +124,9 @@ fn leaves(value: &Value, path: &mut String, found: &mut Vec<String>) {
             .filter(|(key, _)| !PROSE.contains(&key.as_str()))
             .for_each(|(key, inner)| descend(key, inner, path, found)),
         Value::Array(list) => {
-            list.iter().enumerate().for_each(|(index, inner)| descend(&index.to_string(), inner, path, found));
+            list.iter()
+                .enumerate()
+                .for_each(|(index, inner)| descend(&index.to_string(), inner, path, found));
         }
         _ => found.push(path.clone()),
     }
@@ -143,33 +168,55 @@ fn check_value(whole: &Value) -> Check {
 }
 
 fn check_section(whole: &Value, section: &str) -> Check {
-    let value = whole.get(section).ok_or(format!("section `{section}` is missing"))?;
+    let value = whole
+        .get(section)
+        .ok_or(format!("section `{section}` is missing"))?;
     let check = match SECTIONS.iter().find(|(name, _)| *name == section) {
         Some((_, check)) => check(value),
         // Its keys stand in the section before it.
-        None => handshake::guest(value, whole.get("handshake").ok_or("section `handshake` is missing")?),
+        None => handshake::guest(
+            value,
+            whole
+                .get("handshake")
+                .ok_or("section `handshake` is missing")?,
+        ),
     };
     check.map_err(|error| format!("{section}: {error}"))
 }
 
 fn each(list: &Value, check: fn(&Value) -> Check) -> Check {
-    let list = list.as_array().filter(|list| !list.is_empty()).ok_or("no entries")?;
-    list.iter().enumerate().try_for_each(|(index, entry)| check(entry).map_err(|error| format!("{index}: {error}")))
+    let list = list
+        .as_array()
+        .filter(|list| !list.is_empty())
+        .ok_or("no entries")?;
+    list.iter()
+        .enumerate()
+        .try_for_each(|(index, entry)| check(entry).map_err(|error| format!("{index}: {error}")))
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, String> {
-    value.get(key).and_then(Value::as_str).ok_or(format!("`{key}` is no text"))
+    value
+        .get(key)
+        .and_then(Value::as_str)
+        .ok_or(format!("`{key}` is no text"))
 }
 
 fn number<T: TryFrom<u64>>(value: &Value, key: &str) -> Result<T, String> {
-    let number = value.get(key).and_then(Value::as_u64).ok_or(format!("`{key}` is no number"))?;
+    let number = value
+        .get(key)
+        .and_then(Value::as_u64)
+        .ok_or(format!("`{key}` is no number"))?;
     T::try_from(number).map_err(|_| format!("`{key}` is out of range"))
 }
 
 fn bytes(value: &Value, key: &str) -> Result<Vec<u8>, String> {
     let digits = text(value, key)?;
     let wrong = || format!("`{key}` is not lower-case hex");
-    if !digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) || digits.len() % 2 != 0 {
+    if !digits
+        .bytes()
+        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        || digits.len() % 2 != 0
+    {
         return Err(wrong());
     }
     let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).map_err(|_| wrong());
@@ -177,28 +224,57 @@ fn bytes(value: &Value, key: &str) -> Result<Vec<u8>, String> {
 }
 
 fn array<const N: usize>(value: &Value, key: &str) -> Result<[u8; N], String> {
-    bytes(value, key)?.try_into().map_err(|_| format!("`{key}` does not have {N} bytes"))
+    bytes(value, key)?
+        .try_into()
+        .map_err(|_| format!("`{key}` does not have {N} bytes"))
 }
 
 fn same(value: &Value, key: &str, computed: &[u8]) -> Check {
-    if bytes(value, key)? == computed { Ok(()) } else { Err(format!("`{key}` differs")) }
+    if bytes(value, key)? == computed {
+        Ok(())
+    } else {
+        Err(format!("`{key}` differs"))
+    }
 }
 
 fn ensure(condition: bool, what: &str) -> Check {
-    if condition { Ok(()) } else { Err(format!("{what} differs")) }
+    if condition {
+        Ok(())
+    } else {
+        Err(format!("{what} differs"))
+    }
 }
 
 fn call_id(v: &Value) -> Check {
-    let creator: Identity = text(v, "creator_identity")?.try_into().map_err(|_| "creator_identity")?;
+    let creator: Identity = text(v, "creator_identity")?
+        .try_into()
+        .map_err(|_| "creator_identity")?;
     let id: [u8; 8] = array(v, "group_id")?;
-    if v.get("group_id_u64_le").is_some_and(|number| !number.is_null()) {
-        ensure(number::<u64>(v, "group_id_u64_le")? == u64::from_le_bytes(id), "group_id_u64_le")?;
+    if v.get("group_id_u64_le")
+        .is_some_and(|number| !number.is_null())
+    {
+        ensure(
+            number::<u64>(v, "group_id_u64_le")? == u64::from_le_bytes(id),
+            "group_id_u64_le",
+        )?;
     }
     let key = GroupCallKey::from_bytes(array(v, "gck")?);
     let group = GroupId { creator, id };
-    let call_id = CallId::derive(&group, number(v, "protocol_version")?, &key, text(v, "sfu_base_url")?);
-    same(v, "call_id", call_id.map_err(|error| error.to_string())?.as_bytes())?;
-    ensure(CallId::from_hex(text(v, "call_id")?) == Ok(CallId::from_bytes(array(v, "call_id")?)), "call id in hex")
+    let call_id = CallId::derive(
+        &group,
+        number(v, "protocol_version")?,
+        &key,
+        text(v, "sfu_base_url")?,
+    );
+    same(
+        v,
+        "call_id",
+        call_id.map_err(|error| error.to_string())?.as_bytes(),
+    )?;
+    ensure(
+        CallId::from_hex(text(v, "call_id")?) == Ok(CallId::from_bytes(array(v, "call_id")?)),
+        "call id in hex",
+    )
 }
 
 fn key_derivation(v: &Value) -> Check {
@@ -216,7 +292,11 @@ fn key_derivation(v: &Value) -> Check {
             media_key = media_key.ratcheted();
         }
         if [0, 1, 2, 255].contains(&rounds) {
-            same(v, &format!("pcmfk_ratchet_{rounds}"), media_key.frame_key(&hash).as_bytes())?;
+            same(
+                v,
+                &format!("pcmfk_ratchet_{rounds}"),
+                media_key.frame_key(&hash).as_bytes(),
+            )?;
             if rounds > 0 {
                 same(v, &format!("pcmk_ratchet_{rounds}"), media_key.as_bytes())?;
             }
@@ -231,8 +311,17 @@ fn gcnhak(v: &Value) -> Check {
         let secret = ClientKey::from_bytes(array(v, &format!("ck_{own}_secret"))?);
         same(v, &format!("ck_{own}_public"), secret.public().as_bytes())?;
         let public = PublicKey::from_bytes(array(v, &format!("ck_{other}_public"))?);
-        same(v, "shared_s", secret.shared(&public).map_err(|error| error.to_string())?.as_bytes())?;
-        let key = secret.normal_handshake_key(&public, &hash).map_err(|error| error.to_string())?;
+        same(
+            v,
+            "shared_s",
+            secret
+                .shared(&public)
+                .map_err(|error| error.to_string())?
+                .as_bytes(),
+        )?;
+        let key = secret
+            .normal_handshake_key(&public, &hash)
+            .map_err(|error| error.to_string())?;
         same(v, "gcnhak", key.as_bytes())?;
     }
     Ok(())
@@ -241,10 +330,18 @@ fn gcnhak(v: &Value) -> Check {
 fn call_state(v: &Value) -> Check {
     let key = StateKey::from_bytes(array(v, "gcsk")?);
     let plain = bytes(v, "plain_call_state")?;
-    same(v, "encrypted_call_state", &key.seal_with(&array(v, "nonce")?, &plain))?;
-    let opened = key.open(&bytes(v, "encrypted_call_state")?).map_err(|error| error.to_string())?;
+    same(
+        v,
+        "encrypted_call_state",
+        &key.seal_with(&array(v, "nonce")?, &plain),
+    )?;
+    let opened = key
+        .open(&bytes(v, "encrypted_call_state")?)
+        .map_err(|error| error.to_string())?;
     ensure(*opened == plain, "the opened call state")?;
-    CallState::decode(&opened).map(drop).map_err(|error| error.to_string())
+    CallState::decode(&opened)
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 fn frame(v: &Value) -> Check {
@@ -266,34 +363,74 @@ fn frame(v: &Value) -> Check {
     };
     let (plain, encrypted) = (bytes(v, "plain_frame")?, bytes(v, "encrypted_frame")?);
     let cipher = FrameCipher::new(&frame_key);
-    ensure(cipher.seal(codec, footer, &plain).as_ref() == Ok(&encrypted), "`encrypted_frame`")?;
+    ensure(
+        cipher.seal(codec, footer, &plain).as_ref() == Ok(&encrypted),
+        "`encrypted_frame`",
+    )?;
     let sealed = Sealed::parse(codec, &encrypted).map_err(|error| error.to_string())?;
     ensure(sealed.footer == footer, "the footer")?;
-    ensure(sealed.header.len() == number::<usize>(v, "unencrypted_header_length")?, "`unencrypted_header_length`")?;
-    same(v, "additional_data", &sealed.additional_data()[..6 + sealed.header.len()])?;
+    ensure(
+        sealed.header.len() == number::<usize>(v, "unencrypted_header_length")?,
+        "`unencrypted_header_length`",
+    )?;
+    same(
+        v,
+        "additional_data",
+        &sealed.additional_data()[..6 + sealed.header.len()],
+    )?;
     ensure(cipher.open(&sealed).as_ref() == Ok(&plain), "`plain_frame`")?;
     let mut receiver = MediaReceiver::new(hash);
-    receiver.add(SentKey { epoch: footer.epoch, ratchet_counter: 0, key: first });
+    receiver.add(SentKey {
+        epoch: footer.epoch,
+        ratchet_counter: 0,
+        key: first,
+    });
     let opened = receiver.open(std::time::Instant::now(), track, &encrypted);
-    ensure(opened.as_ref() == Ok(&plain), "the frame opened by ratcheting")
+    ensure(
+        opened.as_ref() == Ok(&plain),
+        "the frame opened by ratcheting",
+    )
 }
 
 fn mids(v: &Value) -> Check {
     ensure(text(v, "alphabet")?.as_bytes() == ALPHABET, "`alphabet`")?;
-    ensure(number::<usize>(v, "per_participant")? == PER_PARTICIPANT, "`per_participant`")?;
-    ensure(number::<u16>(v, "max_participants")? == PARTICIPANT_ID_MAX + 1, "`max_participants`")?;
-    let examples = v.get("examples").and_then(Value::as_object).filter(|map| !map.is_empty()).ok_or("no examples")?;
+    ensure(
+        number::<usize>(v, "per_participant")? == PER_PARTICIPANT,
+        "`per_participant`",
+    )?;
+    ensure(
+        number::<u16>(v, "max_participants")? == PARTICIPANT_ID_MAX + 1,
+        "`max_participants`",
+    )?;
+    let examples = v
+        .get("examples")
+        .and_then(Value::as_object)
+        .filter(|map| !map.is_empty())
+        .ok_or("no examples")?;
     for (id, example) in examples {
         let id: u32 = id.parse().map_err(|_| "an example's id")?;
         let mids = Mids::of(id.try_into().map_err(|_| "an example's id")?);
-        ensure(text(example, "microphone")? == mids.microphone().as_str(), "microphone")?;
+        ensure(
+            text(example, "microphone")? == mids.microphone().as_str(),
+            "microphone",
+        )?;
         ensure(text(example, "camera")? == mids.camera().as_str(), "camera")?;
         ensure(text(example, "data")? == mids.data().as_str(), "data")?;
-        let reserved = example.get("reserved").and_then(Value::as_array).ok_or("no reserved mids")?;
-        let computed: Vec<_> = mids.reserved().iter().map(|mid| Value::from(mid.as_str())).collect();
+        let reserved = example
+            .get("reserved")
+            .and_then(Value::as_array)
+            .ok_or("no reserved mids")?;
+        let computed: Vec<_> = mids
+            .reserved()
+            .iter()
+            .map(|mid| Value::from(mid.as_str()))
+            .collect();
         ensure(*reserved == computed, "reserved")?;
     }
-    let ids = v.get("ids_whose_used_mids_are_alphanumeric").and_then(Value::as_array).ok_or("no ids")?;
+    let ids = v
+        .get("ids_whose_used_mids_are_alphanumeric")
+        .and_then(Value::as_array)
+        .ok_or("no ids")?;
     let computed: Vec<_> = (0..=u32::from(PARTICIPANT_ID_MAX))
         .filter(|&id| {
             let mids = Mids::of(ParticipantId::try_from(id).unwrap());

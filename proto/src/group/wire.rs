@@ -10,8 +10,13 @@ mod peer;
 mod sfu;
 mod state;
 
-pub use http::{HeaderExtensionIds, JoinRequest, JoinResponse, PeekRequest, PeekResponse, SupportedFeatures};
-pub use peer::{AdminMessage, Auth, AuthMessage, Capture, Device, ForcedOff, Hello, HelloMessage, PeerMessage, SentKey};
+pub use http::{
+    HeaderExtensionIds, JoinRequest, JoinResponse, PeekRequest, PeekResponse, SupportedFeatures,
+};
+pub use peer::{
+    AdminMessage, Auth, AuthMessage, Capture, Device, ForcedOff, Hello, HelloMessage, PeerMessage,
+    SentKey,
+};
 pub use sfu::{FromSfu, Relay, Subscription, ToSfu, View};
 pub use state::{CallState, ParticipantName, StartMessage};
 
@@ -120,7 +125,9 @@ fn decode<M: Message + Default>(bytes: &[u8], len_max: usize) -> Result<M, WireE
 /// Encodes what may hold a key: the buffer is wiped when dropped, and never grows (which would leave a copy behind).
 fn encode(message: &impl Message) -> Zeroizing<Vec<u8>> {
     let mut bytes = Vec::with_capacity(message.encoded_len());
-    message.encode(&mut bytes).expect("the buffer has the encoded length");
+    message
+        .encode(&mut bytes)
+        .expect("the buffer has the encoded length");
     Zeroizing::new(bytes)
 }
 

@@ -1,4 +1,7 @@
-#![allow(clippy::disallowed_methods, reason = "a test needs some instant to begin at")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test needs some instant to begin at"
+)]
 
 use super::*;
 use proptest::prelude::*;
@@ -10,12 +13,23 @@ const ANSWER: &str = r#"{"success":true,"sfuBaseUrl":"https://sfu.example.test",
 fn steps() -> (DirectorySteps, Instant) {
     let now = Instant::now();
     let identity = Identity::try_from("ABCD1234").expect("valid");
-    (DirectorySteps::new(now, "https://dir.example.test/#pin=x", identity, ClientKey::from_bytes([4; 32])), now)
+    (
+        DirectorySteps::new(
+            now,
+            "https://dir.example.test/#pin=x",
+            identity,
+            ClientKey::from_bytes([4; 32]),
+        ),
+        now,
+    )
 }
 
 fn request(steps: &mut DirectorySteps) -> (String, Value) {
     match steps.poll_output() {
-        Output::Request(request) => (request.url, serde_json::from_slice(&request.body).expect("JSON")),
+        Output::Request(request) => (
+            request.url,
+            serde_json::from_slice(&request.body).expect("JSON"),
+        ),
         _ => panic!("no request"),
     }
 }
@@ -38,18 +52,29 @@ fn challenge_response_token() {
     let (url, first) = request(&mut steps);
     assert_eq!(url, "https://dir.example.test/identity/sfu_cred");
     let public_key = BASE64_STANDARD.encode(ClientKey::from_bytes([4; 32]).public().as_bytes());
-    assert_eq!(first, json!({"identity": "ABCD1234", "publicKey": public_key}));
+    assert_eq!(
+        first,
+        json!({"identity": "ABCD1234", "publicKey": public_key})
+    );
     let server = ClientKey::from_bytes([5; 32]);
     let challenge = json!({"token": BASE64_STANDARD.encode("challenge"), "tokenRespKeyPub": BASE64_STANDARD.encode(server.public().as_bytes())});
     give(&mut steps, now, 200, &challenge.to_string());
     let (_, second) = request(&mut steps);
     // The server computes the same from its side.
-    let shared = server.shared(&ClientKey::from_bytes([4; 32]).public()).expect("usable");
-    assert_eq!(second["response"], BASE64_STANDARD.encode(blake2b_csp(&shared, b"challenge")));
+    let shared = server
+        .shared(&ClientKey::from_bytes([4; 32]).public())
+        .expect("usable");
+    assert_eq!(
+        second["response"],
+        BASE64_STANDARD.encode(blake2b_csp(&shared, b"challenge"))
+    );
     assert_eq!(second["token"], challenge["token"]);
     give(&mut steps, now, 200, ANSWER);
     let information = done(&mut steps).ok().expect("a token");
-    assert_eq!((information.token.as_str(), information.lifetime), ("token", Duration::from_secs(3600)));
+    assert_eq!(
+        (information.token.as_str(), information.lifetime),
+        ("token", Duration::from_secs(3600))
+    );
     assert!(matches!(steps.poll_output(), Output::Timeout(None)));
 }
 
@@ -57,7 +82,10 @@ fn challenge_response_token() {
 fn no_answer_in_10_s_is_an_error_and_not_before() {
     let (mut steps, now) = steps();
     request(&mut steps);
-    steps.handle_input(now + TOKEN_TIMEOUT - Duration::from_millis(1), Input::Timeout);
+    steps.handle_input(
+        now + TOKEN_TIMEOUT - Duration::from_millis(1),
+        Input::Timeout,
+    );
     assert!(matches!(steps.poll_output(), Output::Timeout(Some(at)) if at == now + TOKEN_TIMEOUT));
     steps.handle_input(now + TOKEN_TIMEOUT, Input::Timeout);
     assert_eq!(done(&mut steps).err(), Some(DirectoryError::Unreachable));
@@ -68,11 +96,23 @@ fn bad_answers_are_told_apart() {
     for (status, body, error) in [
         (429, "", DirectoryError::RateLimited),
         (200, "", DirectoryError::Malformed),
-        (200, r#"{"success":false,"error":"unknown identity"}"#, DirectoryError::Refused),
+        (
+            200,
+            r#"{"success":false,"error":"unknown identity"}"#,
+            DirectoryError::Refused,
+        ),
         (403, "no", DirectoryError::Refused),
         (502, "", DirectoryError::Unreachable),
-        (200, r#"{"token":"AAAA","tokenRespKeyPub":"AAAA"}"#, DirectoryError::Malformed),
-        (200, r#"{"token":"AAAA","tokenRespKeyPub":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}"#, DirectoryError::Malformed),
+        (
+            200,
+            r#"{"token":"AAAA","tokenRespKeyPub":"AAAA"}"#,
+            DirectoryError::Malformed,
+        ),
+        (
+            200,
+            r#"{"token":"AAAA","tokenRespKeyPub":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}"#,
+            DirectoryError::Malformed,
+        ),
     ] {
         let (mut steps, now) = steps();
         request(&mut steps);
@@ -85,7 +125,11 @@ fn bad_answers_are_told_apart() {
         ANSWER.replace("https://sfu.example.test", ""),
         ANSWER.replace("3600", "-1"),
     ] {
-        assert_eq!(answer(200, body.as_bytes()).err(), Some(DirectoryError::Malformed), "{body}");
+        assert_eq!(
+            answer(200, body.as_bytes()).err(),
+            Some(DirectoryError::Malformed),
+            "{body}"
+        );
     }
 }
 

@@ -23,7 +23,9 @@ impl GroupCall {
 
     /// `ReportAsAdmin`: mark the sender as an administrator.
     fn reported(&mut self, id: ParticipantId) {
-        let Some(participant) = self.roster.participants.get_mut(&id) else { return };
+        let Some(participant) = self.roster.participants.get_mut(&id) else {
+            return;
+        };
         if !std::mem::replace(&mut participant.administrator, true) {
             self.event(Event::Administrator(id));
         }
@@ -91,7 +93,9 @@ impl GroupCall {
         let (to, message) = match command {
             AdminCommand::Promote(id) => (id, AdminMessage::PromoteToAdmin(key.clone())),
             AdminCommand::ForceLeave(id) => (id, AdminMessage::ForceLeave),
-            AdminCommand::ForceCaptureStateOff(id, off) => (id, AdminMessage::ForceCaptureStateOff(off)),
+            AdminCommand::ForceCaptureStateOff(id, off) => {
+                (id, AdminMessage::ForceCaptureStateOff(off))
+            }
             AdminCommand::ForceFocus(focus) => return self.focus_everyone(focus),
         };
         if self.roster.authenticated().any(|(id, _)| id == to) {
@@ -112,8 +116,15 @@ impl GroupCall {
     }
 
     fn send_admin(&mut self, id: ParticipantId, message: &AdminMessage) {
-        let Some((_, key)) = &self.administrator else { return };
-        let Some(peer) = self.roster.participants.get_mut(&id).and_then(|participant| participant.peer()) else {
+        let Some((_, key)) = &self.administrator else {
+            return;
+        };
+        let Some(peer) = self
+            .roster
+            .participants
+            .get_mut(&id)
+            .and_then(|participant| participant.peer())
+        else {
             return;
         };
         match peer.seal_admin(message, key, &mut self.rng) {

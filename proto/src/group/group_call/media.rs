@@ -48,7 +48,11 @@ impl GroupCall {
         track: Track,
         sealed: &[u8],
     ) -> Result<Vec<u8>, OpenFrameError> {
-        let participant = self.roster.participants.get_mut(&participant).ok_or(OpenFrameError::UnknownSender)?;
+        let participant = self
+            .roster
+            .participants
+            .get_mut(&participant)
+            .ok_or(OpenFrameError::UnknownSender)?;
         if !participant.is_authenticated() {
             return Err(OpenFrameError::UnknownSender);
         }
@@ -64,6 +68,9 @@ impl GroupCall {
     /// Epoch and ratchet counter of what we last opened of a participant.
     #[must_use]
     pub fn receiving_position(&self, participant: ParticipantId) -> Option<(u8, u8)> {
-        self.roster.participants.get(&participant).and_then(|participant| participant.receiver.position())
+        self.roster
+            .participants
+            .get(&participant)
+            .and_then(|participant| participant.receiver.position())
     }
 }

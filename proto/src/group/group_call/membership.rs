@@ -7,7 +7,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::{ALONE_MAX, EndReason, Event, GroupCall, LeftReason, MICROPHONE_OFF_FROM, Phase};
-use crate::group::handshake::{Context, Handshake, Input as HandshakeInput, Output as HandshakeOutput, Role};
+use crate::group::handshake::{
+    Context, Handshake, Input as HandshakeInput, Output as HandshakeOutput, Role,
+};
 use crate::group::id::{Identity, ParticipantId};
 use crate::group::key::PublicKey;
 use crate::group::media_receiver::MediaReceiver;
@@ -75,7 +77,9 @@ impl GroupCall {
             return;
         }
         let still_here = |identity: &Identity, members: &BTreeMap<Identity, PublicKey>| {
-            members.get(identity).is_some_and(|key| before.get(identity).is_none_or(|old| old == key))
+            members
+                .get(identity)
+                .is_some_and(|key| before.get(identity).is_none_or(|old| old == key))
         };
         if let Role::Normal { identity, .. } = &self.local.role
             && !still_here(identity, &self.admission.members)
@@ -87,7 +91,9 @@ impl GroupCall {
             .participants
             .iter()
             .filter(|(_, participant)| match participant.name() {
-                Some(ParticipantName::Normal(identity, _)) => !still_here(identity, &self.admission.members),
+                Some(ParticipantName::Normal(identity, _)) => {
+                    !still_here(identity, &self.admission.members)
+                }
                 Some(ParticipantName::Guest(_)) | None => false,
             })
             .map(|(id, _)| *id)
@@ -106,7 +112,9 @@ impl GroupCall {
     }
 
     fn remove(&mut self, id: ParticipantId) {
-        let Some(participant) = self.roster.participants.remove(&id) else { return };
+        let Some(participant) = self.roster.participants.remove(&id) else {
+            return;
+        };
         if participant.is_authenticated() {
             self.subscribe(id, Subscription::Microphone(false));
         }
@@ -122,7 +130,9 @@ impl GroupCall {
 
     fn insert(&mut self, id: ParticipantId, handshake: Handshake) {
         let receiver = MediaReceiver::new(self.local.hash.clone());
-        self.roster.participants.insert(id, Participant::new(handshake, receiver));
+        self.roster
+            .participants
+            .insert(id, Participant::new(handshake, receiver));
         self.event(Event::ParticipantJoined(id));
     }
 
@@ -134,11 +144,20 @@ impl GroupCall {
         if relay.receiver != self.participant_id {
             return self.warn(Some(relay.sender), WarningKind::WrongReceiver);
         }
-        match self.roster.participants.get_mut(&relay.sender).map(|participant| &mut participant.stage) {
+        match self
+            .roster
+            .participants
+            .get_mut(&relay.sender)
+            .map(|participant| &mut participant.stage)
+        {
             // Treated as having left; what it goes on saying is no surprise.
             None if self.roster.removed.contains(&relay.sender) => {}
             None => self.warn(Some(relay.sender), WarningKind::UnknownSender),
-            Some(Stage::Handshaking(_)) => self.drive(now, relay.sender, HandshakeStep::Relay(&relay.encrypted_data)),
+            Some(Stage::Handshaking(_)) => self.drive(
+                now,
+                relay.sender,
+                HandshakeStep::Relay(&relay.encrypted_data),
+            ),
             Some(Stage::Authenticated(peer)) => {
                 match peer.open(&relay.encrypted_data, self.administrators_shared.as_ref()) {
                     Ok(said) => self.heard(now, relay.sender, said),
@@ -150,10 +169,18 @@ impl GroupCall {
 
     /// Gives one input to a handshake and drains it.
     fn drive(&mut self, now: Instant, id: ParticipantId, step: HandshakeStep<'_>) {
-        let Some(participant) = self.roster.participants.get_mut(&id) else { return };
-        let Stage::Handshaking(handshake) = &mut participant.stage else { return };
+        let Some(participant) = self.roster.participants.get_mut(&id) else {
+            return;
+        };
+        let Stage::Handshaking(handshake) = &mut participant.stage else {
+            return;
+        };
         let media_keys = self.sender.keys();
-        let context = Context { local: &self.local, admission: &self.admission, media_keys: &media_keys };
+        let context = Context {
+            local: &self.local,
+            admission: &self.admission,
+            media_keys: &media_keys,
+        };
         handshake.handle_input(now, step.input(context));
         let mut outputs = Vec::new();
         loop {
@@ -184,11 +211,20 @@ impl GroupCall {
     /// 2. if we are an administrator, send `Admin.ReportAsAdmin`;
     /// 3. if hold is active, send `Hold`;
     /// 4. if not, send a `CaptureState` for each device that is on.
-    fn authenticated(&mut self, now: Instant, id: ParticipantId, peer: Box<Peer>, keys: Vec<SentKey>) {
+    fn authenticated(
+        &mut self,
+        now: Instant,
+        id: ParticipantId,
+        peer: Box<Peer>,
+        keys: Vec<SentKey>,
+    ) {
         let name = peer.name.clone();
-        let Some(participant) = self.roster.participants.get_mut(&id) else { return };
+        let Some(participant) = self.roster.participants.get_mut(&id) else {
+            return;
+        };
         participant.stage = Stage::Authenticated(peer);
-        keys.into_iter().for_each(|key| participant.receiver.add(key));
+        keys.into_iter()
+            .for_each(|key| participant.receiver.add(key));
         let sent = participant.generation_sent;
         self.participants_changed(now);
         self.event(Event::Authenticated(id, name));

@@ -29,7 +29,11 @@ impl Own {
 
     /// The devices that are on, as they are announced.
     pub(super) fn active(&self) -> Vec<Capture> {
-        Device::ALL.map(|device| self.state(device)).into_iter().filter(|state| state.is_on()).collect()
+        Device::ALL
+            .map(|device| self.state(device))
+            .into_iter()
+            .filter(|state| state.is_on())
+            .collect()
     }
 
     pub(super) fn state(&self, device: Device) -> Capture {
@@ -112,8 +116,14 @@ impl GroupCall {
             return;
         }
         let held = self.own.held.take().unwrap_or_default();
-        self.state_for_all(Device::Microphone, Capture::Microphone(held.contains(&Device::Microphone)));
-        self.state_for_all(Device::Camera, Capture::Camera(held.contains(&Device::Camera)));
+        self.state_for_all(
+            Device::Microphone,
+            Capture::Microphone(held.contains(&Device::Microphone)),
+        );
+        self.state_for_all(
+            Device::Camera,
+            Capture::Camera(held.contains(&Device::Camera)),
+        );
         if held.contains(&Device::Screen) {
             self.request_timestamp(now);
         }

@@ -32,7 +32,9 @@ impl GroupCall {
     /// 3. On while we are not subscribed: 3.1 and 3.2 resume and display (the event); 3.3 nothing for the
     ///    microphone; 3.4 and 3.5 subscribe camera or screen. Like the clients, only what is on our screen.
     fn captured(&mut self, id: ParticipantId, state: Capture) {
-        let Some(participant) = self.roster.participants.get_mut(&id) else { return };
+        let Some(participant) = self.roster.participants.get_mut(&id) else {
+            return;
+        };
         participant.captures.set(state);
         let back = std::mem::replace(&mut participant.on_hold, false);
         if back {
@@ -45,7 +47,9 @@ impl GroupCall {
     /// *When receiving this message* (`HoldState`): 1. and 2. show it and pause video (the event);
     /// 3. and 4. unsubscribe camera and screen if subscribed.
     fn held(&mut self, id: ParticipantId) {
-        let Some(participant) = self.roster.participants.get_mut(&id) else { return };
+        let Some(participant) = self.roster.participants.get_mut(&id) else {
+            return;
+        };
         participant.on_hold = true;
         self.event(Event::OnHold(id, true));
         self.reconcile(id);
@@ -66,10 +70,16 @@ impl GroupCall {
 
     /// Subscribes to what is both sent and shown, and to nothing else.
     fn reconcile(&mut self, id: ParticipantId) {
-        let Some(participant) = self.roster.participants.get_mut(&id) else { return };
+        let Some(participant) = self.roster.participants.get_mut(&id) else {
+            return;
+        };
         let present = participant.is_authenticated() && !participant.on_hold;
-        let camera = participant.camera.change(present && participant.captures.camera);
-        let screen = participant.screen.change(present && participant.captures.screen.is_some());
+        let camera = participant
+            .camera
+            .change(present && participant.captures.camera);
+        let screen = participant
+            .screen
+            .change(present && participant.captures.screen.is_some());
         if let Some(view) = camera {
             self.subscribe(id, Subscription::Camera(view));
         }

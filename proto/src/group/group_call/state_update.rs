@@ -14,8 +14,11 @@ impl GroupCall {
     /// 6. Send the call state, and again every 10 s.
     pub(super) fn update_state(&mut self, now: Instant) {
         self.timers.state_update = None;
-        let mut participants: std::collections::BTreeMap<_, _> =
-            self.roster.authenticated().map(|(id, name)| (id, name.clone())).collect();
+        let mut participants: std::collections::BTreeMap<_, _> = self
+            .roster
+            .authenticated()
+            .map(|(id, name)| (id, name.clone()))
+            .collect();
         participants.insert(self.participant_id, self.local.name());
         let is_normal = |name: &ParticipantName| matches!(name, ParticipantName::Normal(..));
         let designated = participants
@@ -26,7 +29,11 @@ impl GroupCall {
         if designated != Some(self.participant_id) {
             return;
         }
-        let state = CallState { created_by: self.participant_id, created_at_ms: self.unix_ms(now), participants };
+        let state = CallState {
+            created_by: self.participant_id,
+            created_at_ms: self.unix_ms(now),
+            participants,
+        };
         let plain = state.encode(&mut self.rng);
         let sealed = self.local.state_key.seal(&plain, &mut self.rng);
         self.transmit(&ToSfu::UpdateCallState(sealed));

@@ -1,4 +1,7 @@
-#![allow(clippy::disallowed_methods, reason = "a test needs some instant to begin at")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test needs some instant to begin at"
+)]
 
 use super::*;
 use crate::group::key::ClientKey;
@@ -6,6 +9,7 @@ use crate::group::wire::{CallState, Name};
 use proptest::prelude::*;
 
 mod administration;
+mod devices;
 mod roster;
 
 const GCK: [u8; 32] = [7; 32];
@@ -23,7 +27,10 @@ fn client_key(number: u32) -> ClientKey {
 }
 
 fn members(numbers: impl IntoIterator<Item = u32>) -> BTreeMap<Identity, PublicKey> {
-    numbers.into_iter().map(|number| (identity(number), client_key(number).public())).collect()
+    numbers
+        .into_iter()
+        .map(|number| (identity(number), client_key(number).public()))
+        .collect()
 }
 
 /// Calls that hear each other at once, an SFU that only relays and announces, and all that happened.
@@ -57,7 +64,13 @@ impl Net {
     fn of(count: u32) -> Self {
         let mut net = Self::new();
         for number in 1..=count {
-            net.join(number, number, Scope::Group { members: members(1..=9) });
+            net.join(
+                number,
+                number,
+                Scope::Group {
+                    members: members(1..=9),
+                },
+            );
         }
         net
     }
@@ -65,7 +78,11 @@ impl Net {
     fn config(number: u32, person: u32, scope: Scope) -> Config {
         Config {
             participant_id: id(number),
-            role: Role::Normal { identity: identity(person), nickname: Name::new("nick"), key: client_key(person) },
+            role: Role::Normal {
+                identity: identity(person),
+                nickname: Name::new("nick"),
+                key: client_key(person),
+            },
             key: GroupCallKey::from_bytes(GCK),
             scope,
             administrator: None,
@@ -80,7 +97,12 @@ impl Net {
 
     fn join_with(&mut self, config: Config) {
         let joining = config.participant_id;
-        let call = GroupCall::new(self.now, config, ChaCha20Rng::seed_from_u64(joining.number().into())).expect("usable");
+        let call = GroupCall::new(
+            self.now,
+            config,
+            ChaCha20Rng::seed_from_u64(joining.number().into()),
+        )
+        .expect("usable");
         let others: Vec<_> = self.calls.keys().copied().collect();
         for other in &others {
             self.from_sfu(*other, &FromSfu::ParticipantJoined(joining));
@@ -147,7 +169,11 @@ impl Net {
     fn pass(&mut self, duration: Duration) {
         let end = self.now + duration;
         loop {
-            let due = self.calls.iter().filter_map(|(id, call)| Some((call.next_timeout()?, *id))).min();
+            let due = self
+                .calls
+                .iter()
+                .filter_map(|(id, call)| Some((call.next_timeout()?, *id)))
+                .min();
             match due {
                 Some((at, of)) if at <= end => {
                     self.now = self.now.max(at);
@@ -165,7 +191,9 @@ impl Net {
 
     /// All events of one call since the last look.
     fn events_of(&mut self, number: u32) -> Vec<Event> {
-        let (of, rest) = std::mem::take(&mut self.events).into_iter().partition(|(of, _)| *of == id(number));
+        let (of, rest) = std::mem::take(&mut self.events)
+            .into_iter()
+            .partition(|(of, _)| *of == id(number));
         self.events = rest;
         let of: Vec<(ParticipantId, Event)> = of;
         of.into_iter().map(|(_, event)| event).collect()
@@ -176,12 +204,17 @@ impl Net {
             Event::Warning(warning) => Some(warning.kind),
             _ => None,
         };
-        self.events_of(number).into_iter().filter_map(warning).collect()
+        self.events_of(number)
+            .into_iter()
+            .filter_map(warning)
+            .collect()
     }
 
     /// What a call asked of the SFU since the last look.
     fn asked_by(&mut self, number: u32) -> Vec<ToSfu> {
-        let (of, rest) = std::mem::take(&mut self.to_sfu).into_iter().partition(|(of, _)| *of == id(number));
+        let (of, rest) = std::mem::take(&mut self.to_sfu)
+            .into_iter()
+            .partition(|(of, _)| *of == id(number));
         self.to_sfu = rest;
         let of: Vec<(ParticipantId, ToSfu)> = of;
         of.into_iter().map(|(_, message)| message).collect()
@@ -191,17 +224,30 @@ impl Net {
     fn hears(&mut self, to: u32, from: u32) -> bool {
         self.input(from, Input::Capture(Device::Microphone, true));
         let now = self.now;
-        let sealed = self.call(from).seal(Track::Microphone, b"sound").expect("on");
-        self.call(to).open(now, id(from), Track::Microphone, &sealed).as_deref() == Ok(b"sound")
+        let sealed = self
+            .call(from)
+            .seal(Track::Microphone, b"sound")
+            .expect("on");
+        self.call(to)
+            .open(now, id(from), Track::Microphone, &sealed)
+            .as_deref()
+            == Ok(b"sound")
     }
 }
 
 fn view() -> View {
-    View { width: 160, height: 120, fps: 30 }
+    View {
+        width: 160,
+        height: 120,
+        fps: 30,
+    }
 }
 
 fn subscribes(messages: &[ToSfu], subscription: &ToSfu) -> usize {
-    messages.iter().filter(|message| *message == subscription).count()
+    messages
+        .iter()
+        .filter(|message| *message == subscription)
+        .count()
 }
 
 proptest! {

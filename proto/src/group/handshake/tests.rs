@@ -1,9 +1,12 @@
-#![allow(clippy::disallowed_methods, reason = "a test needs some instant to begin at")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test needs some instant to begin at"
+)]
 
 use super::*;
 use crate::group::key::AdministratorMessageKey;
-use crate::group::wire::PeerMessage;
 use crate::group::peer::Said;
+use crate::group::wire::PeerMessage;
 use proptest::prelude::*;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -30,42 +33,81 @@ struct Side {
 impl Side {
     fn new(seed: u8, guest: bool, new: bool) -> Self {
         let role = if guest {
-            Role::Guest { name: Name::new("guest") }
+            Role::Guest {
+                name: Name::new("guest"),
+            }
         } else {
-            Role::Normal { identity: identity(seed), nickname: Name::new("nick"), key: client_key(seed) }
+            Role::Normal {
+                identity: identity(seed),
+                nickname: Name::new("nick"),
+                key: client_key(seed),
+            }
         };
         let mut rng = ChaCha20Rng::seed_from_u64(seed.into());
         let call_key = ParticipantCallKey::random(&mut rng);
-        let members = (1..=2).map(|seed| (identity(seed), client_key(seed).public())).collect();
+        let members = (1..=2)
+            .map(|seed| (identity(seed), client_key(seed).public()))
+            .collect();
         Self {
             local: Local::new(role, &GroupCallKey::from_bytes(GCK), call_key),
-            admission: Admission { members, guests_allowed: true, administrators: None },
-            keys: vec![SentKey { epoch: seed, ratchet_counter: 0, key: super::super::key::MediaKey::from_bytes([seed; 32]) }],
-            handshake: if new { Handshake::as_new_participant(rng) } else { Handshake::as_existing_participant(rng) },
+            admission: Admission {
+                members,
+                guests_allowed: true,
+                administrators: None,
+            },
+            keys: vec![SentKey {
+                epoch: seed,
+                ratchet_counter: 0,
+                key: super::super::key::MediaKey::from_bytes([seed; 32]),
+            }],
+            handshake: if new {
+                Handshake::as_new_participant(rng)
+            } else {
+                Handshake::as_existing_participant(rng)
+            },
             done: None,
             warnings: Vec::new(),
         }
     }
 
     fn context(&self) -> Context<'_> {
-        Context { local: &self.local, admission: &self.admission, media_keys: &self.keys }
+        Context {
+            local: &self.local,
+            admission: &self.admission,
+            media_keys: &self.keys,
+        }
     }
 
     fn members_changed(&mut self) -> Vec<Vec<u8>> {
-        let context = Context { local: &self.local, admission: &self.admission, media_keys: &self.keys };
-        self.handshake.handle_input(Instant::now(), Input::MembersChanged(context));
+        let context = Context {
+            local: &self.local,
+            admission: &self.admission,
+            media_keys: &self.keys,
+        };
+        self.handshake
+            .handle_input(Instant::now(), Input::MembersChanged(context));
         self.drain()
     }
 
     fn receive(&mut self, sealed: &[u8]) -> Vec<Vec<u8>> {
-        let context = Context { local: &self.local, admission: &self.admission, media_keys: &self.keys };
-        self.handshake.handle_input(Instant::now(), Input::Relay(context, sealed));
+        let context = Context {
+            local: &self.local,
+            admission: &self.admission,
+            media_keys: &self.keys,
+        };
+        self.handshake
+            .handle_input(Instant::now(), Input::Relay(context, sealed));
         self.drain()
     }
 
     fn start(&mut self) -> Vec<Vec<u8>> {
-        let context = Context { local: &self.local, admission: &self.admission, media_keys: &self.keys };
-        self.handshake.handle_input(Instant::now(), Input::Start(context));
+        let context = Context {
+            local: &self.local,
+            admission: &self.admission,
+            media_keys: &self.keys,
+        };
+        self.handshake
+            .handle_input(Instant::now(), Input::Start(context));
         self.drain()
     }
 
@@ -110,7 +152,10 @@ fn all_four_role_pairs_finish_and_exchange_media_keys() {
         assert_eq!(matches!(ep_peer.name, ParticipantName::Guest(_)), np_guest);
         let mut rng = ChaCha20Rng::seed_from_u64(9);
         let sealed = np_peer.seal(&PeerMessage::Hold, &mut rng).expect("fresh");
-        assert!(matches!(ep_peer.open(&sealed, None), Ok(Said::Peer(PeerMessage::Hold))));
+        assert!(matches!(
+            ep_peer.open(&sealed, None),
+            Ok(Said::Peer(PeerMessage::Hold))
+        ));
     }
 }
 
@@ -132,7 +177,11 @@ fn each_side_begins_with_the_hello_of_its_role() {
 #[test]
 fn hello_from_a_non_member_warns_and_is_answered_once_a_member() {
     let (mut np, mut ep) = (Side::new(1, false, true), Side::new(2, false, false));
-    let member = ep.admission.members.remove(&identity(1)).expect("was there");
+    let member = ep
+        .admission
+        .members
+        .remove(&identity(1))
+        .expect("was there");
     let hello = np.start().remove(0);
     assert!(ep.receive(&hello).is_empty());
     assert_eq!(ep.warnings, [WarningKind::NotAMember]);
@@ -143,7 +192,9 @@ fn hello_from_a_non_member_warns_and_is_answered_once_a_member() {
 #[test]
 fn a_member_with_another_key_is_not_authenticated() {
     let (mut np, mut ep) = (Side::new(1, false, true), Side::new(2, false, false));
-    ep.admission.members.insert(identity(1), client_key(99).public());
+    ep.admission
+        .members
+        .insert(identity(1), client_key(99).public());
     let (np_auth, ep_auth) = Side::await_auth(&mut np, &mut ep);
     np.receive(&ep_auth);
     ep.receive(&np_auth);
@@ -173,15 +224,24 @@ fn a_reflected_hello_is_refused_in_await_ep_hello() {
 #[test]
 fn a_reflected_hello_is_refused_in_await_np_hello() {
     let mut ep = Side::new(2, false, false);
-    let own = Hello { call_key: ep.local.call_key_public, cookie: Cookie::from_bytes([1; 16]) };
-    let same_cookie = Hello { call_key: client_key(1).public(), cookie: ep.handshake.cookie };
+    let own = Hello {
+        call_key: ep.local.call_key_public,
+        cookie: Cookie::from_bytes([1; 16]),
+    };
+    let same_cookie = Hello {
+        call_key: client_key(1).public(),
+        cookie: ep.handshake.cookie,
+    };
     for hello in [own, same_cookie] {
         let mut rng = ChaCha20Rng::seed_from_u64(3);
         let plain = HelloMessage::Normal(identity(1), Name::default(), hello).encode(&mut rng);
         let sealed = ep.local.handshake_key.seal(&plain, &mut rng);
         assert!(ep.receive(&sealed).is_empty());
     }
-    assert_eq!(ep.warnings, [WarningKind::Reflected, WarningKind::Reflected]);
+    assert_eq!(
+        ep.warnings,
+        [WarningKind::Reflected, WarningKind::Reflected]
+    );
 }
 
 #[test]
@@ -190,19 +250,37 @@ fn a_hello_with_the_administrators_key_is_refused() {
     let public = AdministratorMessageKey::from_bytes([5; 32]).public();
     ep.admission.administrators = Some(public);
     let mut rng = ChaCha20Rng::seed_from_u64(3);
-    let hello = Hello { call_key: public, cookie: Cookie::from_bytes([1; 16]) };
-    for hello in [HelloMessage::Normal(identity(1), Name::default(), hello.clone()), HelloMessage::Guest(Name::default(), hello)] {
-        let sealed = ep.local.handshake_key.seal(&hello.encode(&mut rng), &mut rng);
+    let hello = Hello {
+        call_key: public,
+        cookie: Cookie::from_bytes([1; 16]),
+    };
+    for hello in [
+        HelloMessage::Normal(identity(1), Name::default(), hello.clone()),
+        HelloMessage::Guest(Name::default(), hello),
+    ] {
+        let sealed = ep
+            .local
+            .handshake_key
+            .seal(&hello.encode(&mut rng), &mut rng);
         assert!(ep.receive(&sealed).is_empty());
     }
-    assert_eq!(ep.warnings, [WarningKind::AdministratorKeyReused, WarningKind::AdministratorKeyReused]);
+    assert_eq!(
+        ep.warnings,
+        [
+            WarningKind::AdministratorKeyReused,
+            WarningKind::AdministratorKeyReused
+        ]
+    );
 }
 
 #[test]
 fn a_hello_with_a_key_of_zeros_is_refused() {
     let mut ep = Side::new(2, false, false);
     let mut rng = ChaCha20Rng::seed_from_u64(3);
-    let hello = Hello { call_key: PublicKey::from_bytes([0; 32]), cookie: Cookie::from_bytes([1; 16]) };
+    let hello = Hello {
+        call_key: PublicKey::from_bytes([0; 32]),
+        cookie: Cookie::from_bytes([1; 16]),
+    };
     let plain = HelloMessage::Normal(identity(1), Name::default(), hello).encode(&mut rng);
     let sealed = ep.local.handshake_key.seal(&plain, &mut rng);
     assert!(ep.receive(&sealed).is_empty());
@@ -213,7 +291,10 @@ fn a_hello_with_a_key_of_zeros_is_refused() {
 fn a_hello_of_unknown_content_is_refused() {
     let mut ep = Side::new(2, false, false);
     let mut rng = ChaCha20Rng::seed_from_u64(3);
-    let sealed = ep.local.handshake_key.seal(&HelloMessage::Unknown.encode(&mut rng), &mut rng);
+    let sealed = ep
+        .local
+        .handshake_key
+        .seal(&HelloMessage::Unknown.encode(&mut rng), &mut rng);
     assert!(ep.receive(&sealed).is_empty());
     assert_eq!(ep.warnings, [WarningKind::UnknownContent]);
 }
@@ -235,7 +316,10 @@ fn a_message_of_another_state_warns_and_changes_nothing() {
         assert!(np.done.is_some() && ep.done.is_some());
         // A hello after the handshake.
         let (peer, _) = ep.done.as_mut().expect("done");
-        assert!(matches!(peer.open(&hello, None), Err(WarningKind::Undecryptable(_))));
+        assert!(matches!(
+            peer.open(&hello, None),
+            Err(WarningKind::Undecryptable(_))
+        ));
     }
 }
 
@@ -246,11 +330,19 @@ fn forge_auth(np: &mut Side, normal: bool, auth: AuthMessage) -> Vec<u8> {
     let cookie = np.handshake.cookie;
     match &mut np.handshake.state {
         State::AwaitAuth(AwaitAuth { remote, key }) if normal => {
-            let mut pair = Pair::new(np.local.call_key.shared(&remote.call_key).expect("usable"), cookie, remote.cookie);
+            let mut pair = Pair::new(
+                np.local.call_key.shared(&remote.call_key).expect("usable"),
+                cookie,
+                remote.cookie,
+            );
             pair.seal(&key.seal(&plain, &mut rng)).expect("fresh")
         }
         State::AwaitGuestAuth(AwaitGuestAuth { remote }) => {
-            let mut pair = Pair::new(np.local.call_key.shared(&remote.call_key).expect("usable"), cookie, remote.cookie);
+            let mut pair = Pair::new(
+                np.local.call_key.shared(&remote.call_key).expect("usable"),
+                cookie,
+                remote.cookie,
+            );
             pair.seal(&plain).expect("fresh")
         }
         _ => panic!("not awaiting an auth"),
@@ -260,7 +352,11 @@ fn forge_auth(np: &mut Side, normal: bool, auth: AuthMessage) -> Vec<u8> {
 fn check_forged(guest: bool, change: impl Fn(Auth) -> AuthMessage, expected: WarningKind) {
     let (mut np, mut ep) = (Side::new(1, guest, true), Side::new(2, guest, false));
     Side::await_auth(&mut np, &mut ep);
-    let auth = Auth { call_key: ep.context().local.call_key_public, cookie: ep.handshake.cookie, media_keys: np.keys.clone() };
+    let auth = Auth {
+        call_key: ep.context().local.call_key_public,
+        cookie: ep.handshake.cookie,
+        media_keys: np.keys.clone(),
+    };
     let forged = forge_auth(&mut np, !guest, change(auth));
     ep.receive(&forged);
     assert_eq!(ep.warnings, [expected]);
@@ -282,22 +378,76 @@ fn auth_in_a_guest_handshake_is_refused() {
 #[test]
 fn an_auth_that_repeats_another_call_key_is_refused() {
     let other = client_key(50).public();
-    check_forged(false, |auth| AuthMessage::Normal(Auth { call_key: other, ..auth }), WarningKind::CallKeyMismatch);
-    check_forged(true, |auth| AuthMessage::Guest(Auth { call_key: other, ..auth }), WarningKind::CallKeyMismatch);
+    check_forged(
+        false,
+        |auth| {
+            AuthMessage::Normal(Auth {
+                call_key: other,
+                ..auth
+            })
+        },
+        WarningKind::CallKeyMismatch,
+    );
+    check_forged(
+        true,
+        |auth| {
+            AuthMessage::Guest(Auth {
+                call_key: other,
+                ..auth
+            })
+        },
+        WarningKind::CallKeyMismatch,
+    );
 }
 
 #[test]
 fn an_auth_that_repeats_another_cookie_is_refused() {
     let other = Cookie::from_bytes([50; 16]);
-    check_forged(false, |auth| AuthMessage::Normal(Auth { cookie: other, ..auth }), WarningKind::CookieMismatch);
-    check_forged(true, |auth| AuthMessage::Guest(Auth { cookie: other, ..auth }), WarningKind::CookieMismatch);
+    check_forged(
+        false,
+        |auth| {
+            AuthMessage::Normal(Auth {
+                cookie: other,
+                ..auth
+            })
+        },
+        WarningKind::CookieMismatch,
+    );
+    check_forged(
+        true,
+        |auth| {
+            AuthMessage::Guest(Auth {
+                cookie: other,
+                ..auth
+            })
+        },
+        WarningKind::CookieMismatch,
+    );
 }
 
 #[test]
 fn an_auth_without_media_keys_is_refused() {
     let missing = || WarningKind::Malformed(crate::group::wire::WireError::Missing("media_keys"));
-    check_forged(false, |auth| AuthMessage::Normal(Auth { media_keys: Vec::new(), ..auth }), missing());
-    check_forged(true, |auth| AuthMessage::Guest(Auth { media_keys: Vec::new(), ..auth }), missing());
+    check_forged(
+        false,
+        |auth| {
+            AuthMessage::Normal(Auth {
+                media_keys: Vec::new(),
+                ..auth
+            })
+        },
+        missing(),
+    );
+    check_forged(
+        true,
+        |auth| {
+            AuthMessage::Guest(Auth {
+                media_keys: Vec::new(),
+                ..auth
+            })
+        },
+        missing(),
+    );
 }
 
 #[test]
@@ -305,7 +455,11 @@ fn an_unopened_auth_of_another_call_key_is_refused() {
     let (mut np, mut ep) = (Side::new(1, false, true), Side::new(2, false, false));
     let other = GroupCallKey::from_bytes([8; 32]);
     np.local = Local::new(
-        Role::Normal { identity: identity(1), nickname: Name::default(), key: client_key(1) },
+        Role::Normal {
+            identity: identity(1),
+            nickname: Name::default(),
+            key: client_key(1),
+        },
         &other,
         ParticipantCallKey::from_bytes([3; 32]),
     );

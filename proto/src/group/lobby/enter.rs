@@ -57,11 +57,22 @@ impl Flow {
 
 impl Lobby {
     /// *Create or Join*: 1. let `intent` be the user's intent. 2. Refresh the token if necessary.
-    pub(super) fn enter(&mut self, now: Instant, group: GroupId, intent: Intent, fingerprint: DtlsFingerprint) {
+    pub(super) fn enter(
+        &mut self,
+        now: Instant,
+        group: GroupId,
+        intent: Intent,
+        fingerprint: DtlsFingerprint,
+    ) {
         if self.flow.is_some() || self.participating.is_some() {
             return self.event(Event::Failed(group, EnterError::Busy));
         }
-        self.flow = Some(Flow { group, intent, fingerprint, stage: Stage::AwaitToken });
+        self.flow = Some(Flow {
+            group,
+            intent,
+            fingerprint,
+            stage: Stage::AwaitToken,
+        });
         if self.token.valid(now).is_some() {
             self.token_arrived(now, None);
         } else {
@@ -71,7 +82,13 @@ impl Lobby {
 
     /// 2. If there is no token within 10 s, abort and notify the user. 3. Run the refresh steps.
     pub(super) fn token_arrived(&mut self, now: Instant, error: Option<DirectoryError>) {
-        let Some(flow) = self.flow.as_mut().filter(|flow| matches!(flow.stage, Stage::AwaitToken)) else { return };
+        let Some(flow) = self
+            .flow
+            .as_mut()
+            .filter(|flow| matches!(flow.stage, Stage::AwaitToken))
+        else {
+            return;
+        };
         match error {
             Some(error) => self.fail(error.into()),
             None => {
@@ -98,8 +115,11 @@ impl Lobby {
     }
 
     fn create(&mut self, now: Instant, group: GroupId) -> Result<RunningCall, EnterError> {
-        let Token::Valid(sfu, _) = &self.token else { return Err(DirectoryError::Unreachable.into()) };
-        SfuUrl::check(&sfu.base_url, &sfu.allowed_hostname_suffixes).map_err(|_| EnterError::BadServer)?;
+        let Token::Valid(sfu, _) = &self.token else {
+            return Err(DirectoryError::Unreachable.into());
+        };
+        SfuUrl::check(&sfu.base_url, &sfu.allowed_hostname_suffixes)
+            .map_err(|_| EnterError::BadServer)?;
         let start = StartMessage {
             protocol_version: PROTOCOL_VERSION,
             key: GroupCallKey::random(&mut self.rng),
@@ -107,12 +127,24 @@ impl Lobby {
         };
         let call_id = CallId::derive(&group, PROTOCOL_VERSION, &start.key, &start.sfu_base_url)
             .expect("our own version fits a byte");
-        Ok(RunningCall { call_id, start, received_at_ms: self.unix_ms(now), failed: 0 })
+        Ok(RunningCall {
+            call_id,
+            start,
+            received_at_ms: self.unix_ms(now),
+            failed: 0,
+        })
     }
 
     fn join_chosen(&mut self, now: Instant, group: GroupId, chosen: &ChosenCall) {
-        let running = self.groups.get(&group).map_or(&[][..], |group| &group.running);
-        match running.iter().find(|call| call.call_id == chosen.call_id).cloned() {
+        let running = self
+            .groups
+            .get(&group)
+            .map_or(&[][..], |group| &group.running);
+        match running
+            .iter()
+            .find(|call| call.call_id == chosen.call_id)
+            .cloned()
+        {
             Some(call) => self.join(now, call, false),
             None => self.fail(EnterError::NotRunning),
         }
@@ -125,12 +157,21 @@ impl Lobby {
             return self.fail(DirectoryError::Unreachable.into());
         };
         let steps = JoinSteps::new(now, &call, is_new, flow.fingerprint, sfu);
-        flow.stage = Stage::Joining(Box::new(Joining { steps, call, is_new, connection: None }));
+        flow.stage = Stage::Joining(Box::new(Joining {
+            steps,
+            call,
+            is_new,
+            connection: None,
+        }));
         self.drain_join(now);
     }
 
     pub(super) fn drive_join(&mut self, now: Instant, input: join::Input) {
-        if let Some(Flow { stage: Stage::Joining(joining), .. }) = &mut self.flow {
+        if let Some(Flow {
+            stage: Stage::Joining(joining),
+            ..
+        }) = &mut self.flow
+        {
             joining.steps.handle_input(now, input);
             self.drain_join(now);
         }
@@ -138,7 +179,14 @@ impl Lobby {
 
     fn drain_join(&mut self, now: Instant) {
         loop {
-            let Some(Flow { group, stage: Stage::Joining(joining), .. }) = &mut self.flow else { return };
+            let Some(Flow {
+                group,
+                stage: Stage::Joining(joining),
+                ..
+            }) = &mut self.flow
+            else {
+                return;
+            };
             match joining.steps.poll_output() {
                 join::Output::Timeout(_) => return,
                 join::Output::Request(request) => self.request(Purpose::Join, request),
@@ -160,14 +208,35 @@ impl Lobby {
 
     /// Join steps 7 and 8. 7.2 and 7.3 announce a new call; 7.4 add it to the running ones; 7.5 run the refresh steps.
     fn established(&mut self, now: Instant) {
-        let Some(Flow { group, fingerprint, stage: Stage::Joining(joining), .. }) = self.flow.take() else { return };
-        let Joining { call, is_new, connection, .. } = *joining;
+        let Some(Flow {
+            group,
+            fingerprint,
+            stage: Stage::Joining(joining),
+            ..
+        }) = self.flow.take()
+        else {
+            return;
+        };
+        let Joining {
+            call,
+            is_new,
+            connection,
+            ..
+        } = *joining;
         let Some(connection) = connection else { return };
         let call_id = call.call_id;
-        self.participating = Some(Participating { group, call: connection, fingerprint });
+        self.participating = Some(Participating {
+            group,
+            call: connection,
+            fingerprint,
+        });
         if is_new {
-            self.outputs.push_back(Output::Announce(group, call.start.clone()));
-            self.groups.entry(group).or_default().add(call, Some(call_id));
+            self.outputs
+                .push_back(Output::Announce(group, call.start.clone()));
+            self.groups
+                .entry(group)
+                .or_default()
+                .add(call, Some(call_id));
             self.event(Event::ListChanged(group));
         }
         self.event(Event::Established(group, call_id));
@@ -178,7 +247,14 @@ impl Lobby {
 
     /// Refresh step 8.
     pub(super) fn redirect_join(&mut self, now: Instant, id: GroupId, chosen: &ChosenCall) {
-        let Some(Flow { group, stage: Stage::Joining(joining), .. }) = &self.flow else { return };
+        let Some(Flow {
+            group,
+            stage: Stage::Joining(joining),
+            ..
+        }) = &self.flow
+        else {
+            return;
+        };
         if *group == id && (joining.is_new || joining.call.call_id != chosen.call_id) {
             self.drop_join();
             self.join_chosen(now, id, chosen);
@@ -187,11 +263,18 @@ impl Lobby {
 
     /// Refresh step 9.
     pub(super) fn follow(&mut self, now: Instant, id: GroupId, chosen: &ChosenCall) {
-        let elsewhere = |own: &mut Participating| own.group == id && own.call.call_id != chosen.call_id;
-        let Some(own) = self.participating.take_if(elsewhere) else { return };
+        let elsewhere =
+            |own: &mut Participating| own.group == id && own.call.call_id != chosen.call_id;
+        let Some(own) = self.participating.take_if(elsewhere) else {
+            return;
+        };
         self.outputs.push_back(Output::Disconnect);
-        self.flow =
-            Some(Flow { group: id, intent: Intent::OnlyJoin, fingerprint: own.fingerprint, stage: Stage::AwaitToken });
+        self.flow = Some(Flow {
+            group: id,
+            intent: Intent::OnlyJoin,
+            fingerprint: own.fingerprint,
+            stage: Stage::AwaitToken,
+        });
         if self.token.valid(now).is_some() {
             self.join_chosen(now, id, chosen);
         } else {
@@ -212,7 +295,9 @@ impl Lobby {
     }
 
     fn fail(&mut self, error: EnterError) {
-        let Some(group) = self.flow.as_ref().map(|flow| flow.group) else { return };
+        let Some(group) = self.flow.as_ref().map(|flow| flow.group) else {
+            return;
+        };
         self.cancel();
         self.event(Event::Failed(group, error));
     }
@@ -220,7 +305,10 @@ impl Lobby {
     /// Forgets the request in flight, and drops the connection if there is one.
     fn drop_join(&mut self) {
         self.requests.retain(|_, purpose| *purpose != Purpose::Join);
-        if let Some(Flow { stage: Stage::Joining(joining), .. }) = &self.flow
+        if let Some(Flow {
+            stage: Stage::Joining(joining),
+            ..
+        }) = &self.flow
             && joining.connection.is_some()
         {
             self.outputs.push_back(Output::Disconnect);
@@ -236,6 +324,11 @@ impl Joining {
             max_participants: response.max_participants,
             state: None,
         });
-        Connect { group, call_id: self.call.call_id, start: self.call.start.clone(), response }
+        Connect {
+            group,
+            call_id: self.call.call_id,
+            start: self.call.start.clone(),
+            response,
+        }
     }
 }

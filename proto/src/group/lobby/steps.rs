@@ -13,13 +13,23 @@ impl Lobby {
     /// Runs the *Group Call Refresh Steps* for a group, unless they run already: their result will do.
     pub(super) fn refresh(&mut self, now: Instant, id: GroupId) {
         let unix_ms = self.unix_ms(now);
-        let participating = self.participating.as_ref().filter(|own| own.group == id).map(|own| &own.call);
+        let participating = self
+            .participating
+            .as_ref()
+            .filter(|own| own.group == id)
+            .map(|own| &own.call);
         let sfu = self.token.valid(now);
         let group = self.groups.entry(id).or_default();
         if group.refresh.is_some() {
             return;
         }
-        group.refresh = Some(Refresh::new(now, unix_ms, &group.running, participating, sfu));
+        group.refresh = Some(Refresh::new(
+            now,
+            unix_ms,
+            &group.running,
+            participating,
+            sfu,
+        ));
         self.drain_refresh(now, id);
     }
 
@@ -30,17 +40,31 @@ impl Lobby {
         id: GroupId,
         input: impl FnOnce(&mut Refresh, Option<&SfuInformation>),
     ) {
-        let Some(refresh) = self.groups.get_mut(&id).and_then(|group| group.refresh.as_mut()) else { return };
+        let Some(refresh) = self
+            .groups
+            .get_mut(&id)
+            .and_then(|group| group.refresh.as_mut())
+        else {
+            return;
+        };
         input(refresh, self.token.valid(now));
         self.drain_refresh(now, id);
     }
 
     fn drain_refresh(&mut self, now: Instant, id: GroupId) {
         loop {
-            let Some(refresh) = self.groups.get_mut(&id).and_then(|group| group.refresh.as_mut()) else { return };
+            let Some(refresh) = self
+                .groups
+                .get_mut(&id)
+                .and_then(|group| group.refresh.as_mut())
+            else {
+                return;
+            };
             match refresh.poll_output() {
                 refresh::Output::Timeout(_) => return,
-                refresh::Output::Peek(call, request) => self.request(Purpose::Peek(id, call), request),
+                refresh::Output::Peek(call, request) => {
+                    self.request(Purpose::Peek(id, call), request)
+                }
                 // The token in hand was refused (or there is none): it is of no use to anyone.
                 refresh::Output::TokenNeeded => self.renew_token(now),
                 refresh::Output::Warning(warning) => self.event(Event::Warning(id, warning)),
@@ -51,21 +75,29 @@ impl Lobby {
 
     /// Refresh steps 4 and 6 to 10.
     fn refreshed(&mut self, now: Instant, id: GroupId, refreshed: Refreshed) {
-        self.requests.retain(|_, purpose| !matches!(purpose, Purpose::Peek(group, _) if *group == id));
+        self.requests
+            .retain(|_, purpose| !matches!(purpose, Purpose::Peek(group, _) if *group == id));
         let is_active = self.is_active;
-        let Some(group) = self.groups.get_mut(&id) else { return };
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
         group.refresh = None;
         let mut is_changed = false;
         for verdict in &refreshed.verdicts {
             if verdict.remove {
                 group.running.retain(|call| call.call_id != verdict.call_id);
                 is_changed = true;
-            } else if let Some(call) = group.running.iter_mut().find(|call| call.call_id == verdict.call_id) {
+            } else if let Some(call) = group
+                .running
+                .iter_mut()
+                .find(|call| call.call_id == verdict.call_id)
+            {
                 is_changed |= std::mem::replace(&mut call.failed, verdict.failed) != verdict.failed;
             }
         }
         // 4. If `running` is empty, cancel the timer; otherwise (re)start it.
-        group.next_refresh = (!group.running.is_empty() && is_active).then(|| now + group.interval());
+        group.next_refresh =
+            (!group.running.is_empty() && is_active).then(|| now + group.interval());
         if is_changed {
             self.event(Event::ListChanged(id));
         }
@@ -78,7 +110,11 @@ impl Lobby {
             self.follow(now, id, chosen);
         }
         // 10. Return the chosen call.
-        if self.flow.as_ref().is_some_and(|flow| flow.group == id && matches!(flow.stage, Stage::AwaitRefresh)) {
+        if self
+            .flow
+            .as_ref()
+            .is_some_and(|flow| flow.group == id && matches!(flow.stage, Stage::AwaitRefresh))
+        {
             self.create_or_join(now, refreshed.chosen.as_ref());
         }
     }
@@ -88,7 +124,12 @@ impl Lobby {
         if matches!(self.token, Token::Refreshing(_)) {
             return;
         }
-        let steps = DirectorySteps::new(now, &self.config.directory_url, self.config.identity, self.config.key.clone());
+        let steps = DirectorySteps::new(
+            now,
+            &self.config.directory_url,
+            self.config.identity,
+            self.config.key.clone(),
+        );
         self.token = Token::Refreshing(Box::new(steps));
         self.drain_token(now);
     }
@@ -102,14 +143,17 @@ impl Lobby {
 
     fn drain_token(&mut self, now: Instant) {
         let result = loop {
-            let Token::Refreshing(steps) = &mut self.token else { return };
+            let Token::Refreshing(steps) = &mut self.token else {
+                return;
+            };
             match steps.poll_output() {
                 directory::Output::Timeout(_) => return,
                 directory::Output::Request(request) => self.request(Purpose::Directory, request),
                 directory::Output::Done(result) => break result,
             }
         };
-        self.requests.retain(|_, purpose| *purpose != Purpose::Directory);
+        self.requests
+            .retain(|_, purpose| *purpose != Purpose::Directory);
         let error = match result {
             Ok(sfu) => {
                 let until = now.checked_add(sfu.lifetime).unwrap_or(now);
@@ -122,7 +166,9 @@ impl Lobby {
             }
         };
         for id in self.groups.keys().copied().collect::<Vec<_>>() {
-            self.drive_refresh(now, id, |refresh, sfu| refresh.handle_input(now, refresh::Input::Token(sfu)));
+            self.drive_refresh(now, id, |refresh, sfu| {
+                refresh.handle_input(now, refresh::Input::Token(sfu))
+            });
         }
         self.token_arrived(now, error);
     }

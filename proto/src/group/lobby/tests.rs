@@ -1,4 +1,7 @@
-#![allow(clippy::disallowed_methods, reason = "a test needs some instant to begin at")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test needs some instant to begin at"
+)]
 
 use super::*;
 use crate::group::join::{CREATE_DELAY, JOIN_TIMEOUT};
@@ -10,7 +13,10 @@ use rand_chacha::rand_core::SeedableRng;
 const FINGERPRINT: DtlsFingerprint = [9; 32];
 
 fn group(number: u8) -> GroupId {
-    GroupId { creator: Identity::try_from("ABCD1234").expect("valid"), id: [number; 8] }
+    GroupId {
+        creator: Identity::try_from("ABCD1234").expect("valid"),
+        id: [number; 8],
+    }
 }
 
 fn start(number: u8) -> StartMessage {
@@ -117,7 +123,8 @@ impl Net {
             ).into_bytes()));
         }
         let is_join = request.url.contains("/v1/join/");
-        let id = CallId::from_hex(&request.url[request.url.len() - 64..]).expect("an id in the address");
+        let id =
+            CallId::from_hex(&request.url[request.url.len() - 64..]).expect("an id in the address");
         if is_join {
             self.joins.push(id);
         } else {
@@ -130,23 +137,36 @@ impl Net {
             return Some((401, Vec::new()));
         }
         if is_join {
-            assert_eq!(JoinRequest::decode(&request.body).map(|request| request.call_id), Ok(id));
+            assert_eq!(
+                JoinRequest::decode(&request.body).map(|request| request.call_id),
+                Ok(id)
+            );
             let started_at_ms = *self.calls.entry(id).or_insert(50);
             return Some((self.join_status, join_response(started_at_ms).encode()));
         }
         Some(match self.calls.get(&id) {
             None => (404, Vec::new()),
-            Some(&started_at_ms) => {
-                (200, PeekResponse { started_at_ms, max_participants: 16, encrypted_call_state: None }.encode())
-            }
+            Some(&started_at_ms) => (
+                200,
+                PeekResponse {
+                    started_at_ms,
+                    max_participants: 16,
+                    encrypted_call_state: None,
+                }
+                .encode(),
+            ),
         })
     }
 
     fn pass(&mut self, duration: Duration) {
         let end = self.now + duration;
         loop {
-            let Output::Timeout(at) = self.lobby.poll_output() else { panic!("not drained") };
-            let Some(at) = at.filter(|at| *at <= end) else { break };
+            let Output::Timeout(at) = self.lobby.poll_output() else {
+                panic!("not drained")
+            };
+            let Some(at) = at.filter(|at| *at <= end) else {
+                break;
+            };
             self.now = self.now.max(at);
             self.input(Input::Timeout);
         }
@@ -158,15 +178,33 @@ impl Net {
     }
 
     fn failed(&self) -> Option<EnterError> {
-        self.events.iter().find_map(|event| if let Event::Failed(_, error) = event { Some(*error) } else { None })
+        self.events.iter().find_map(|event| {
+            if let Event::Failed(_, error) = event {
+                Some(*error)
+            } else {
+                None
+            }
+        })
     }
 
     fn established(&self) -> Option<CallId> {
-        self.events.iter().rev().find_map(|event| if let Event::Established(_, id) = event { Some(*id) } else { None })
+        self.events.iter().rev().find_map(|event| {
+            if let Event::Established(_, id) = event {
+                Some(*id)
+            } else {
+                None
+            }
+        })
     }
 
     fn running_now(&self) -> Option<CallId> {
-        let last = self.events.iter().rev().find_map(|event| if let Event::Running(_, call) = event { Some(call) } else { None });
+        let last = self.events.iter().rev().find_map(|event| {
+            if let Event::Running(_, call) = event {
+                Some(call)
+            } else {
+                None
+            }
+        });
         last.expect("a signal").as_ref().map(|call| call.call_id)
     }
 }
@@ -174,7 +212,12 @@ impl Net {
 fn challenge(public: &PublicKey) -> Vec<u8> {
     use base64::Engine;
     let encode = |bytes: &[u8]| base64::prelude::BASE64_STANDARD.encode(bytes);
-    format!(r#"{{"token":"{}","tokenRespKeyPub":"{}"}}"#, encode(b"challenge"), encode(public.as_bytes())).into_bytes()
+    format!(
+        r#"{{"token":"{}","tokenRespKeyPub":"{}"}}"#,
+        encode(b"challenge"),
+        encode(public.as_bytes())
+    )
+    .into_bytes()
 }
 
 fn join_response(started_at_ms: u64) -> JoinResponse {
@@ -197,7 +240,10 @@ fn a_start_message_is_peeked_at_once_and_every_10_s_on_screen() {
     net.calls.insert(call_id(1, 1), 5);
     net.input(Input::Visible(group(1), true));
     net.input(Input::Start(group(1), start(1)));
-    assert_eq!((net.peeks, net.tokens_given, net.running_now()), (1, 1, Some(call_id(1, 1))));
+    assert_eq!(
+        (net.peeks, net.tokens_given, net.running_now()),
+        (1, 1, Some(call_id(1, 1)))
+    );
     net.pass(Duration::from_millis(9_999));
     assert_eq!(net.peeks, 1);
     net.pass(Duration::from_millis(20_001));
@@ -247,13 +293,34 @@ fn the_same_call_is_not_added_twice_and_the_list_is_bounded() {
 #[test]
 fn start_messages_with_a_foreign_server_or_impossible_version_are_discarded() {
     let mut net = Net::with_call();
-    net.input(Input::Start(group(1), StartMessage { sfu_base_url: "https://sfu.evil.test".into(), ..start(2) }));
-    net.input(Input::Start(group(1), StartMessage { protocol_version: 256, ..start(3) }));
+    net.input(Input::Start(
+        group(1),
+        StartMessage {
+            sfu_base_url: "https://sfu.evil.test".into(),
+            ..start(2)
+        },
+    ));
+    net.input(Input::Start(
+        group(1),
+        StartMessage {
+            protocol_version: 256,
+            ..start(3)
+        },
+    ));
     assert_eq!(net.lobby.running(&group(1)).len(), 1);
-    assert!(net.events.contains(&Event::Warning(group(1), RefreshWarning::ServerNotAllowed)));
+    assert!(
+        net.events
+            .contains(&Event::Warning(group(1), RefreshWarning::ServerNotAllowed))
+    );
     // An unsupported version is kept, to be warned about.
     net.silent = true;
-    net.input(Input::Start(group(1), StartMessage { protocol_version: 2, ..start(4) }));
+    net.input(Input::Start(
+        group(1),
+        StartMessage {
+            protocol_version: 2,
+            ..start(4)
+        },
+    ));
     assert_eq!(net.lobby.running(&group(1)).len(), 2);
 }
 
@@ -287,7 +354,10 @@ fn create_or_join_step_2_no_token_within_10_s() {
     net.pass(Duration::from_millis(9_999));
     assert_eq!(net.failed(), None);
     net.pass(Duration::from_millis(1));
-    assert_eq!(net.failed(), Some(EnterError::NoToken(DirectoryError::Unreachable)));
+    assert_eq!(
+        net.failed(),
+        Some(EnterError::NoToken(DirectoryError::Unreachable))
+    );
 }
 
 #[test]
@@ -297,7 +367,10 @@ fn creating_a_call_announces_it_after_2_s() {
     net.input(Input::HelloReceived);
     assert!(net.announced.is_empty() && net.established().is_none());
     net.pass(CREATE_DELAY);
-    assert_eq!((net.announced.len(), net.established()), (1, Some(net.joins[0])));
+    assert_eq!(
+        (net.announced.len(), net.established()),
+        (1, Some(net.joins[0]))
+    );
     assert_eq!(net.lobby.running(&group(1))[0].call_id, net.joins[0]);
     assert_eq!(net.running_now(), Some(net.joins[0]));
 }
@@ -310,7 +383,10 @@ fn a_user_who_thinks_again_within_2_s_disturbs_nobody() {
     net.pass(Duration::from_secs(1));
     net.input(Input::Cancel);
     net.pass(Duration::from_secs(10));
-    assert_eq!((net.disconnects, net.announced.len(), net.established()), (1, 0, None));
+    assert_eq!(
+        (net.disconnects, net.announced.len(), net.established()),
+        (1, 0, None)
+    );
 }
 
 #[test]
@@ -320,9 +396,15 @@ fn refresh_step_8_creating_gives_way_to_a_call_that_appears() {
     net.input(Input::HelloReceived);
     net.calls.insert(call_id(1, 1), 5);
     net.input(Input::Start(group(1), start(1)));
-    assert_eq!((net.disconnects, net.connects.last()), (1, Some(&call_id(1, 1))));
+    assert_eq!(
+        (net.disconnects, net.connects.last()),
+        (1, Some(&call_id(1, 1)))
+    );
     net.input(Input::HelloReceived);
-    assert_eq!((net.established(), net.announced.len()), (Some(call_id(1, 1)), 0));
+    assert_eq!(
+        (net.established(), net.announced.len()),
+        (Some(call_id(1, 1)), 0)
+    );
 }
 
 #[test]
@@ -331,7 +413,10 @@ fn refresh_step_8_joining_moves_to_a_more_recent_call() {
     net.enter(Intent::OnlyJoin);
     net.calls.insert(call_id(1, 2), 9);
     net.input(Input::Start(group(1), start(2)));
-    assert_eq!((net.disconnects, net.connects.as_slice()), (1, &[call_id(1, 1), call_id(1, 2)][..]));
+    assert_eq!(
+        (net.disconnects, net.connects.as_slice()),
+        (1, &[call_id(1, 1), call_id(1, 2)][..])
+    );
 }
 
 #[test]
@@ -341,7 +426,10 @@ fn refresh_step_9_the_user_moves_to_the_chosen_call() {
     net.input(Input::HelloReceived);
     net.calls.insert(call_id(1, 2), 9);
     net.input(Input::Start(group(1), start(2)));
-    assert_eq!((net.disconnects, net.connects.last()), (1, Some(&call_id(1, 2))));
+    assert_eq!(
+        (net.disconnects, net.connects.last()),
+        (1, Some(&call_id(1, 2)))
+    );
     net.input(Input::HelloReceived);
     assert_eq!(net.established(), Some(call_id(1, 2)));
     // An older one moves nobody.
@@ -359,7 +447,10 @@ fn only_one_group_call_at_a_time() {
     net.input(Input::HelloReceived);
     net.events.clear();
     net.input(Input::Enter(group(1), Intent::CreateOrJoin, FINGERPRINT));
-    assert_eq!((net.failed(), net.connects.len()), (Some(EnterError::Busy), 1));
+    assert_eq!(
+        (net.failed(), net.connects.len()),
+        (Some(EnterError::Busy), 1)
+    );
     net.input(Input::Left);
     net.events.clear();
     net.input(Input::Enter(group(2), Intent::CreateOrJoin, FINGERPRINT));
@@ -386,7 +477,10 @@ fn a_full_call_and_a_silent_server_are_told_apart() {
     net.join_status = 200;
     net.enter(Intent::OnlyJoin);
     net.input(Input::ConnectionFailed);
-    assert_eq!((net.failed(), net.disconnects), (Some(EnterError::Join(JoinError::NoConnection)), 1));
+    assert_eq!(
+        (net.failed(), net.disconnects),
+        (Some(EnterError::Join(JoinError::NoConnection)), 1)
+    );
     // The refresh before joining finds nothing within 5 s, so there is nothing to join.
     net.events.clear();
     net.silent = true;
@@ -405,7 +499,10 @@ fn a_refused_token_is_renewed_once_per_refresh() {
     let mut net = Net::with_call();
     net.unauthorised = true;
     net.input(Input::Refresh(group(1)));
-    assert_eq!((net.tokens_given, net.running_now()), (2, Some(call_id(1, 1))));
+    assert_eq!(
+        (net.tokens_given, net.running_now()),
+        (2, Some(call_id(1, 1)))
+    );
 }
 
 #[test]
@@ -414,7 +511,10 @@ fn a_refused_token_at_joining_fails_and_the_next_try_has_a_fresh_one() {
     net.input(Input::Cancel);
     net.join_status = 401;
     net.enter(Intent::OnlyJoin);
-    assert_eq!((net.failed(), net.tokens_given), (Some(EnterError::Join(JoinError::Unauthorised)), 1));
+    assert_eq!(
+        (net.failed(), net.tokens_given),
+        (Some(EnterError::Join(JoinError::Unauthorised)), 1)
+    );
     net.join_status = 200;
     net.enter(Intent::OnlyJoin);
     assert_eq!((net.tokens_given, net.connects.len()), (2, 1));
@@ -435,7 +535,10 @@ fn forgetting_a_group_ends_everything_about_it() {
     net.enter(Intent::OnlyJoin);
     net.input(Input::HelloReceived);
     net.input(Input::Forget(group(1)));
-    assert_eq!((net.disconnects, net.lobby.running(&group(1)).len()), (1, 0));
+    assert_eq!(
+        (net.disconnects, net.lobby.running(&group(1)).len()),
+        (1, 0)
+    );
     net.peeks = 0;
     net.pass(Duration::from_secs(100));
     assert_eq!(net.peeks, 0);
@@ -457,7 +560,13 @@ fn answers_nobody_waits_for_change_nothing() {
     let mut net = Net::with_call();
     let before = net.events.len();
     net.input(Input::Response(RequestId(999), HttpResult::Unreachable));
-    net.input(Input::Response(RequestId(1), HttpResult::Response { status: 200, body: Vec::new() }));
+    net.input(Input::Response(
+        RequestId(1),
+        HttpResult::Response {
+            status: 200,
+            body: Vec::new(),
+        },
+    ));
     net.input(Input::HelloReceived);
     net.input(Input::ConnectionFailed);
     net.input(Input::Left);

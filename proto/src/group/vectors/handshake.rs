@@ -11,10 +11,16 @@ use super::{Check, array, bytes, ensure, number, same, text};
 use crate::group::envelope::Pair;
 use crate::group::handshake::{Admission, Context, Handshake, Input, Local, Output, Role};
 use crate::group::id::{Identity, ParticipantId};
-use crate::group::key::{AdministratorMessageKey, ClientKey, GroupCallKey, NormalHandshakeKey, ParticipantCallKey, PublicKey, SharedKey};
+use crate::group::key::{
+    AdministratorMessageKey, ClientKey, GroupCallKey, NormalHandshakeKey, ParticipantCallKey,
+    PublicKey, SharedKey,
+};
 use crate::group::nonce::{Cookie, Nonces};
 use crate::group::peer::{Peer, Said};
-use crate::group::wire::{AdminMessage, AuthMessage, Capture, HelloMessage, Name, ParticipantName, PeerMessage, Relay, SentKey, ToSfu};
+use crate::group::wire::{
+    AdminMessage, AuthMessage, Capture, HelloMessage, Name, ParticipantName, PeerMessage, Relay,
+    SentKey, ToSfu,
+};
 
 const PAIR_KEY: &str = "X25519HSalsa20(PCK,PCK)";
 const ADMIN_KEY: &str = "X25519HSalsa20(GCAMK.secret, receiver PCK.public)";
@@ -52,9 +58,15 @@ fn side(v: &Value, key: &GroupCallKey, new: bool) -> Result<Side, String> {
     let cookie = Cookie::from_bytes(array(v, "pcck")?);
     let identity: Identity = text(v, "identity")?.try_into().map_err(|_| "identity")?;
     let nickname = Name::new(text(v, "nickname")?);
-    let role = Role::Normal { identity, nickname: nickname.clone(), key: client_key.clone() };
+    let role = Role::Normal {
+        identity,
+        nickname: nickname.clone(),
+        key: client_key.clone(),
+    };
     Ok(Side {
-        id: number::<u32>(v, "participant_id")?.try_into().map_err(|_| "participant_id")?,
+        id: number::<u32>(v, "participant_id")?
+            .try_into()
+            .map_err(|_| "participant_id")?,
         identity,
         nickname,
         local: Local::new(role, key, call_key.clone()),
@@ -77,36 +89,80 @@ fn exchange(v: &Value) -> Result<Exchange, String> {
     same(v, "gcamk_public", administrator.public().as_bytes())?;
     let np = side(v.get("np").ok_or("no np")?, &key, true)?;
     let ep = side(v.get("ep").ok_or("no ep")?, &key, false)?;
-    let normal = np.client_key.normal_handshake_key(&ep.client_key.public(), &hash).map_err(|e| e.to_string())?;
+    let normal = np
+        .client_key
+        .normal_handshake_key(&ep.client_key.public(), &hash)
+        .map_err(|e| e.to_string())?;
     same(v, "gcnhak", normal.as_bytes())?;
-    let shared = np.call_key.shared(&ep.call_key.public()).map_err(|e| e.to_string())?;
+    let shared = np
+        .call_key
+        .shared(&ep.call_key.public())
+        .map_err(|e| e.to_string())?;
     same(v, "shared_pck_key", shared.as_bytes())?;
-    let members = [&np, &ep].map(|side| (side.identity, side.client_key.public())).into_iter().collect();
-    let admission = Admission { members, guests_allowed: false, administrators: Some(administrator.public()) };
-    Ok(Exchange { key, normal, administrator, shared, admission, sides: [np, ep] })
+    let members = [&np, &ep]
+        .map(|side| (side.identity, side.client_key.public()))
+        .into_iter()
+        .collect();
+    let admission = Admission {
+        members,
+        guests_allowed: false,
+        administrators: Some(administrator.public()),
+    };
+    Ok(Exchange {
+        key,
+        normal,
+        administrator,
+        shared,
+        admission,
+        sides: [np, ep],
+    })
 }
 
 pub(super) fn normal(v: &Value) -> Check {
     let mut exchange = exchange(v)?;
-    let steps = v.get("steps").and_then(Value::as_array).filter(|steps| steps.len() >= 4).ok_or("no steps")?;
+    let steps = v
+        .get("steps")
+        .and_then(Value::as_array)
+        .filter(|steps| steps.len() >= 4)
+        .ok_or("no steps")?;
     for (index, step) in steps.iter().enumerate() {
-        exchange.step(step).map_err(|error| format!("step {index}: {error}"))?;
+        exchange
+            .step(step)
+            .map_err(|error| format!("step {index}: {error}"))?;
     }
-    ensure(exchange.sides.iter().all(|side| side.peer.is_some()), "the handshake's end")
+    ensure(
+        exchange.sides.iter().all(|side| side.peer.is_some()),
+        "the handshake's end",
+    )
 }
 
 impl Exchange {
     fn step(&mut self, v: &Value) -> Check {
         let from: u32 = number(v, "from")?;
         let to: u32 = number(v, "to")?;
-        let sender = self.sides.iter().position(|side| side.id.number() == from).ok_or("an unknown sender")?;
+        let sender = self
+            .sides
+            .iter()
+            .position(|side| side.id.number() == from)
+            .ok_or("an unknown sender")?;
         let receiver = 1 - sender;
         ensure(self.sides[receiver].id.number() == to, "`to`")?;
         let sealed = bytes(v, "encrypted_data")?;
-        let relay = Relay { sender: self.sides[sender].id, receiver: self.sides[receiver].id, encrypted_data: sealed.clone() };
+        let relay = Relay {
+            sender: self.sides[sender].id,
+            receiver: self.sides[receiver].id,
+            encrypted_data: sealed.clone(),
+        };
         let relay = ToSfu::Relay(relay);
-        same(v, "p2s_envelope", &relay.encode(&mut ChaCha20Rng::seed_from_u64(0)))?;
-        ensure(ToSfu::decode(&bytes(v, "p2s_envelope")?) == Ok(relay), "the decoded p2s_envelope")?;
+        same(
+            v,
+            "p2s_envelope",
+            &relay.encode(&mut ChaCha20Rng::seed_from_u64(0)),
+        )?;
+        ensure(
+            ToSfu::decode(&bytes(v, "p2s_envelope")?) == Ok(relay),
+            "the decoded p2s_envelope",
+        )?;
         match text(v, "message")? {
             "Hello" => self.hello(v, sender, &sealed),
             "Auth" => self.auth(v, sender, &sealed),
@@ -118,12 +174,21 @@ impl Exchange {
         ensure(text(v, "key")? == "GCHK", "`key`")?;
         let plain = bytes(v, "plain_hello_envelope")?;
         let side = &self.sides[sender];
-        ensure(self.key.handshake_key().seal_with(&array(v, "nonce")?, &plain) == sealed, "the sealed hello")?;
+        ensure(
+            self.key
+                .handshake_key()
+                .seal_with(&array(v, "nonce")?, &plain)
+                == sealed,
+            "the sealed hello",
+        )?;
         match HelloMessage::decode(&plain) {
             Ok(HelloMessage::Normal(identity, nickname, hello)) => {
                 ensure(identity == side.identity, "identity")?;
                 ensure(nickname == side.nickname, "nickname")?;
-                ensure(hello.call_key == side.call_key.public() && hello.cookie == side.cookie, "the hello")?;
+                ensure(
+                    hello.call_key == side.call_key.public() && hello.cookie == side.cookie,
+                    "the hello",
+                )?;
             }
             _ => return Err("no normal hello".into()),
         }
@@ -133,21 +198,39 @@ impl Exchange {
     fn auth(&mut self, v: &Value, sender: usize, sealed: &[u8]) -> Check {
         ensure(text(v, "outer_key")? == PAIR_KEY, "`outer_key`")?;
         ensure(text(v, "inner_key")? == "GCNHAK", "`inner_key`")?;
-        let inner = self.normal.seal_with(&array(v, "inner_nonce")?, &bytes(v, "plain_auth_envelope")?);
+        let inner = self
+            .normal
+            .seal_with(&array(v, "inner_nonce")?, &bytes(v, "plain_auth_envelope")?);
         same(v, "inner_data", &inner[24..])?;
-        ensure(self.numbered(v, sender, "outer_nonce")?.seal(&inner).as_deref() == Ok(sealed), "the sealed auth")?;
-        let listed = v.get("media_keys").and_then(Value::as_array).ok_or("no media_keys")?;
-        let Ok(AuthMessage::Normal(auth)) = AuthMessage::decode(&bytes(v, "plain_auth_envelope")?) else {
+        ensure(
+            self.numbered(v, sender, "outer_nonce")?
+                .seal(&inner)
+                .as_deref()
+                == Ok(sealed),
+            "the sealed auth",
+        )?;
+        let listed = v
+            .get("media_keys")
+            .and_then(Value::as_array)
+            .ok_or("no media_keys")?;
+        let Ok(AuthMessage::Normal(auth)) = AuthMessage::decode(&bytes(v, "plain_auth_envelope")?)
+        else {
             return Err("no normal auth".into());
         };
         let receiver = &self.sides[1 - sender];
-        ensure(auth.call_key == receiver.call_key.public() && auth.cookie == receiver.cookie, "the repeated key or cookie")?;
+        ensure(
+            auth.call_key == receiver.call_key.public() && auth.cookie == receiver.cookie,
+            "the repeated key or cookie",
+        )?;
         self.receive(1 - sender, sealed)?;
         for keys in [&auth.media_keys, &self.sides[1 - sender].received_keys] {
             ensure(keys.len() == listed.len(), "the number of media keys")?;
             for (key, listed) in keys.iter().zip(listed) {
                 ensure(key.epoch == number::<u8>(listed, "epoch")?, "epoch")?;
-                ensure(key.ratchet_counter == number::<u8>(listed, "ratchet_counter")?, "ratchet_counter")?;
+                ensure(
+                    key.ratchet_counter == number::<u8>(listed, "ratchet_counter")?,
+                    "ratchet_counter",
+                )?;
                 same(listed, "pcmk", key.key.as_bytes())?;
             }
         }
@@ -161,23 +244,41 @@ impl Exchange {
         if message.starts_with("encrypted_admin_envelope") {
             ensure(text(v, "admin_key")? == ADMIN_KEY, "`admin_key`")?;
             let receiver = self.sides[1 - sender].call_key.public();
-            let key = self.administrator.shared(&receiver).map_err(|e| e.to_string())?;
+            let key = self
+                .administrator
+                .shared(&receiver)
+                .map_err(|e| e.to_string())?;
             let admin = bytes(v, "admin_plain_envelope")?;
             let resealed = pair.seal_admin(&key, &admin, |inner| {
                 // The file's padding, if any, stands outside of the inner envelope.
                 let same = matches!(PeerMessage::decode(&plain), Ok(PeerMessage::Admin(sealed)) if sealed == inner);
                 if same { plain.clone().into() } else { Vec::new().into() }
             });
-            ensure(resealed.as_deref() == Ok(sealed), "the sealed administrator's message")?;
+            ensure(
+                resealed.as_deref() == Ok(sealed),
+                "the sealed administrator's message",
+            )?;
         } else {
-            ensure(pair.seal(&plain).as_deref() == Ok(sealed), "the sealed message")?;
+            ensure(
+                pair.seal(&plain).as_deref() == Ok(sealed),
+                "the sealed message",
+            )?;
         }
         let side = &mut self.sides[1 - sender];
-        let admin = side.call_key.shared(&self.administrator.public()).map_err(|e| e.to_string())?;
-        let peer = side.peer.as_mut().ok_or("a message before the handshake's end")?;
+        let admin = side
+            .call_key
+            .shared(&self.administrator.public())
+            .map_err(|e| e.to_string())?;
+        let peer = side
+            .peer
+            .as_mut()
+            .ok_or("a message before the handshake's end")?;
         let said = peer.open(sealed, Some(&admin)).map_err(|e| e.to_string())?;
         let label = label(&said);
-        ensure(message.replacen(", later protocol text", "", 1) == label, "`message`")
+        ensure(
+            message.replacen(", later protocol text", "", 1) == label,
+            "`message`",
+        )
     }
 
     /// What seals the step: checks its number and nonce against the sender's counter.
@@ -187,21 +288,35 @@ impl Exchange {
         let number: u64 = number(v, "pcsn")?;
         ensure(number == side.sequence_number, "`pcsn`")?;
         side.sequence_number += 1;
-        same(v, nonce, &Nonces::at(own, number).peek().map_err(|e| e.to_string())?)?;
-        Ok(Pair::at(SharedKey::from_bytes(*self.shared.as_bytes()), Nonces::at(own, number), remote))
+        same(
+            v,
+            nonce,
+            &Nonces::at(own, number).peek().map_err(|e| e.to_string())?,
+        )?;
+        Ok(Pair::at(
+            SharedKey::from_bytes(*self.shared.as_bytes()),
+            Nonces::at(own, number),
+            remote,
+        ))
     }
 
     /// Feeds the real machine of the receiver.
     fn receive(&mut self, receiver: usize, sealed: &[u8]) -> Check {
         let side = &mut self.sides[receiver];
-        let context = Context { local: &side.local, admission: &self.admission, media_keys: &[] };
-        side.handshake.handle_input(Instant::now(), Input::Relay(context, sealed));
+        let context = Context {
+            local: &side.local,
+            admission: &self.admission,
+            media_keys: &[],
+        };
+        side.handshake
+            .handle_input(Instant::now(), Input::Relay(context, sealed));
         loop {
             match side.handshake.poll_output() {
                 Output::Warning(warning) => return Err(warning.to_string()),
                 Output::Done(peer, keys) => {
                     let sender = &self.sides[1 - receiver];
-                    let expected = ParticipantName::Normal(sender.identity, sender.nickname.clone());
+                    let expected =
+                        ParticipantName::Normal(sender.identity, sender.nickname.clone());
                     ensure(peer.name == expected, "the authenticated name")?;
                     self.sides[receiver].peer = Some(peer);
                     self.sides[receiver].received_keys = keys;
@@ -228,46 +343,80 @@ fn label(said: &Said) -> String {
             format!("CaptureState({device} {})", switch(state.is_on()))
         }
         Said::Peer(PeerMessage::Admin(_) | PeerMessage::Unknown) => "unknown".into(),
-        Said::Admin(message) => format!("encrypted_admin_envelope({})", match message {
-            AdminMessage::ReportAsAdmin => "ReportAsAdmin".into(),
-            AdminMessage::PromoteToAdmin(_) => "PromoteToAdmin".into(),
-            AdminMessage::ForceLeave => "ForceLeave".into(),
-            AdminMessage::ForceCaptureStateOff(off) => format!("ForceCaptureStateOff {off:?}"),
-            AdminMessage::ForceFocus(id) => format!("ForceFocus participant {id}"),
-            AdminMessage::Unknown => "unknown".into(),
-        }),
+        Said::Admin(message) => format!(
+            "encrypted_admin_envelope({})",
+            match message {
+                AdminMessage::ReportAsAdmin => "ReportAsAdmin".into(),
+                AdminMessage::PromoteToAdmin(_) => "PromoteToAdmin".into(),
+                AdminMessage::ForceLeave => "ForceLeave".into(),
+                AdminMessage::ForceCaptureStateOff(off) => format!("ForceCaptureStateOff {off:?}"),
+                AdminMessage::ForceFocus(id) => format!("ForceFocus participant {id}"),
+                AdminMessage::Unknown => "unknown".into(),
+            }
+        ),
     }
 }
 
 pub(super) fn guest(v: &Value, handshake: &Value) -> Check {
-    let Exchange { key, shared, sides: [np, ep], .. } = exchange(handshake)?;
+    let Exchange {
+        key,
+        shared,
+        sides: [np, ep],
+        ..
+    } = exchange(handshake)?;
     let plain = bytes(v, "plain_guest_hello_envelope")?;
-    let sealed = key.handshake_key().seal_with(&array(v, "guest_hello_nonce")?, &plain);
+    let sealed = key
+        .handshake_key()
+        .seal_with(&array(v, "guest_hello_nonce")?, &plain);
     same(v, "guest_hello_encrypted_data", &sealed)?;
     let Ok(HelloMessage::Guest(name, hello)) = HelloMessage::decode(&plain) else {
         return Err("no guest hello".into());
     };
-    ensure(!name.as_str().is_empty() && hello.call_key == np.call_key.public() && hello.cookie == np.cookie, "the guest hello")?;
-    same(v, "guest_auth_nonce", &Nonces::new(np.cookie).peek().map_err(|e| e.to_string())?)?;
+    ensure(
+        !name.as_str().is_empty()
+            && hello.call_key == np.call_key.public()
+            && hello.cookie == np.cookie,
+        "the guest hello",
+    )?;
+    same(
+        v,
+        "guest_auth_nonce",
+        &Nonces::new(np.cookie).peek().map_err(|e| e.to_string())?,
+    )?;
     let plain = bytes(v, "guest_auth_plain_envelope")?;
-    let sealed_auth = Pair::new(shared, np.cookie, ep.cookie).seal(&plain).map_err(|e| e.to_string())?;
+    let sealed_auth = Pair::new(shared, np.cookie, ep.cookie)
+        .seal(&plain)
+        .map_err(|e| e.to_string())?;
     same(v, "guest_auth_encrypted_data", &sealed_auth)?;
     let Ok(AuthMessage::Guest(auth)) = AuthMessage::decode(&plain) else {
         return Err("no guest auth".into());
     };
     let repeated: (PublicKey, Cookie) = (ep.call_key.public(), ep.cookie);
-    ensure((auth.call_key, auth.cookie) == repeated, "the repeated key or cookie")?;
+    ensure(
+        (auth.call_key, auth.cookie) == repeated,
+        "the repeated key or cookie",
+    )?;
     // The real machine of the existing participant takes both.
     let mut machine = Handshake::with_cookie(false, ep.cookie, ChaCha20Rng::seed_from_u64(1));
-    let admission = Admission { guests_allowed: true, ..Admission::default() };
+    let admission = Admission {
+        guests_allowed: true,
+        ..Admission::default()
+    };
     for sealed in [&sealed, &sealed_auth] {
-        let context = Context { local: &ep.local, admission: &admission, media_keys: &[] };
+        let context = Context {
+            local: &ep.local,
+            admission: &admission,
+            media_keys: &[],
+        };
         machine.handle_input(Instant::now(), Input::Relay(context, sealed));
     }
     loop {
         match machine.poll_output() {
             Output::Done(peer, keys) => {
-                ensure(peer.name == ParticipantName::Guest(name), "the guest's name")?;
+                ensure(
+                    peer.name == ParticipantName::Guest(name),
+                    "the guest's name",
+                )?;
                 return ensure(keys.len() == auth.media_keys.len(), "the media keys");
             }
             Output::Timeout(_) => return Err("the guest handshake did not finish".into()),

@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::raw::sfu_http_response::{self as response, join::RtpHeaderExtensionIds, join::address::Protocol};
 use super::raw::sfu_http_request as request;
+use super::raw::sfu_http_response::{
+    self as response, join::RtpHeaderExtensionIds, join::address::Protocol,
+};
 use super::sfu::SCREEN_SHARE;
 use super::{BODY_LEN_MAX, WireError, decode, encode};
 use crate::group::id::{CallId, ParticipantId};
@@ -120,13 +122,18 @@ impl PeekRequest {
     /// The client is wrong (status 400).
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let raw: request::Peek = decode(bytes, BODY_LEN_MAX)?;
-        Ok(Self { call_id: call_id(&raw.call_id)? })
+        Ok(Self {
+            call_id: call_id(&raw.call_id)?,
+        })
     }
 
     /// Writes the body.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        encode(&request::Peek { call_id: self.call_id.as_bytes().to_vec() }).to_vec()
+        encode(&request::Peek {
+            call_id: self.call_id.as_bytes().to_vec(),
+        })
+        .to_vec()
     }
 }
 
@@ -192,7 +199,10 @@ impl JoinResponse {
         if raw.addresses.len() > ADDRESSES_MAX {
             return Err(WireError::Invalid("addresses"));
         }
-        let udp = raw.addresses.iter().filter(|address| address.protocol == i32::from(Protocol::Udp));
+        let udp = raw
+            .addresses
+            .iter()
+            .filter(|address| address.protocol == i32::from(Protocol::Udp));
         let addresses = udp.map(socket_address).collect::<Result<Vec<_>, _>>()?;
         if !addresses.iter().any(SocketAddr::is_ipv4) {
             return Err(WireError::Missing("an IPv4 address"));
@@ -206,7 +216,9 @@ impl JoinResponse {
             ice_password: ice_text(raw.ice_password, 22, "ice_password")?,
             dtls_fingerprint: fingerprint(&raw.dtls_fingerprint)?,
             supported_features: SupportedFeatures(raw.supported_features),
-            header_extension_ids: raw.rtp_header_extension_ids.map_or(Ok(HeaderExtensionIds::default()), TryInto::try_into)?,
+            header_extension_ids: raw
+                .rtp_header_extension_ids
+                .map_or(Ok(HeaderExtensionIds::default()), TryInto::try_into)?,
         })
     }
 
@@ -234,16 +246,24 @@ impl JoinResponse {
 }
 
 fn call_id(bytes: &[u8]) -> Result<CallId, WireError> {
-    bytes.try_into().map(CallId::from_bytes).map_err(|_| WireError::Invalid("call_id"))
+    bytes
+        .try_into()
+        .map(CallId::from_bytes)
+        .map_err(|_| WireError::Invalid("call_id"))
 }
 
 fn fingerprint(bytes: &[u8]) -> Result<[u8; 32], WireError> {
-    bytes.try_into().map_err(|_| WireError::Invalid("dtls_fingerprint"))
+    bytes
+        .try_into()
+        .map_err(|_| WireError::Invalid("dtls_fingerprint"))
 }
 
 fn socket_address(raw: &response::join::Address) -> Result<SocketAddr, WireError> {
     let ip: IpAddr = raw.ip.parse().map_err(|_| WireError::Invalid("ip"))?;
-    let port = u16::try_from(raw.port).ok().filter(|&port| port != 0).ok_or(WireError::Invalid("port"))?;
+    let port = u16::try_from(raw.port)
+        .ok()
+        .filter(|&port| port != 0)
+        .ok_or(WireError::Invalid("port"))?;
     Ok(SocketAddr::new(ip, port))
 }
 
@@ -274,13 +294,24 @@ impl TryFrom<RtpHeaderExtensionIds> for HeaderExtensionIds {
         let mut seen = 0_u16;
         let mut ids = [0_u8; 7];
         for (id, &number) in ids.iter_mut().zip(&all) {
-            *id = u8::try_from(number).ok().filter(|id| (1..=14).contains(id)).ok_or_else(invalid)?;
+            *id = u8::try_from(number)
+                .ok()
+                .filter(|id| (1..=14).contains(id))
+                .ok_or_else(invalid)?;
             if seen & (1 << *id) != 0 {
                 return Err(invalid());
             }
             seen |= 1 << *id;
         }
-        let [mid, rtp_stream_id, repaired_rtp_stream_id, absolute_send_time, twcc, video_orientation, time_offset] = ids;
+        let [
+            mid,
+            rtp_stream_id,
+            repaired_rtp_stream_id,
+            absolute_send_time,
+            twcc,
+            video_orientation,
+            time_offset,
+        ] = ids;
         Ok(Self {
             mid,
             rtp_stream_id,

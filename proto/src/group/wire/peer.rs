@@ -3,11 +3,11 @@
 use rand_chacha::rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::raw::participant_to_participant::{
-    self as peer, CaptureState, HoldState, MediaKey as RawMediaKey, admin, capture_state as capture,
-    envelope::Content, handshake,
-};
 use super::raw::Unit;
+use super::raw::participant_to_participant::{
+    self as peer, CaptureState, HoldState, MediaKey as RawMediaKey, admin,
+    capture_state as capture, envelope::Content, handshake,
+};
 use super::{MESSAGE_LEN_MAX, Name, WireError, decode, encode, padding};
 use crate::group::id::{Identity, ParticipantId};
 use crate::group::key::{AdministratorKey, MediaKey, PublicKey};
@@ -178,7 +178,10 @@ impl HelloMessage {
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let raw: handshake::HelloEnvelope = decode(bytes, MESSAGE_LEN_MAX)?;
         let hello = |call_key: &[u8], cookie: &[u8]| -> Result<Hello, WireError> {
-            Ok(Hello { call_key: PublicKey::from_slice(call_key)?, cookie: Cookie::from_slice(cookie)? })
+            Ok(Hello {
+                call_key: PublicKey::from_slice(call_key)?,
+                cookie: Cookie::from_slice(cookie)?,
+            })
         };
         Ok(match raw.content {
             None => Self::Unknown,
@@ -211,7 +214,10 @@ impl HelloMessage {
             })),
             Self::Unknown => None,
         };
-        encode(&handshake::HelloEnvelope { padding: padding(rng), content })
+        encode(&handshake::HelloEnvelope {
+            padding: padding(rng),
+            content,
+        })
     }
 }
 
@@ -223,23 +229,29 @@ impl AuthMessage {
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         use handshake::auth_envelope::Content;
         let raw: handshake::AuthEnvelope = decode(bytes, MESSAGE_LEN_MAX)?;
-        let auth = |call_key: &[u8], cookie: &[u8], keys: Vec<RawMediaKey>| -> Result<Auth, WireError> {
-            if keys.is_empty() {
-                return Err(WireError::Missing("media_keys"));
-            }
-            if keys.len() > AUTH_MEDIA_KEYS_MAX {
-                return Err(WireError::Invalid("media_keys"));
-            }
-            Ok(Auth {
-                call_key: PublicKey::from_slice(call_key)?,
-                cookie: Cookie::from_slice(cookie)?,
-                media_keys: keys.iter().map(SentKey::try_from).collect::<Result<_, _>>()?,
-            })
-        };
+        let auth =
+            |call_key: &[u8], cookie: &[u8], keys: Vec<RawMediaKey>| -> Result<Auth, WireError> {
+                if keys.is_empty() {
+                    return Err(WireError::Missing("media_keys"));
+                }
+                if keys.len() > AUTH_MEDIA_KEYS_MAX {
+                    return Err(WireError::Invalid("media_keys"));
+                }
+                Ok(Auth {
+                    call_key: PublicKey::from_slice(call_key)?,
+                    cookie: Cookie::from_slice(cookie)?,
+                    media_keys: keys
+                        .iter()
+                        .map(SentKey::try_from)
+                        .collect::<Result<_, _>>()?,
+                })
+            };
         Ok(match raw.content {
             None => Self::Unknown,
             Some(Content::Auth(raw)) => Self::Normal(auth(&raw.pck, &raw.pcck, raw.media_keys)?),
-            Some(Content::GuestAuth(raw)) => Self::Guest(auth(&raw.pck, &raw.pcck, raw.media_keys)?),
+            Some(Content::GuestAuth(raw)) => {
+                Self::Guest(auth(&raw.pck, &raw.pcck, raw.media_keys)?)
+            }
         })
     }
 
@@ -261,7 +273,10 @@ impl AuthMessage {
             })),
             Self::Unknown => None,
         };
-        encode(&handshake::AuthEnvelope { padding: padding(rng), content })
+        encode(&handshake::AuthEnvelope {
+            padding: padding(rng),
+            content,
+        })
     }
 }
 
@@ -270,8 +285,14 @@ impl TryFrom<&RawMediaKey> for SentKey {
 
     fn try_from(raw: &RawMediaKey) -> Result<Self, WireError> {
         Ok(Self {
-            epoch: raw.epoch.try_into().map_err(|_| WireError::Invalid("epoch"))?,
-            ratchet_counter: raw.ratchet_counter.try_into().map_err(|_| WireError::Invalid("ratchet_counter"))?,
+            epoch: raw
+                .epoch
+                .try_into()
+                .map_err(|_| WireError::Invalid("epoch"))?,
+            ratchet_counter: raw
+                .ratchet_counter
+                .try_into()
+                .map_err(|_| WireError::Invalid("ratchet_counter"))?,
             key: MediaKey::from_slice(&raw.pcmk)?,
         })
     }
@@ -298,7 +319,10 @@ impl PeerMessage {
             None => Self::Unknown,
             Some(Content::EncryptedAdminEnvelope(sealed)) => Self::Admin(sealed),
             Some(Content::Rekey(key)) => Self::Rekey((&key).try_into()?),
-            Some(Content::CaptureState(state)) => state.state.and_then(captured).map_or(Self::Unknown, Self::Capture),
+            Some(Content::CaptureState(state)) => state
+                .state
+                .and_then(captured)
+                .map_or(Self::Unknown, Self::Capture),
             Some(Content::HoldState(_)) => Self::Hold,
         })
     }
@@ -309,18 +333,26 @@ impl PeerMessage {
         let content = match self {
             Self::Admin(sealed) => Some(Content::EncryptedAdminEnvelope(sealed.clone())),
             Self::Rekey(key) => Some(Content::Rekey(key.into())),
-            Self::Capture(state) => Some(Content::CaptureState(CaptureState { state: Some((*state).into()) })),
+            Self::Capture(state) => Some(Content::CaptureState(CaptureState {
+                state: Some((*state).into()),
+            })),
             Self::Hold => Some(Content::HoldState(HoldState {})),
             Self::Unknown => None,
         };
-        encode(&peer::Envelope { padding: padding(rng), content })
+        encode(&peer::Envelope {
+            padding: padding(rng),
+            content,
+        })
     }
 }
 
 fn captured(raw: capture::State) -> Option<Capture> {
     use capture::{State, camera, microphone, screen};
     match raw {
-        State::Microphone(raw) => Some(Capture::Microphone(matches!(raw.state?, microphone::State::On(_)))),
+        State::Microphone(raw) => Some(Capture::Microphone(matches!(
+            raw.state?,
+            microphone::State::On(_)
+        ))),
         State::Camera(raw) => Some(Capture::Camera(matches!(raw.state?, camera::State::On(_)))),
         State::Screen(raw) => Some(Capture::Screen(match raw.state? {
             screen::State::On(on) => Some(on.started_at),
@@ -335,10 +367,18 @@ impl From<Capture> for capture::State {
         let unit = Unit {};
         match state {
             Capture::Microphone(on) => Self::Microphone(capture::Microphone {
-                state: Some(if on { microphone::State::On(unit) } else { microphone::State::Off(unit) }),
+                state: Some(if on {
+                    microphone::State::On(unit)
+                } else {
+                    microphone::State::Off(unit)
+                }),
             }),
             Capture::Camera(on) => Self::Camera(capture::Camera {
-                state: Some(if on { camera::State::On(unit) } else { camera::State::Off(unit) }),
+                state: Some(if on {
+                    camera::State::On(unit)
+                } else {
+                    camera::State::Off(unit)
+                }),
             }),
             Capture::Screen(started_at_ms) => Self::Screen(capture::Screen {
                 state: Some(match started_at_ms {
@@ -361,9 +401,13 @@ impl AdminMessage {
         Ok(match raw.content {
             None => Self::Unknown,
             Some(Content::ReportAsAdmin(_)) => Self::ReportAsAdmin,
-            Some(Content::PromoteToAdmin(promote)) => Self::PromoteToAdmin(AdministratorKey::from_slice(&promote.gcak)?),
+            Some(Content::PromoteToAdmin(promote)) => {
+                Self::PromoteToAdmin(AdministratorKey::from_slice(&promote.gcak)?)
+            }
             Some(Content::ForceLeave(_)) => Self::ForceLeave,
-            Some(Content::ForceCaptureStateOff(off)) => Self::ForceCaptureStateOff(off.device.into()),
+            Some(Content::ForceCaptureStateOff(off)) => {
+                Self::ForceCaptureStateOff(off.device.into())
+            }
             Some(Content::ForceFocus(focus)) => Self::ForceFocus(focus.participant_id.try_into()?),
         })
     }
@@ -374,14 +418,18 @@ impl AdminMessage {
         use admin::envelope::Content;
         let content = match self {
             Self::ReportAsAdmin => Some(Content::ReportAsAdmin(admin::ReportAsAdmin {})),
-            Self::PromoteToAdmin(key) => {
-                Some(Content::PromoteToAdmin(admin::PromoteToAdmin { gcak: key.as_bytes().to_vec() }))
-            }
+            Self::PromoteToAdmin(key) => Some(Content::PromoteToAdmin(admin::PromoteToAdmin {
+                gcak: key.as_bytes().to_vec(),
+            })),
             Self::ForceLeave => Some(Content::ForceLeave(admin::ForceLeave {})),
             Self::ForceCaptureStateOff(off) => {
-                Some(Content::ForceCaptureStateOff(admin::ForceCaptureStateOff { device: (*off).into() }))
+                Some(Content::ForceCaptureStateOff(admin::ForceCaptureStateOff {
+                    device: (*off).into(),
+                }))
             }
-            Self::ForceFocus(id) => Some(Content::ForceFocus(admin::ForceFocus { participant_id: id.number() })),
+            Self::ForceFocus(id) => Some(Content::ForceFocus(admin::ForceFocus {
+                participant_id: id.number(),
+            })),
             Self::Unknown => None,
         };
         encode(&admin::Envelope { content })

@@ -4,8 +4,9 @@ use rand_chacha::rand_core::CryptoRng;
 
 use super::raw::participant_to_participant::OuterEnvelope;
 use super::raw::participant_to_sfu::{
-    self as to_sfu, ParticipantCamera, ParticipantMicrophone, ParticipantScreen, envelope::Content as ToContent,
-    participant_camera as camera, participant_microphone as microphone, participant_screen as screen,
+    self as to_sfu, ParticipantCamera, ParticipantMicrophone, ParticipantScreen,
+    envelope::Content as ToContent, participant_camera as camera,
+    participant_microphone as microphone, participant_screen as screen,
 };
 use super::raw::sfu_to_participant::{self as from_sfu, envelope::Content as FromContent};
 use super::raw::{Resolution, SupportedFeature};
@@ -112,30 +113,45 @@ impl ToSfu {
         Ok(match raw.content {
             None => Self::Unknown,
             Some(ToContent::Relay(relay)) => Self::Relay(relay.try_into()?),
-            Some(ToContent::UpdateCallState(update)) => Self::UpdateCallState(update.encrypted_call_state),
+            Some(ToContent::UpdateCallState(update)) => {
+                Self::UpdateCallState(update.encrypted_call_state)
+            }
             Some(ToContent::RequestTimestamp(_)) => Self::RequestTimestamp,
             Some(ToContent::RequestParticipantMicrophone(request)) => match request.action {
                 None => Self::Unknown,
                 Some(action) => {
                     let on = matches!(action, microphone::Action::Subscribe(_));
-                    Self::Subscribe(request.participant_id.try_into()?, Subscription::Microphone(on))
+                    Self::Subscribe(
+                        request.participant_id.try_into()?,
+                        Subscription::Microphone(on),
+                    )
                 }
             },
             Some(ToContent::RequestParticipantCamera(request)) => {
                 let wanted = match request.action {
                     None => return Ok(Self::Unknown),
-                    Some(camera::Action::Subscribe(wanted)) => Some(view(wanted.desired_resolution, wanted.desired_fps)),
+                    Some(camera::Action::Subscribe(wanted)) => {
+                        Some(view(wanted.desired_resolution, wanted.desired_fps))
+                    }
                     Some(camera::Action::Unsubscribe(_)) => None,
                 };
-                Self::Subscribe(request.participant_id.try_into()?, Subscription::Camera(wanted))
+                Self::Subscribe(
+                    request.participant_id.try_into()?,
+                    Subscription::Camera(wanted),
+                )
             }
             Some(ToContent::RequestParticipantScreen(request)) => {
                 let wanted = match request.action {
                     None => return Ok(Self::Unknown),
-                    Some(screen::Action::Subscribe(wanted)) => Some(view(wanted.desired_resolution, wanted.desired_fps)),
+                    Some(screen::Action::Subscribe(wanted)) => {
+                        Some(view(wanted.desired_resolution, wanted.desired_fps))
+                    }
                     Some(screen::Action::Unsubscribe(_)) => None,
                 };
-                Self::Subscribe(request.participant_id.try_into()?, Subscription::Screen(wanted))
+                Self::Subscribe(
+                    request.participant_id.try_into()?,
+                    Subscription::Screen(wanted),
+                )
             }
         })
     }
@@ -146,13 +162,21 @@ impl ToSfu {
         let content = match self {
             Self::Relay(relay) => Some(ToContent::Relay(relay.into())),
             Self::UpdateCallState(state) => {
-                Some(ToContent::UpdateCallState(to_sfu::UpdateCallState { encrypted_call_state: state.clone() }))
+                Some(ToContent::UpdateCallState(to_sfu::UpdateCallState {
+                    encrypted_call_state: state.clone(),
+                }))
             }
             Self::Subscribe(participant, subscription) => Some(subscription.content(*participant)),
-            Self::RequestTimestamp => Some(ToContent::RequestTimestamp(to_sfu::RequestTimestamp {})),
+            Self::RequestTimestamp => {
+                Some(ToContent::RequestTimestamp(to_sfu::RequestTimestamp {}))
+            }
             Self::Unknown => None,
         };
-        let padding = if matches!(self, Self::Relay(_)) { Vec::new() } else { padding(rng) };
+        let padding = if matches!(self, Self::Relay(_)) {
+            Vec::new()
+        } else {
+            padding(rng)
+        };
         encode(&to_sfu::Envelope { padding, content }).to_vec()
     }
 }
@@ -161,14 +185,16 @@ impl Subscription {
     fn content(self, participant: ParticipantId) -> ToContent {
         let participant_id = participant.number();
         match self {
-            Self::Microphone(on) => ToContent::RequestParticipantMicrophone(ParticipantMicrophone {
-                participant_id,
-                action: Some(if on {
-                    microphone::Action::Subscribe(microphone::Subscribe {})
-                } else {
-                    microphone::Action::Unsubscribe(microphone::Unsubscribe {})
-                }),
-            }),
+            Self::Microphone(on) => {
+                ToContent::RequestParticipantMicrophone(ParticipantMicrophone {
+                    participant_id,
+                    action: Some(if on {
+                        microphone::Action::Subscribe(microphone::Subscribe {})
+                    } else {
+                        microphone::Action::Unsubscribe(microphone::Unsubscribe {})
+                    }),
+                })
+            }
             Self::Camera(wanted) => ToContent::RequestParticipantCamera(ParticipantCamera {
                 participant_id,
                 action: Some(match wanted {
@@ -195,13 +221,20 @@ impl Subscription {
 
 impl View {
     fn resolution(self) -> Resolution {
-        Resolution { width: self.width, height: self.height }
+        Resolution {
+            width: self.width,
+            height: self.height,
+        }
     }
 }
 
 fn view(resolution: Option<Resolution>, fps: u32) -> View {
     let resolution = resolution.unwrap_or_default();
-    View { width: resolution.width, height: resolution.height, fps }
+    View {
+        width: resolution.width,
+        height: resolution.height,
+        fps,
+    }
 }
 
 impl FromSfu {
@@ -215,11 +248,18 @@ impl FromSfu {
             None => Self::Unknown,
             Some(FromContent::Relay(relay)) => Self::Relay(relay.try_into()?),
             Some(FromContent::Hello(hello)) => {
-                let ids = hello.participant_ids.into_iter().map(ParticipantId::try_from);
+                let ids = hello
+                    .participant_ids
+                    .into_iter()
+                    .map(ParticipantId::try_from);
                 Self::Hello(ids.collect::<Result<_, _>>()?)
             }
-            Some(FromContent::ParticipantJoined(joined)) => Self::ParticipantJoined(joined.participant_id.try_into()?),
-            Some(FromContent::ParticipantLeft(left)) => Self::ParticipantLeft(left.participant_id.try_into()?),
+            Some(FromContent::ParticipantJoined(joined)) => {
+                Self::ParticipantJoined(joined.participant_id.try_into()?)
+            }
+            Some(FromContent::ParticipantLeft(left)) => {
+                Self::ParticipantLeft(left.participant_id.try_into()?)
+            }
             Some(FromContent::TimestampResponse(timestamp)) => Self::Timestamp(timestamp.ms),
         })
     }
@@ -233,16 +273,26 @@ impl FromSfu {
                 let participant_ids = ids.iter().map(|id| id.number()).collect();
                 Some(FromContent::Hello(from_sfu::Hello { participant_ids }))
             }
-            Self::ParticipantJoined(id) => {
-                Some(FromContent::ParticipantJoined(from_sfu::ParticipantJoined { participant_id: id.number() }))
-            }
+            Self::ParticipantJoined(id) => Some(FromContent::ParticipantJoined(
+                from_sfu::ParticipantJoined {
+                    participant_id: id.number(),
+                },
+            )),
             Self::ParticipantLeft(id) => {
-                Some(FromContent::ParticipantLeft(from_sfu::ParticipantLeft { participant_id: id.number() }))
+                Some(FromContent::ParticipantLeft(from_sfu::ParticipantLeft {
+                    participant_id: id.number(),
+                }))
             }
-            Self::Timestamp(ms) => Some(FromContent::TimestampResponse(from_sfu::Timestamp { ms: *ms })),
+            Self::Timestamp(ms) => Some(FromContent::TimestampResponse(from_sfu::Timestamp {
+                ms: *ms,
+            })),
             Self::Unknown => None,
         };
-        let padding = if matches!(self, Self::Relay(_)) { Vec::new() } else { padding(rng) };
+        let padding = if matches!(self, Self::Relay(_)) {
+            Vec::new()
+        } else {
+            padding(rng)
+        };
         encode(&from_sfu::Envelope { padding, content }).to_vec()
     }
 }

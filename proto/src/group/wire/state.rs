@@ -49,14 +49,21 @@ impl CallState {
         for (id, entry) in raw.participants {
             let name = match entry.participant {
                 None => continue,
-                Some(participant::Participant::Threema(normal)) => {
-                    ParticipantName::Normal(normal.identity.as_str().try_into()?, Name::new(&normal.nickname))
+                Some(participant::Participant::Threema(normal)) => ParticipantName::Normal(
+                    normal.identity.as_str().try_into()?,
+                    Name::new(&normal.nickname),
+                ),
+                Some(participant::Participant::Guest(guest)) => {
+                    ParticipantName::Guest(Name::new(&guest.name))
                 }
-                Some(participant::Participant::Guest(guest)) => ParticipantName::Guest(Name::new(&guest.name)),
             };
             participants.insert(id.try_into()?, name);
         }
-        Ok(Self { created_by: raw.state_created_by.try_into()?, created_at_ms: raw.state_created_at, participants })
+        Ok(Self {
+            created_by: raw.state_created_by.try_into()?,
+            created_at_ms: raw.state_created_at,
+            participants,
+        })
     }
 
     /// Writes the state with random padding.
@@ -64,12 +71,16 @@ impl CallState {
     pub fn encode(&self, rng: &mut impl CryptoRng) -> Zeroizing<Vec<u8>> {
         let entry = |name: &ParticipantName| raw_state::Participant {
             participant: Some(match name {
-                ParticipantName::Normal(identity, nickname) => participant::Participant::Threema(participant::Normal {
-                    identity: identity.as_str().to_owned(),
-                    nickname: nickname.as_str().to_owned(),
-                }),
+                ParticipantName::Normal(identity, nickname) => {
+                    participant::Participant::Threema(participant::Normal {
+                        identity: identity.as_str().to_owned(),
+                        nickname: nickname.as_str().to_owned(),
+                    })
+                }
                 ParticipantName::Guest(name) => {
-                    participant::Participant::Guest(participant::Guest { name: name.as_str().to_owned() })
+                    participant::Participant::Guest(participant::Guest {
+                        name: name.as_str().to_owned(),
+                    })
                 }
             }),
         };
@@ -77,7 +88,11 @@ impl CallState {
             padding: padding(rng),
             state_created_by: self.created_by.number(),
             state_created_at: self.created_at_ms,
-            participants: self.participants.iter().map(|(id, name)| (id.number(), entry(name))).collect(),
+            participants: self
+                .participants
+                .iter()
+                .map(|(id, name)| (id.number(), entry(name)))
+                .collect(),
         })
     }
 }
@@ -99,9 +114,16 @@ impl StartMessage {
     /// # Errors
     /// The sender is wrong.
     pub fn decode(bytes: &[u8]) -> Result<(GroupId, Self), WireError> {
-        let (creator, rest) = bytes.split_at_checked(8).ok_or(WireError::Missing("creator"))?;
-        let (id, message) = rest.split_first_chunk::<8>().ok_or(WireError::Missing("group id"))?;
-        let group = GroupId { creator: creator.try_into()?, id: *id };
+        let (creator, rest) = bytes
+            .split_at_checked(8)
+            .ok_or(WireError::Missing("creator"))?;
+        let (id, message) = rest
+            .split_first_chunk::<8>()
+            .ok_or(WireError::Missing("group id"))?;
+        let group = GroupId {
+            creator: creator.try_into()?,
+            id: *id,
+        };
         Ok((group, Self::decode_message(message)?))
     }
 

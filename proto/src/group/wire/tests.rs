@@ -23,7 +23,11 @@ fn name() -> impl Strategy<Value = Name> {
 }
 
 fn view() -> impl Strategy<Value = View> {
-    (any::<u32>(), any::<u32>(), any::<u32>()).prop_map(|(width, height, fps)| View { width, height, fps })
+    (any::<u32>(), any::<u32>(), any::<u32>()).prop_map(|(width, height, fps)| View {
+        width,
+        height,
+        fps,
+    })
 }
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -31,16 +35,23 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn relay() -> impl Strategy<Value = Relay> {
-    (id(), id(), bytes()).prop_map(|(sender, receiver, encrypted_data)| Relay { sender, receiver, encrypted_data })
+    (id(), id(), bytes()).prop_map(|(sender, receiver, encrypted_data)| Relay {
+        sender,
+        receiver,
+        encrypted_data,
+    })
 }
 
 fn to_sfu() -> impl Strategy<Value = ToSfu> {
     prop_oneof![
         relay().prop_map(ToSfu::Relay),
         bytes().prop_map(ToSfu::UpdateCallState),
-        (id(), any::<bool>()).prop_map(|(id, on)| ToSfu::Subscribe(id, Subscription::Microphone(on))),
-        (id(), proptest::option::of(view())).prop_map(|(id, view)| ToSfu::Subscribe(id, Subscription::Camera(view))),
-        (id(), proptest::option::of(view())).prop_map(|(id, view)| ToSfu::Subscribe(id, Subscription::Screen(view))),
+        (id(), any::<bool>())
+            .prop_map(|(id, on)| ToSfu::Subscribe(id, Subscription::Microphone(on))),
+        (id(), proptest::option::of(view()))
+            .prop_map(|(id, view)| ToSfu::Subscribe(id, Subscription::Camera(view))),
+        (id(), proptest::option::of(view()))
+            .prop_map(|(id, view)| ToSfu::Subscribe(id, Subscription::Screen(view))),
         Just(ToSfu::RequestTimestamp),
         Just(ToSfu::Unknown),
     ]
@@ -210,13 +221,33 @@ proptest! {
 #[test]
 fn padding_is_random_in_length_and_content_and_relays_have_none() {
     let mut rng = rng();
-    let lens: std::collections::BTreeSet<_> =
-        (0..200).map(|_| FromSfu::ParticipantJoined(3.try_into().expect("in range")).encode(&mut rng).len()).collect();
-    assert!(lens.len() > 80 && lens.last().is_some_and(|len| *len < 300), "{} lengths", lens.len());
-    let relay = Relay { sender: 1.try_into().expect("in range"), receiver: 2.try_into().expect("in range"), encrypted_data: vec![5; 9] };
-    assert_eq!(ToSfu::Relay(relay.clone()).encode(&mut rng), [0x12, 15, 8, 1, 16, 2, 0x22, 9, 5, 5, 5, 5, 5, 5, 5, 5, 5]);
+    let lens: std::collections::BTreeSet<_> = (0..200)
+        .map(|_| {
+            FromSfu::ParticipantJoined(3.try_into().expect("in range"))
+                .encode(&mut rng)
+                .len()
+        })
+        .collect();
+    assert!(
+        lens.len() > 80 && lens.last().is_some_and(|len| *len < 300),
+        "{} lengths",
+        lens.len()
+    );
+    let relay = Relay {
+        sender: 1.try_into().expect("in range"),
+        receiver: 2.try_into().expect("in range"),
+        encrypted_data: vec![5; 9],
+    };
+    assert_eq!(
+        ToSfu::Relay(relay.clone()).encode(&mut rng),
+        [0x12, 15, 8, 1, 16, 2, 0x22, 9, 5, 5, 5, 5, 5, 5, 5, 5, 5]
+    );
     // iOS pads relays; that is read all the same.
-    let padded = [&[0x0a, 2, 7, 7][..], &ToSfu::Relay(relay.clone()).encode(&mut rng)].concat();
+    let padded = [
+        &[0x0a, 2, 7, 7][..],
+        &ToSfu::Relay(relay.clone()).encode(&mut rng),
+    ]
+    .concat();
     assert_eq!(ToSfu::decode(&padded), Ok(ToSfu::Relay(relay)));
 }
 
@@ -226,35 +257,74 @@ fn contents_of_later_texts_are_unknown_and_no_errors() {
     let later = [0x7a, 1, 0];
     assert_eq!(ToSfu::decode(&later), Ok(ToSfu::Unknown));
     assert_eq!(FromSfu::decode(&later), Ok(FromSfu::Unknown));
-    assert!(matches!(HelloMessage::decode(&later), Ok(HelloMessage::Unknown)));
-    assert!(matches!(AuthMessage::decode(&later), Ok(AuthMessage::Unknown)));
-    assert!(matches!(PeerMessage::decode(&later), Ok(PeerMessage::Unknown)));
-    assert!(matches!(AdminMessage::decode(&later), Ok(AdminMessage::Unknown)));
+    assert!(matches!(
+        HelloMessage::decode(&later),
+        Ok(HelloMessage::Unknown)
+    ));
+    assert!(matches!(
+        AuthMessage::decode(&later),
+        Ok(AuthMessage::Unknown)
+    ));
+    assert!(matches!(
+        PeerMessage::decode(&later),
+        Ok(PeerMessage::Unknown)
+    ));
+    assert!(matches!(
+        AdminMessage::decode(&later),
+        Ok(AdminMessage::Unknown)
+    ));
     // A capture state of an unknown device, and of a known one in an unknown state.
-    assert!(matches!(PeerMessage::decode(&[0x22, 2, 0x7a, 0]), Ok(PeerMessage::Unknown)));
-    assert!(matches!(PeerMessage::decode(&[0x22, 2, 0x0a, 0]), Ok(PeerMessage::Unknown)));
+    assert!(matches!(
+        PeerMessage::decode(&[0x22, 2, 0x7a, 0]),
+        Ok(PeerMessage::Unknown)
+    ));
+    assert!(matches!(
+        PeerMessage::decode(&[0x22, 2, 0x0a, 0]),
+        Ok(PeerMessage::Unknown)
+    ));
     // Forcing device 9 off.
-    assert!(matches!(AdminMessage::decode(&[0x22, 2, 8, 9]), Ok(AdminMessage::ForceCaptureStateOff(ForcedOff::Unknown))));
+    assert!(matches!(
+        AdminMessage::decode(&[0x22, 2, 8, 9]),
+        Ok(AdminMessage::ForceCaptureStateOff(ForcedOff::Unknown))
+    ));
 }
 
 #[test]
 fn an_older_screen_on_reads_as_started_at_0() {
     let base = [0x22, 4, 0x1a, 2, 0x0a, 0];
-    assert!(matches!(PeerMessage::decode(&base), Ok(PeerMessage::Capture(Capture::Screen(Some(0))))));
+    assert!(matches!(
+        PeerMessage::decode(&base),
+        Ok(PeerMessage::Capture(Capture::Screen(Some(0))))
+    ));
 }
 
 #[test]
 fn what_is_too_long_or_out_of_range_is_refused() {
-    assert_eq!(ToSfu::decode(&vec![0; MESSAGE_LEN_MAX + 1]), Err(WireError::TooLong(MESSAGE_LEN_MAX + 1)));
-    assert_eq!(PeekResponse::decode(&vec![0; BODY_LEN_MAX + 1]), Err(WireError::TooLong(BODY_LEN_MAX + 1)));
+    assert_eq!(
+        ToSfu::decode(&vec![0; MESSAGE_LEN_MAX + 1]),
+        Err(WireError::TooLong(MESSAGE_LEN_MAX + 1))
+    );
+    assert_eq!(
+        PeekResponse::decode(&vec![0; BODY_LEN_MAX + 1]),
+        Err(WireError::TooLong(BODY_LEN_MAX + 1))
+    );
     // Participant 790 joined.
-    assert_eq!(FromSfu::decode(&[0x22, 3, 8, 0x96, 6]), Err(WireError::Id(IdError::ParticipantId(790))));
+    assert_eq!(
+        FromSfu::decode(&[0x22, 3, 8, 0x96, 6]),
+        Err(WireError::Id(IdError::ParticipantId(790)))
+    );
     // A media key of epoch 256.
     let long_epoch = [&[0x1a, 37, 8, 0x80, 2, 0x1a, 32][..], &[1; 32]].concat();
-    assert!(matches!(PeerMessage::decode(&long_epoch), Err(WireError::Invalid("epoch"))));
+    assert!(matches!(
+        PeerMessage::decode(&long_epoch),
+        Err(WireError::Invalid("epoch"))
+    ));
     // A media key of 31 bytes.
     let short_key = [&[0x1a, 33, 0x1a, 31][..], &[1; 31]].concat();
-    assert!(matches!(PeerMessage::decode(&short_key), Err(WireError::Key(KeyError::Length))));
+    assert!(matches!(
+        PeerMessage::decode(&short_key),
+        Err(WireError::Key(KeyError::Length))
+    ));
 }
 
 #[test]
@@ -271,14 +341,44 @@ fn join_responses_that_could_not_be_used_are_refused() {
         header_extension_ids: HeaderExtensionIds::default(),
     };
     let bad = [
-        JoinResponse { addresses: Vec::new(), ..good.clone() },
-        JoinResponse { addresses: vec!["[2001:db8::1]:4433".parse().expect("valid")], ..good.clone() },
-        JoinResponse { addresses: vec!["192.0.2.1:4433".parse().expect("valid"); 17], ..good.clone() },
-        JoinResponse { ice_username_fragment: "abc".into(), ..good.clone() },
-        JoinResponse { ice_username_fragment: "abcd\r\na=candidate".into(), ..good.clone() },
-        JoinResponse { ice_password: "short".into(), ..good.clone() },
-        JoinResponse { header_extension_ids: HeaderExtensionIds { mid: 15, ..HeaderExtensionIds::default() }, ..good.clone() },
-        JoinResponse { header_extension_ids: HeaderExtensionIds { mid: 2, ..HeaderExtensionIds::default() }, ..good.clone() },
+        JoinResponse {
+            addresses: Vec::new(),
+            ..good.clone()
+        },
+        JoinResponse {
+            addresses: vec!["[2001:db8::1]:4433".parse().expect("valid")],
+            ..good.clone()
+        },
+        JoinResponse {
+            addresses: vec!["192.0.2.1:4433".parse().expect("valid"); 17],
+            ..good.clone()
+        },
+        JoinResponse {
+            ice_username_fragment: "abc".into(),
+            ..good.clone()
+        },
+        JoinResponse {
+            ice_username_fragment: "abcd\r\na=candidate".into(),
+            ..good.clone()
+        },
+        JoinResponse {
+            ice_password: "short".into(),
+            ..good.clone()
+        },
+        JoinResponse {
+            header_extension_ids: HeaderExtensionIds {
+                mid: 15,
+                ..HeaderExtensionIds::default()
+            },
+            ..good.clone()
+        },
+        JoinResponse {
+            header_extension_ids: HeaderExtensionIds {
+                mid: 2,
+                ..HeaderExtensionIds::default()
+            },
+            ..good.clone()
+        },
     ];
     assert!(JoinResponse::decode(&good.encode()).is_ok());
     for (index, response) in bad.iter().enumerate() {
