@@ -220,6 +220,11 @@ impl Previous {
 
 #[cfg(test)]
 mod tests {
+    #![allow(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to begin at"
+    )]
+
     use super::*;
     use crate::group::key::GroupCallKey;
     use crate::group::media_sender::{MediaSender, REKEY_DELAY};

@@ -91,10 +91,13 @@ impl MediaSender {
         Ok(())
     }
 
-    /// *When a participant leaves*, steps 1 to 5; gives the key to send to all authenticated participants:
-    /// 1. and 2. If a key is pending, mark it stale and stop.
-    /// 4.1 Generate a new random key. 4.2 Its epoch is the current one + 1, wrapping to 0. 4.3 Its ratchet
-    /// counter is 0. 4.4 The MFSN is not reset. 5. Send it. 6. Schedule the rest in 2 s.
+    /// *When a participant leaves*; gives the key to send to all authenticated participants:
+    ///
+    /// - 1 and 2: if a key is pending, mark it stale and stop.
+    /// - 3 and 4: otherwise make a new random key. Its epoch is the current one + 1, wrapping to 0,
+    ///   its ratchet counter is 0; the MFSN is not reset.
+    /// - 5: send it.
+    /// - 6: schedule the rest in 2 s.
     #[must_use]
     pub fn participant_left(&mut self, now: Instant) -> Option<SentKey> {
         if let Some(pending) = &mut self.pending {
@@ -232,6 +235,11 @@ fn epoch(generation: u64) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to begin at"
+    )]
+
     use super::*;
     use crate::group::key::GroupCallKey;
     use rand_chacha::rand_core::SeedableRng;

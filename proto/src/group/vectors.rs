@@ -22,13 +22,16 @@ use super::wire::{CallState, SentKey};
 
 type Check = Result<(), String>;
 
+/// A section's name with what computes it again.
+type Section = (&'static str, fn(&Value) -> Check);
+
 const FILE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/vectors/groupcall-vectors.json"
 );
 
 /// Each section with what computes it again.
-const SECTIONS: [(&str, fn(&Value) -> Check); 8] = [
+const SECTIONS: [Section; 8] = [
     ("call_id_upstream", |v| each(v, call_id)),
     ("call_id", |v| each(v, call_id)),
     ("key_derivation", |v| each(v, key_derivation)),

@@ -70,7 +70,9 @@ fn challenge_response_token() {
     );
     assert_eq!(second["token"], challenge["token"]);
     give(&mut steps, now, 200, ANSWER);
-    let information = done(&mut steps).ok().expect("a token");
+    let Ok(information) = done(&mut steps) else {
+        panic!("no token");
+    };
     assert_eq!(
         (information.token.as_str(), information.lifetime),
         ("token", Duration::from_secs(3600))

@@ -105,20 +105,20 @@ impl Net {
         .expect("usable");
         let others: Vec<_> = self.calls.keys().copied().collect();
         for other in &others {
-            self.from_sfu(*other, &FromSfu::ParticipantJoined(joining));
+            self.tell(*other, &FromSfu::ParticipantJoined(joining));
         }
         self.calls.insert(joining, call);
-        self.from_sfu(joining, &FromSfu::Hello(others));
+        self.tell(joining, &FromSfu::Hello(others));
     }
 
     fn leave(&mut self, number: u32) {
         self.calls.remove(&id(number));
         for other in self.calls.keys().copied().collect::<Vec<_>>() {
-            self.from_sfu(other, &FromSfu::ParticipantLeft(id(number)));
+            self.tell(other, &FromSfu::ParticipantLeft(id(number)));
         }
     }
 
-    fn from_sfu(&mut self, to: ParticipantId, message: &FromSfu) {
+    fn tell(&mut self, to: ParticipantId, message: &FromSfu) {
         let bytes = message.encode(&mut self.rng);
         self.input(to.number(), Input::Received(&bytes));
     }
@@ -159,7 +159,7 @@ impl Net {
     fn deliver(&mut self) {
         if !std::mem::replace(&mut self.delivering, true) {
             while let Some(relay) = self.queue.pop_front() {
-                self.from_sfu(relay.receiver, &FromSfu::Relay(relay));
+                self.tell(relay.receiver, &FromSfu::Relay(relay));
             }
             self.delivering = false;
         }
@@ -262,7 +262,7 @@ proptest! {
     #[test]
     fn any_relayed_bytes_cost_only_that_message(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let mut net = Net::of(2);
-        net.from_sfu(id(1), &FromSfu::Relay(Relay { sender: id(2), receiver: id(1), encrypted_data: bytes }));
+        net.tell(id(1), &FromSfu::Relay(Relay { sender: id(2), receiver: id(1), encrypted_data: bytes }));
         net.input(2, Input::Hold(true));
         prop_assert!(net.call(1).participants().all(|entry| entry.on_hold));
     }

@@ -80,7 +80,10 @@ impl Lobby {
         }
     }
 
-    /// 2. If there is no token within 10 s, abort and notify the user. 3. Run the refresh steps.
+    /// Once there is a token or none:
+    ///
+    /// 2. If there is none within 10 s, abort and notify the user.
+    /// 3. Run the refresh steps.
     pub(super) fn token_arrived(&mut self, now: Instant, error: Option<DirectoryError>) {
         let Some(flow) = self
             .flow
@@ -99,8 +102,11 @@ impl Lobby {
         }
     }
 
-    /// 4. No call and only to join: abort and notify the user. 5. No call: create (but do not send) a start
-    /// message. 6. Run the join steps.
+    /// The steps after the refresh:
+    ///
+    /// 4. No call and only to join: abort and notify the user.
+    /// 5. No call: create (but do not send) a start message.
+    /// 6. Run the join steps.
     pub(super) fn create_or_join(&mut self, now: Instant, chosen: Option<&ChosenCall>) {
         let Some(flow) = &self.flow else { return };
         let (group, intent) = (flow.group, flow.intent);
@@ -206,7 +212,8 @@ impl Lobby {
         }
     }
 
-    /// Join steps 7 and 8. 7.2 and 7.3 announce a new call; 7.4 add it to the running ones; 7.5 run the refresh steps.
+    /// Join steps 7 and 8: 7.2 and 7.3 announce a new call, 7.4 add it to the running ones,
+    /// 7.5 run the refresh steps.
     fn established(&mut self, now: Instant) {
         let Some(Flow {
             group,

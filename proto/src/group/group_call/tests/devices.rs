@@ -57,7 +57,7 @@ fn a_screen_waits_for_the_sfu_s_time() {
     assert_eq!(net.asked_by(2), [ToSfu::RequestTimestamp]);
     assert_eq!(net.call(2).own().captures().screen, None);
     net.asked_by(1);
-    net.from_sfu(id(2), &FromSfu::Timestamp(77));
+    net.tell(id(2), &FromSfu::Timestamp(77));
     assert!(
         net.events_of(1)
             .contains(&Event::Captured(id(2), Capture::Screen(Some(77))))
@@ -79,7 +79,7 @@ fn a_screen_is_given_up_when_the_sfu_does_not_tell_its_time() {
     net.input(2, Input::Capture(Device::Screen, true));
     net.pass(TIMESTAMP_TIMEOUT);
     assert_eq!(net.warnings_of(2), [WarningKind::NoTimestamp]);
-    net.from_sfu(id(2), &FromSfu::Timestamp(77));
+    net.tell(id(2), &FromSfu::Timestamp(77));
     assert_eq!(net.call(2).own().captures().screen, None);
 }
 

@@ -39,7 +39,7 @@ fn the_microphone_is_on_at_first_with_fewer_than_4_others() {
 #[test]
 fn a_second_hello_is_warned_about() {
     let mut net = Net::of(2);
-    net.from_sfu(id(1), &FromSfu::Hello(vec![id(7)]));
+    net.tell(id(1), &FromSfu::Hello(vec![id(7)]));
     assert_eq!(net.warnings_of(1), [WarningKind::SecondHello]);
     assert_eq!(net.call(1).participants().count(), 1);
 }
@@ -58,8 +58,8 @@ fn whatever_comes_before_the_hello_is_warned_about() {
         id(1),
         GroupCall::new(net.now, config, ChaCha20Rng::seed_from_u64(1)).expect("usable"),
     );
-    net.from_sfu(id(1), &FromSfu::ParticipantJoined(id(2)));
-    net.from_sfu(id(1), &FromSfu::ParticipantLeft(id(2)));
+    net.tell(id(1), &FromSfu::ParticipantJoined(id(2)));
+    net.tell(id(1), &FromSfu::ParticipantLeft(id(2)));
     assert_eq!(
         net.warnings_of(1),
         [WarningKind::BeforeHello, WarningKind::BeforeHello]
@@ -70,8 +70,8 @@ fn whatever_comes_before_the_hello_is_warned_about() {
 fn participant_joined_that_exists_already_is_warned_about() {
     let mut net = Net::of(2);
     let before = net.call(1).sending_position();
-    net.from_sfu(id(1), &FromSfu::ParticipantJoined(id(2)));
-    net.from_sfu(id(1), &FromSfu::ParticipantJoined(id(1)));
+    net.tell(id(1), &FromSfu::ParticipantJoined(id(2)));
+    net.tell(id(1), &FromSfu::ParticipantJoined(id(1)));
     assert_eq!(
         net.warnings_of(1),
         [WarningKind::JoinedTwice, WarningKind::JoinedTwice]
@@ -82,7 +82,7 @@ fn participant_joined_that_exists_already_is_warned_about() {
 #[test]
 fn participant_left_that_never_joined_is_warned_about() {
     let mut net = Net::of(2);
-    net.from_sfu(id(1), &FromSfu::ParticipantLeft(id(9)));
+    net.tell(id(1), &FromSfu::ParticipantLeft(id(9)));
     assert_eq!(net.warnings_of(1), [WarningKind::NeverJoined]);
     net.pass(Duration::from_secs(3));
     assert_eq!(net.call(1).sending_position().0, 0);
@@ -91,7 +91,7 @@ fn participant_left_that_never_joined_is_warned_about() {
 #[test]
 fn a_relay_for_another_receiver_is_discarded() {
     let mut net = Net::of(2);
-    net.from_sfu(
+    net.tell(
         id(1),
         &FromSfu::Relay(Relay {
             sender: id(2),
@@ -105,7 +105,7 @@ fn a_relay_for_another_receiver_is_discarded() {
 #[test]
 fn a_relay_of_an_unknown_sender_is_discarded() {
     let mut net = Net::of(2);
-    net.from_sfu(
+    net.tell(
         id(1),
         &FromSfu::Relay(Relay {
             sender: id(8),
@@ -132,11 +132,11 @@ fn joining_ratchets_the_others_at_once() {
 fn the_256th_join_in_a_row_ends_the_call() {
     let mut net = Net::of(1);
     for number in 2..=256 {
-        net.from_sfu(id(1), &FromSfu::ParticipantJoined(id(number)));
+        net.tell(id(1), &FromSfu::ParticipantJoined(id(number)));
     }
     assert_eq!(net.call(1).sending_position(), (0, 255));
     net.events_of(1);
-    net.from_sfu(id(1), &FromSfu::ParticipantJoined(id(257)));
+    net.tell(id(1), &FromSfu::ParticipantJoined(id(257)));
     assert!(
         net.events_of(1)
             .contains(&Event::Ended(EndReason::RatchetExhausted))
@@ -194,7 +194,7 @@ fn keys_made_during_a_handshake_are_sent_once_it_is_done() {
     // Hellos arrive and are answered; the auths are under way when someone leaves, and 2 s pass.
     let hellos = net.withheld.replace(Vec::new()).expect("withheld");
     for relay in hellos {
-        net.from_sfu(relay.receiver, &FromSfu::Relay(relay));
+        net.tell(relay.receiver, &FromSfu::Relay(relay));
     }
     net.leave(3);
     net.pass(Duration::from_millis(2_500));
