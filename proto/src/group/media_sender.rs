@@ -281,6 +281,12 @@ mod tests {
         let (mut sender, now) = (sender(), Instant::now());
         let sent = sender.participant_left(now).expect("first");
         assert_eq!((sent.epoch, sent.ratchet_counter), (1, 0));
+        // Nothing derives the new key from the one the leaver knows.
+        let mut known = sender.keys().remove(0).key;
+        for _ in 0..=255 {
+            assert_ne!(sent.key.as_bytes(), known.as_bytes());
+            known = known.ratcheted();
+        }
         assert_eq!(sender.poll_timeout(), Some(now + REKEY_DELAY));
         assert!(
             sender

@@ -199,6 +199,10 @@ proptest! {
         }
         for bytes in [random, changed] {
             crate::group::fuzz::wire(&bytes);
+            crate::group::fuzz::call_state(&bytes);
+            crate::group::fuzz::http(&bytes);
+            crate::group::fuzz::frame(&bytes);
+            crate::group::fuzz::envelope(&bytes);
         }
     }
 
