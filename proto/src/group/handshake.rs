@@ -26,6 +26,9 @@ use super::peer::Peer;
 use super::warning::WarningKind;
 use super::wire::{Auth, AuthMessage, Hello, HelloMessage, Name, ParticipantName, SentKey};
 
+/// Bytes of an auth kept while its sender is no member yet; with full padding one has some 700.
+const HELD_AUTH_LEN_MAX: usize = 2_048;
+
 /// Who we are in a call.
 pub enum Role {
     /// A member, who proves it by the client key.
@@ -161,14 +164,20 @@ enum State {
 /// `await-ep-hello`: we are new, our hello is sent.
 #[derive(Default)]
 struct AwaitEpHello {
-    held: Option<HelloMessage>,
+    held: Option<Held>,
 }
 
 /// `await-np-hello`: the other side is new and speaks first.
 #[derive(Default)]
 struct AwaitNpHello {
-    /// A hello from someone who is no member *yet*: the group's change may be on its way. Answered when it arrives.
-    held: Option<HelloMessage>,
+    held: Option<Held>,
+}
+
+/// From someone who is no member *yet*: the group's change may be on its way. Answered when it arrives.
+struct Held {
+    hello: HelloMessage,
+    /// An existing participant sends its auth right behind its hello, and then waits for ours.
+    auth: Option<Vec<u8>>,
 }
 
 /// `await-auth`: both are normal participants, our auth is sent.
@@ -266,10 +275,21 @@ impl Handshake {
     /// *When receiving a relayed message*, step 3: decrypt according to the handshake state.
     fn receive(&mut self, context: &Context<'_>, sealed: &[u8]) {
         match &mut self.state {
-            State::AwaitEpHello(_) | State::AwaitNpHello(_) => match open_hello(context, sealed) {
-                Ok(hello) => self.receive_hello(context, hello),
-                Err(warning) => self.warn(warning),
-            },
+            State::AwaitEpHello(AwaitEpHello { held })
+            | State::AwaitNpHello(AwaitNpHello { held }) => {
+                match (open_hello(context, sealed), held) {
+                    (Ok(hello), _) => self.receive_hello(context, hello),
+                    (
+                        Err(_),
+                        Some(Held {
+                            auth: auth @ None, ..
+                        }),
+                    ) if sealed.len() <= HELD_AUTH_LEN_MAX => {
+                        *auth = Some(sealed.to_vec());
+                    }
+                    (Err(warning), _) => self.warn(warning),
+                }
+            }
             State::AwaitAuth(state) => match state.open(context, &self.cookie, sealed) {
                 Ok(keys) => self.finish(keys),
                 Err(warning) => self.warn(warning),
@@ -283,13 +303,23 @@ impl Handshake {
     }
 
     fn retry(&mut self, context: &Context<'_>) {
-        let (State::AwaitEpHello(AwaitEpHello { held })
-        | State::AwaitNpHello(AwaitNpHello { held })) = &mut self.state
-        else {
+        let Some(Held { hello, auth }) = self.held().and_then(Option::take) else {
             return;
         };
-        if let Some(hello) = held.take() {
-            self.receive_hello(context, hello);
+        self.receive_hello(context, hello);
+        match (self.held(), auth) {
+            (Some(Some(held)), auth) => held.auth = auth,
+            (None, Some(auth)) => self.receive(context, &auth),
+            _ => {}
+        }
+    }
+
+    /// What is held, in the states that hold something.
+    fn held(&mut self) -> Option<&mut Option<Held>> {
+        match &mut self.state {
+            State::AwaitEpHello(AwaitEpHello { held })
+            | State::AwaitNpHello(AwaitNpHello { held }) => Some(held),
+            State::AwaitAuth(_) | State::AwaitGuestAuth(_) | State::Over => None,
         }
     }
 
@@ -299,7 +329,9 @@ impl Handshake {
             Ok(accepted) => accepted,
             Err(warning) => {
                 if warning == WarningKind::NotAMember {
-                    self.hold(hello);
+                    if let Some(held) = self.held() {
+                        *held = Some(Held { hello, auth: None });
+                    }
                 }
                 return self.warn(warning);
             }
@@ -313,14 +345,6 @@ impl Handshake {
         }
         // 3.2 and 4.3: set the handshake state to `await-auth` (or `await-guest-auth`).
         self.send_auth(context, accepted);
-    }
-
-    fn hold(&mut self, hello: HelloMessage) {
-        if let State::AwaitEpHello(AwaitEpHello { held })
-        | State::AwaitNpHello(AwaitNpHello { held }) = &mut self.state
-        {
-            *held = Some(hello);
-        }
     }
 
     /// ```text

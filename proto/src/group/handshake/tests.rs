@@ -190,6 +190,28 @@ fn hello_from_a_non_member_warns_and_is_answered_once_a_member() {
 }
 
 #[test]
+fn a_new_participant_keeps_hello_and_auth_of_someone_not_yet_a_member() {
+    let (mut np, mut ep) = (Side::new(1, false, true), Side::new(2, false, false));
+    let member = np
+        .admission
+        .members
+        .remove(&identity(2))
+        .expect("was there");
+    let hello = np.start().remove(0);
+    for answer in ep.receive(&hello) {
+        assert!(np.receive(&answer).is_empty());
+    }
+    assert_eq!(np.warnings, [WarningKind::NotAMember]);
+    // Another change of the group does not lose them.
+    assert!(np.members_changed().is_empty());
+    np.admission.members.insert(identity(2), member);
+    let auth = np.members_changed();
+    assert_eq!(auth.len(), 1);
+    ep.receive(&auth[0]);
+    assert!(np.done.is_some() && ep.done.is_some());
+}
+
+#[test]
 fn a_member_with_another_key_is_not_authenticated() {
     let (mut np, mut ep) = (Side::new(1, false, true), Side::new(2, false, false));
     ep.admission
