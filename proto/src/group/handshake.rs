@@ -328,10 +328,10 @@ impl Handshake {
         let accepted = match accept(context, &self.cookie, &hello) {
             Ok(accepted) => accepted,
             Err(warning) => {
-                if warning == WarningKind::NotAMember {
-                    if let Some(held) = self.held() {
-                        *held = Some(Held { hello, auth: None });
-                    }
+                if warning == WarningKind::NotAMember
+                    && let Some(held) = self.held()
+                {
+                    *held = Some(Held { hello, auth: None });
                 }
                 return self.warn(warning);
             }
