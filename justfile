@@ -29,9 +29,9 @@ mirror *args:
 bench:
     cargo bench -p hullo-tests --bench first_call
 
-# The simulated worlds: virtual clock, seeded network.
+# The simulated worlds, many seeds: virtual clock, seeded network. HULLO_SEEDS says how many.
 sim *args:
-    cargo test -p hullo-tests --test scenarios {{ args }}
+    HULLO_SEEDS="${HULLO_SEEDS:-10000}" cargo test --release -p hullo-tests --test scenarios {{ args }}
 
 # Feed one parser random bytes (needs nightly and cargo-fuzz); the targets are in tests/fuzz.
 fuzz target *args:

@@ -5,6 +5,7 @@
 //!
 //! - [`call`]: the one-to-one call: its messages and the state machine of one call.
 //! - [`frame`]: how an encoded frame is sealed before it is given to WebRTC, and opened after.
+//! - [`group`]: the group call: wire, keys, handshake, media keys, roster, and how one is found and joined.
 //! - [`service`]: what clients and servers say to each other.
 
 #![cfg_attr(
@@ -18,4 +19,5 @@
 
 pub mod call;
 pub mod frame;
+pub mod group;
 pub mod service;

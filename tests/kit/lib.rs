@@ -1,4 +1,5 @@
 //! The shared kit of whole-system tests: a virtual clock, a seeded network, people in a call, and what benches need.
 
 pub mod bench;
+pub mod group;
 pub mod world;

@@ -1,0 +1,140 @@
+//! What we capture, and holding (protocol text, `CaptureState` and `HoldState`, creation steps).
+
+use std::time::Instant;
+
+use super::{Event, GroupCall, Refused, TIMESTAMP_TIMEOUT};
+use crate::group::roster::Captures;
+use crate::group::wire::{Capture, Device, PeerMessage, ToSfu};
+
+/// Our own devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    pub(super) captures: Captures,
+    /// While away: what is to be on again afterwards.
+    held: Option<Vec<Device>>,
+}
+
+impl Own {
+    /// What is captured and sent now.
+    #[must_use]
+    pub fn captures(&self) -> Captures {
+        self.captures
+    }
+
+    /// Whether we are away.
+    #[must_use]
+    pub fn is_on_hold(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// The devices that are on, as they are announced.
+    pub(super) fn active(&self) -> Vec<Capture> {
+        Device::ALL
+            .map(|device| self.state(device))
+            .into_iter()
+            .filter(|state| state.is_on())
+            .collect()
+    }
+
+    pub(super) fn state(&self, device: Device) -> Capture {
+        match device {
+            Device::Microphone => Capture::Microphone(self.captures.microphone),
+            Device::Camera => Capture::Camera(self.captures.camera),
+            Device::Screen => Capture::Screen(self.captures.screen),
+        }
+    }
+}
+
+impl GroupCall {
+    /// The user turns a device on or off. While away this changes what comes back.
+    pub(super) fn set_capture(&mut self, now: Instant, device: Device, on: bool) {
+        if let Some(held) = &mut self.own.held {
+            held.retain(|other| *other != device);
+            if on {
+                held.push(device);
+            }
+            return;
+        }
+        match (device, on) {
+            (Device::Microphone, on) => self.announce(Capture::Microphone(on)),
+            (Device::Camera, on) => self.announce(Capture::Camera(on)),
+            (Device::Screen, true) => self.request_timestamp(now),
+            (Device::Screen, false) => {
+                self.timers.timestamp = None;
+                self.announce(Capture::Screen(None));
+            }
+        }
+    }
+
+    /// *When creating this message* (`CaptureState`): 2. off: stop capturing, pause the track; 3. on: start
+    /// capturing, resume the track (both by the event, which comes first); 4. send it.
+    pub(super) fn announce(&mut self, state: Capture) {
+        if self.own.state(state.device()) == state {
+            return;
+        }
+        self.own.captures.set(state);
+        self.event(Event::OwnCapture(state));
+        self.broadcast(&PeerMessage::Capture(state));
+    }
+
+    /// A screen is announced with the SFU's time, so that the newest can be told; ask for that first.
+    fn request_timestamp(&mut self, now: Instant) {
+        if !self.supported_features.has_screen_share() {
+            return self.event(Event::Refused(Refused::NoScreens));
+        }
+        if self.own.captures.screen.is_none() && self.timers.timestamp.is_none() {
+            self.timers.timestamp = Some(now + TIMESTAMP_TIMEOUT);
+            self.transmit(&ToSfu::RequestTimestamp);
+        }
+    }
+
+    pub(super) fn timestamp(&mut self, ms: u64) {
+        if self.timers.timestamp.take().is_some() {
+            self.announce(Capture::Screen(Some(ms)));
+        }
+    }
+
+    /// *When creating this message* (`HoldState`): 1. send a `CaptureState` for each capture device, following
+    /// that message's creation steps; 2. send the `HoldState`.
+    ///
+    /// The text has no message for coming back. We announce what each device does then, on or off;
+    /// a `CaptureState` after a `HoldState` says that its sender is back.
+    pub(super) fn set_hold(&mut self, now: Instant, hold: bool) {
+        if hold == self.own.is_on_hold() {
+            return;
+        }
+        if hold {
+            let mut active: Vec<_> = self.own.active().into_iter().map(Capture::device).collect();
+            if self.timers.timestamp.take().is_some() {
+                active.push(Device::Screen);
+            }
+            for device in Device::ALL {
+                self.state_for_all(device, Capture::off(device));
+            }
+            self.own.held = Some(active);
+            self.broadcast(&PeerMessage::Hold);
+            return;
+        }
+        let held = self.own.held.take().unwrap_or_default();
+        self.state_for_all(
+            Device::Microphone,
+            Capture::Microphone(held.contains(&Device::Microphone)),
+        );
+        self.state_for_all(
+            Device::Camera,
+            Capture::Camera(held.contains(&Device::Camera)),
+        );
+        if held.contains(&Device::Screen) {
+            self.request_timestamp(now);
+        }
+    }
+
+    /// Announces even what did not change; the screen only to calls that know it.
+    fn state_for_all(&mut self, device: Device, state: Capture) {
+        if self.own.state(device) != state {
+            self.announce(state);
+        } else if device != Device::Screen || self.supported_features.has_screen_share() {
+            self.broadcast(&PeerMessage::Capture(state));
+        }
+    }
+}
