@@ -2,6 +2,15 @@
 //!
 //! [`event`] is all that can happen, [`effect`] all the program may do, [`report`] what the outside is told.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        clippy::unwrap_used,
+        reason = "tests begin their virtual clock at one real reading, and a failed one says where"
+    )
+)]
+
 pub mod call;
 pub mod calls;
 pub mod cli;

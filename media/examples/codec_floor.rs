@@ -1,10 +1,14 @@
 //! What the codecs alone cost and achieve: the floor that a whole call is compared with.
 //!
-//! usage: `codec_floor CLIP.y4m SPEECH.wav [VIDEO_BPS] [SECONDS]`
+//! usage: `codec_floor CLIP.y4m SPEECH.wav [VIDEO_BPS] [SECONDS] [paced]`
 //!
 //! Encodes and decodes the clip (looped) and the sound (looped) as the two directions of one call would, as fast as it
 //! goes, and prints one JSON object. Times are thread CPU time of this one thread, from `/proc/thread-self/schedstat`.
+//!
+//! With `paced` as fifth word it does the same at the pace of a call, sleeping in between: caches are cold then, as they
+//! are in a call, and the difference to the fast loop is what waiting costs.
 #![allow(clippy::print_stdout, reason = "a command line tool prints its result")]
+#![allow(clippy::disallowed_methods, reason = "it measures real time")]
 
 use std::error::Error;
 use std::path::Path;
@@ -151,16 +155,65 @@ fn audio(speech: &Path, length: Duration) -> Result<Audio, Box<dyn Error>> {
     Ok(sum)
 }
 
+/// CPU time of the codecs alone when each block and picture comes at its time. Everything this thread does counts,
+/// reading the files included, as it does in a call.
+fn paced(
+    clip: &Path,
+    speech: &Path,
+    bitrate_bps: u32,
+    length: Duration,
+) -> Result<Duration, Box<dyn Error>> {
+    let (mut camera, mut microphone) = (Y4mSource::open(clip)?, WavSource::open(speech)?);
+    let interval = camera.interval().ok_or("a clip has a rate")?;
+    let rate = (1.0 / interval.as_secs_f64()).round() as u32;
+    let (mut video, mut screen) = (h264::Encoder::new(bitrate_bps, rate), h264::Decoder::new()?);
+    let (mut voice, mut ear) = (opus::Encoder::new()?, opus::Decoder::new()?);
+    let (mut block, mut sound) = ([0.0; BLOCK_SAMPLES], Vec::new());
+    let (begin, before) = (Instant::now(), cpu()?);
+    let (mut next_block, mut next_picture) = (Duration::ZERO, Duration::ZERO);
+    while next_block < length {
+        let due = next_block.min(next_picture);
+        std::thread::sleep((begin + due).saturating_duration_since(Instant::now()));
+        let at = CaptureTime {
+            elapsed: due,
+            clock_us: 0,
+        };
+        if due == next_block {
+            microphone.read(at, &mut block)?;
+            let packet = voice.encode(&block)?;
+            sound.clear();
+            ear.decode(&packet, &mut sound)?;
+            next_block += Duration::from_millis(20);
+        } else {
+            let picture = camera.read(at)?;
+            if let Some(frame) = video.encode(&picture, begin + due)? {
+                screen.decode(&frame.data)?;
+            }
+            next_picture += interval;
+        }
+    }
+    Ok(cpu()?.saturating_sub(before))
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [clip, speech, rest @ ..] = arguments.as_slice() else {
-        return Err("usage: codec_floor CLIP.y4m SPEECH.wav [VIDEO_BPS] [SECONDS]".into());
+        return Err("usage: codec_floor CLIP.y4m SPEECH.wav [VIDEO_BPS] [SECONDS] [paced]".into());
     };
     let bitrate_bps = rest
         .first()
         .map_or(Ok(h264::BITRATE_BPS_START), |word| word.parse())?;
     let seconds: u32 = rest.get(1).map_or(Ok(10), |word| word.parse())?;
     let length = Duration::from_secs(seconds.into());
+    if rest.get(2).is_some_and(|word| word == "paced") {
+        let cpu = paced(Path::new(clip), Path::new(speech), bitrate_bps, length)?;
+        let ms = cpu.as_secs_f64() * 1000.0;
+        println!(
+            r#"{{"seconds":{seconds},"paced":true,"cpu_ms":{ms:.1},"core_percent":{:.2}}}"#,
+            ms / (f64::from(seconds) * 10.0)
+        );
+        return Ok(());
+    }
     let video = video(Path::new(clip), bitrate_bps, length)?;
     let audio = audio(Path::new(speech), length)?;
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;

@@ -59,6 +59,9 @@ pub struct Person {
     force_key: bool,
 }
 
+/// Changes messages on their way.
+pub type Liar = Box<dyn FnMut(&mut Message)>;
+
 /// Two people and what is between them.
 pub struct World {
     /// The virtual now.
@@ -68,7 +71,7 @@ pub struct World {
     /// Messages never arrive while true: the relay is down.
     pub relay_down: bool,
     /// What the message channel does to each message: a contact that lies.
-    pub liar: Option<Box<dyn FnMut(&mut Message)>>,
+    pub liar: Option<Liar>,
     seed: u64,
     start: Instant,
     links: [Netem<Datagram>; 2],

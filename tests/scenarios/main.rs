@@ -1,5 +1,10 @@
 //! Whole-system scenarios.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests begin their virtual clock at one real reading"
+)]
+
 mod group_world;
 mod house;
 mod messages;

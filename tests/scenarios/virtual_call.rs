@@ -97,7 +97,7 @@ fn an_altered_byte_in_a_sealed_frame_costs_that_frame() {
         .set_path(Box::new(move |track, bytes| {
             frame += 1;
             let mut bytes = bytes.to_vec();
-            if frame % 20 == 0 {
+            if frame.is_multiple_of(20) {
                 let at = (frame * 31) % bytes.len();
                 bytes[at] ^= 0x10;
                 *count.lock().expect("no panic") += 1;
@@ -385,7 +385,8 @@ fn offer_changed(seed: u64, change: impl Fn(&str) -> String + 'static) -> World 
 
 #[test]
 fn a_description_that_lies_ends_the_call_in_words() {
-    let lies: [(&str, fn(&str) -> String); 6] = [
+    type Lie = fn(&str) -> String;
+    let lies: [(&str, Lie); 6] = [
         ("no SDP", |_| "hello".to_owned()),
         ("tracks in another order", |sdp| {
             sdp.replace("a=mid:0", "a=mid:9")

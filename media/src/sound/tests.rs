@@ -93,10 +93,6 @@ const INNER: &str = "HULLO_TEST_SOUND_LOOP";
 /// our own without a sound card. The inner half needs the server's address in its environment from the start, so it
 /// runs as a process of its own.
 #[test]
-#[expect(
-    clippy::print_stdout,
-    reason = "the figures are of interest with --nocapture"
-)]
 fn a_tone_goes_through_the_speaker_to_the_microphone() {
     if std::env::var_os(INNER).is_some() {
         return play_and_listen();
@@ -160,12 +156,10 @@ fn a_tone_goes_through_the_speaker_to_the_microphone() {
     println!("{words}");
 }
 
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn skip(reason: &str) {
     eprintln!("skipped: {reason}");
 }
 
-#[expect(clippy::print_stdout, reason = "the outer half reads it")]
 fn play_and_listen() {
     const PITCH_HZ: f32 = 997.0;
     let mut speaker = match Speaker::open(None) {

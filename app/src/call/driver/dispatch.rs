@@ -15,7 +15,7 @@ use super::super::media::{CallMedia, CardTimes, MediaSpecs, Pictures, open_in_ba
 use super::super::side::SideState;
 use super::{Command, Commands, DriverEvent};
 use crate::event::{CallEvent, CallState};
-use crate::report::{Flow, Stats, Summary};
+use crate::report::{AudioSummary, Flow, Stats, Summary};
 
 /// Everything of the call that is not the engine.
 pub(super) struct Dispatch {
@@ -33,6 +33,7 @@ pub(super) struct Dispatch {
     times: Times,
     reason: &'static str,
     video_was_broken: bool,
+    sound: Option<AudioSummary>,
 }
 
 #[derive(Default)]
@@ -70,6 +71,7 @@ impl Dispatch {
             times: Times::default(),
             reason: "lost",
             video_was_broken: false,
+            sound: None,
         }
     }
 
@@ -260,6 +262,8 @@ impl Dispatch {
                 if let Some((media, _)) = &mut self.media {
                     media.close_camera();
                     media.set_muted(true);
+                    // What is made up after the end, because nothing comes any more, is no fault of the call.
+                    self.sound = Some(media.audio_summary());
                 }
                 self.reason = self.stop_reason.unwrap_or(reason.as_str());
                 let duration = self
@@ -372,7 +376,7 @@ impl Dispatch {
             ..Summary::default()
         };
         if let Some((media, _)) = self.media.take() {
-            summary.audio = media.audio_summary();
+            summary.audio = self.sound.take().unwrap_or_else(|| media.audio_summary());
             summary.video = media.video_summary();
         }
         summary.audio.sent = audio_sent;
