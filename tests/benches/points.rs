@@ -101,6 +101,7 @@ pub(crate) fn cost_points(
     plain: &(Transcript, Transcript),
     talk: &Recorded,
     floor: &Floor,
+    tight: &Floor,
 ) -> Vec<Point> {
     let (what, bar) = ("processor time over codecs alone", Bar::AtMost(1.6));
     let sides = [("a", plain.0.cost()), ("b", plain.1.cost())];
@@ -119,7 +120,11 @@ pub(crate) fn cost_points(
     });
     let mut processor = Point::judge(what, "x", bar, &over);
     let percent = |cores: f64| format!("{:.1} %", cores * 100.0);
-    processor.note += &format!("; codecs {} of a core", percent(floor.cores));
+    processor.note += &format!(
+        "; codecs at a call's pace {} of a core, in a tight loop {}",
+        percent(floor.cores),
+        percent(tight.cores)
+    );
     let recording = [
         ("a", plain.0.cost()),
         ("b", plain.1.cost()),

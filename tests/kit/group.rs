@@ -1,6 +1,6 @@
 //! A world of group-call participants: real machines, a toy SFU, a virtual clock and a seeded network.
 //!
-//! One thread, no socket, no clock: [`World::step`] jumps to whatever is due next. The data
+//! One thread, no socket, no clock: `World::step` jumps to whatever is due next. The data
 //! channel keeps order and loses nothing; media frames arrive late, out of order or not at all.
 //! Monitors run at every step and panic; the message carries the seed.
 

@@ -29,6 +29,9 @@ pub struct Floor {
     pub report: Value,
 }
 
+/// What a call's pictures may cost, as in `app/src/call/media.rs`.
+const VIDEO_BPS: &str = "2500000";
+
 /// Scripts for speech and clips, and the Python that has their packages.
 #[derive(Clone, Debug)]
 pub struct Scripts {
@@ -85,12 +88,23 @@ impl Scripts {
     }
 }
 
-/// Runs the codec-only loop over a clip and a speech file.
+/// Runs the codec-only loop over a clip and a speech file for 10 s of them, with the highest rate that a call may use:
+/// in a tight loop, or at the pace of a call with cold caches as a call has them.
 ///
 /// # Errors
 /// It fails or reports no processor time.
-pub fn codec_floor(program: &Path, y4m: &Path, wav: &Path) -> Result<Floor, ToolError> {
-    let output = run(Command::new(program).arg(y4m).arg(wav))?;
+pub fn codec_floor(
+    program: &Path,
+    y4m: &Path,
+    wav: &Path,
+    paced: bool,
+) -> Result<Floor, ToolError> {
+    let mut command = Command::new(program);
+    command.arg(y4m).arg(wav).args([VIDEO_BPS, "10"]);
+    if paced {
+        command.arg("paced");
+    }
+    let output = run(&mut command)?;
     parse_floor(&String::from_utf8_lossy(&output.stdout))
 }
 
