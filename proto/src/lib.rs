@@ -20,4 +20,5 @@
 pub mod call;
 pub mod frame;
 pub mod group;
+mod replay;
 pub mod service;

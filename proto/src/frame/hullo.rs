@@ -61,8 +61,8 @@ use xsalsa20poly1305::{AeadInPlace, KeyInit, XSalsa20Poly1305};
 use zeroize::Zeroizing;
 
 use super::h264::{self, PREFIX_BYTES_MAX, PrefixError};
-use super::replay::{ReplayError, ReplayWindow};
 use super::{AUDIO_FRAME_BYTES_MAX, CallSecret, FrameKind, SealedFrame, VIDEO_FRAME_BYTES_MAX};
+use crate::replay::{ReplayError, ReplayWindow};
 
 /// What the keys of a call's frames are derived from, as one side sees it.
 #[derive(Clone, Copy)]

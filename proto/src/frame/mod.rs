@@ -44,7 +44,6 @@
 
 mod h264;
 pub mod hullo;
-mod replay;
 mod secret;
 pub mod simplex;
 

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::key::{GroupCallKeyHash, MediaKey};
 use super::media_frame::{Codec, FrameCipher, FrameError, Sealed, Track};
-use super::replay::ReplayWindow;
 use super::wire::SentKey;
+use crate::replay::ReplayWindow;
 
 /// Keys kept per participant. A sender makes one in 2 s at most and uses the previous one until then,
 /// so a silent participant's oldest keys, dropped here, open nothing any more. Higher costs memory, and
@@ -71,7 +71,7 @@ impl MediaReceiver {
             hash,
             keys: VecDeque::new(),
             previous: None,
-            windows: Default::default(),
+            windows: std::array::from_fn(|_| ReplayWindow::new()),
         }
     }
 
@@ -119,11 +119,12 @@ impl MediaReceiver {
         self.previous.take_if(|previous| previous.until < now);
         let sealed = Sealed::parse(track.codec(), bytes)?;
         let window = track as usize;
-        if !self.windows[window].is_new(sealed.footer.number) {
+        let number = u64::from(sealed.footer.number);
+        if self.windows[window].check(number).is_err() {
             return Err(OpenFrameError::Replayed);
         }
         let frame = self.open_with_keys(now, &sealed)?;
-        self.windows[window].mark(sealed.footer.number);
+        self.windows[window].commit(number);
         Ok(frame)
     }
 

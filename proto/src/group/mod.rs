@@ -30,7 +30,6 @@ pub mod mid;
 pub mod nonce;
 pub mod peer;
 pub mod refresh;
-pub mod replay;
 pub mod roster;
 pub mod warning;
 pub mod wire;

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde::Deserialize;
 
-use super::super::replay::WINDOW;
+use crate::replay::WINDOW;
 use super::*;
 
 #[derive(Deserialize)]

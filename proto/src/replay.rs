@@ -2,12 +2,13 @@
 
 /// How many counters below the highest are still told apart. At 50 frames a second 2,048 are 40 s: longer than any
 /// packet lives in a jitter buffer or a retransmission; 256 bytes for each track.
-pub(super) const WINDOW: u64 = 2_048;
+pub(crate) const WINDOW: u64 = 2_048;
 
 const WORDS: usize = (WINDOW / 64) as usize;
 
 /// Which counters were opened.
-pub(super) struct ReplayWindow {
+#[derive(Clone)]
+pub(crate) struct ReplayWindow {
     /// One more than the highest committed counter; 0 before the first.
     end: u64,
     /// Bit `counter % WINDOW` is set if that counter, one of the last `WINDOW` below `end`, was committed.
@@ -16,13 +17,13 @@ pub(super) struct ReplayWindow {
 
 /// Why a counter is not opened (again).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ReplayError {
+pub(crate) enum ReplayError {
     Replayed,
     TooOld,
 }
 
 impl ReplayWindow {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             end: 0,
             seen: [0; WORDS],
@@ -30,7 +31,7 @@ impl ReplayWindow {
     }
 
     /// Whether `counter` may be opened. Changes nothing: the frame is not yet proven genuine.
-    pub(super) fn check(&self, counter: u64) -> Result<(), ReplayError> {
+    pub(crate) fn check(&self, counter: u64) -> Result<(), ReplayError> {
         if counter >= self.end {
             Ok(())
         } else if self.end - counter > WINDOW {
@@ -43,7 +44,7 @@ impl ReplayWindow {
     }
 
     /// Remembers a counter whose tag was good. It must have passed [`Self::check`] and be below `u64::MAX`.
-    pub(super) fn commit(&mut self, counter: u64) {
+    pub(crate) fn commit(&mut self, counter: u64) {
         if counter >= self.end {
             // Everything between the old end and the new one was not seen; a jump over the window clears it all.
             if counter - self.end >= WINDOW {
