@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 use serde::Deserialize;
 
-use crate::replay::WINDOW;
 use super::*;
+use crate::replay::WINDOW;
 
 #[derive(Deserialize)]
 struct Vectors {
