@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
-use hullo_proto::call::{CallId, CallMachine, Media as ProtoMedia, Message, RefusalReason};
+use hullo_proto::call::{
+    CallId, CallMachine, Invitation, Media as ProtoMedia, Message, RING_TIMEOUT, RefusalReason,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -14,8 +16,12 @@ use crate::call::sockets::Reach;
 use crate::event::{CallEvent, ContactId, Direction, Event, Media};
 use crate::run::Wake;
 
-/// An invitation that waited longer does not ring: the caller has given up (SimpleX's rule, 3 minutes).
-const INVITATION_AGE_MAX: Duration = Duration::from_secs(180);
+/// An invitation that waited longer does not ring: the caller has given up by then.
+const INVITATION_AGE_MAX: Duration = RING_TIMEOUT;
+/// An invitation that waited at all may have been taken back: the end then waits right behind it.
+const INVITATION_AGE_FRESH: Duration = Duration::from_secs(2);
+/// So long the end is waited for.
+const RING_LATE: Duration = Duration::from_millis(700);
 
 /// The one call there may be.
 pub struct Calls {
@@ -26,6 +32,15 @@ pub struct Calls {
     reach: Reach,
     pictures: Pictures,
     wake: Sender<Wake>,
+    /// An invitation that may have been taken back, and when it rings if it was not.
+    late: Option<Late>,
+}
+
+struct Late {
+    at: Instant,
+    contact: ContactId,
+    name: String,
+    invitation: Invitation,
 }
 
 struct Current {
@@ -60,6 +75,7 @@ impl Calls {
             reach: Reach::Network,
             pictures,
             wake,
+            late: None,
         }
     }
 
@@ -119,15 +135,47 @@ impl Calls {
             current.handle.command(Command::Message(message));
             return Outcome::Events(Vec::new());
         }
+        if let Message::End(ended) = &message {
+            let same =
+                |late: &mut Late| late.contact == contact && late.invitation.call_id == *ended;
+            if let Some(late) = self.late.take_if(same) {
+                return missed(&late.name);
+            }
+        }
         let Message::Invitation(invitation) = message else {
             // A leftover of a call that is over.
             return Outcome::Events(Vec::new());
         };
         if age > INVITATION_AGE_MAX {
-            return Outcome::Events(vec![Event::Call(CallEvent::Notice(format!(
-                "Missed call from {name}."
-            )))]);
+            return missed(name);
         }
+        if age > INVITATION_AGE_FRESH {
+            let (at, name) = (now + RING_LATE, name.to_owned());
+            let before = self.late.replace(Late {
+                at,
+                contact,
+                name,
+                invitation,
+            });
+            return before.map_or(Outcome::Events(Vec::new()), |late| missed(&late.name));
+        }
+        self.ring(now, contact, name, invitation)
+    }
+
+    /// Rings for an invitation that waited and was not taken back, once it is time.
+    pub fn ring_late(&mut self, now: Instant) -> Option<(ContactId, Outcome)> {
+        let late = self.late.take_if(|late| late.at <= now)?;
+        let outcome = self.ring(now, late.contact, &late.name, late.invitation);
+        Some((late.contact, outcome))
+    }
+
+    fn ring(
+        &mut self,
+        now: Instant,
+        contact: ContactId,
+        name: &str,
+        invitation: Invitation,
+    ) -> Outcome {
         if self.current.is_some() {
             let reply = Message::Refused {
                 call_id: invitation.call_id,
@@ -236,4 +284,10 @@ pub fn proto_media(media: Media) -> ProtoMedia {
         Media::Audio => ProtoMedia::Audio,
         Media::Video => ProtoMedia::Video,
     }
+}
+
+fn missed(name: &str) -> Outcome {
+    Outcome::Events(vec![Event::Call(CallEvent::Notice(format!(
+        "Missed call from {name}."
+    )))])
 }

@@ -86,16 +86,26 @@ pub fn contact(contact: &channel::Contact) -> Contact {
     }
 }
 
-/// First letter large, full stop: errors are written to stand inside other sentences.
+/// An error as a sentence: full stop, and a large first letter where a common word stands first. Names and paths
+/// keep their case, which may be all that tells two of them apart.
 pub fn sentence(words: &str) -> String {
-    let mut letters = words.chars();
-    let first = letters.next().map(char::to_uppercase).into_iter().flatten();
+    const COMMON: [&str; 16] = [
+        "a", "another", "it", "no", "nobody", "nothing", "port", "somebody", "the", "there",
+        "this", "too", "two", "use", "you", "your",
+    ];
     let stop = if words.ends_with(['.', '!', '?']) {
         ""
     } else {
         "."
     };
-    first.chain(letters).collect::<String>() + stop
+    let one_line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    let first = one_line.split(' ').next().unwrap_or("");
+    if COMMON.contains(&first) {
+        let mut letters = one_line.chars();
+        let large = letters.next().map(char::to_uppercase).into_iter().flatten();
+        return large.chain(letters).collect::<String>() + stop;
+    }
+    one_line + stop
 }
 
 fn profile(own: &Own) -> Event {
@@ -113,6 +123,11 @@ mod tests {
     #[test]
     fn an_error_becomes_a_sentence() {
         assert_eq!(sentence("no such contact"), "No such contact.");
+        assert_eq!(
+            sentence("med/ok.wav: no Y4M file"),
+            "med/ok.wav: no Y4M file."
+        );
+        assert_eq!(sentence("the file\nis broken"), "The file is broken.");
         assert_eq!(sentence("Use `x`."), "Use `x`.");
         assert_eq!(sentence(""), ".");
     }

@@ -17,7 +17,7 @@ use crate::calls::{Calls, Outcome, proto_media};
 use crate::command;
 use crate::control::{self, Ask, Waiting};
 use crate::effect::Effect;
-use crate::event::{CallEvent, Contact, ContactId, Event, StopReason};
+use crate::event::{CallEvent, Command, Contact, ContactId, Event, StopReason};
 use crate::front::Front;
 use crate::model::Model;
 use crate::net::{Net, NetEvent};
@@ -116,6 +116,9 @@ impl Runner<'_> {
             // One drawing serves all that has already come.
             while let Ok(wake) = self.wakes.try_recv() {
                 self.wake(wake);
+            }
+            if let Some((contact, outcome)) = self.calls.ring_late(Instant::now()) {
+                self.outcome(contact, outcome);
             }
             self.notes.waiting.expire(Instant::now());
             if self.front.is_gone() || self.front.draw(&self.model).is_err() {
@@ -302,10 +305,14 @@ impl Runner<'_> {
         };
         let contact = ContactId(contact.0);
         let name = self.model.name_of(contact).to_owned();
-        match self
+        let outcome = self
             .calls
-            .message(Instant::now(), contact, &name, message, age)
-        {
+            .message(Instant::now(), contact, &name, message, age);
+        self.outcome(contact, outcome);
+    }
+
+    fn outcome(&mut self, contact: ContactId, outcome: Outcome) {
+        match outcome {
             Outcome::Events(events) => events.into_iter().for_each(|event| self.event(event)),
             Outcome::Reply(reply, words) => {
                 self.send_to(contact, &reply);
@@ -318,6 +325,12 @@ impl Runner<'_> {
     fn answer(&mut self, request: &ControlRequest, responder: &Responder) {
         let now = Instant::now();
         let ask = match control::parse(request) {
+            // These two take time and have an answer of their own.
+            Ok(Ask::Line(line)) => match command::parse(&line) {
+                Ok(Command::Invite) => Ask::Invite,
+                Ok(Command::Add(link)) => Ask::Add(link),
+                _ => Ask::Line(line),
+            },
             Ok(ask) => ask,
             Err(words) => return control::say(responder, &words),
         };

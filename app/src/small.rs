@@ -8,8 +8,9 @@ use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
-use hullo_signalling::channel::{ChannelCommand, ChannelError, ChannelEvent};
-use hullo_signalling::server_url::ServerUrl;
+use hullo_signalling::channel::{ChannelCommand, ChannelError, ChannelEvent, Wish};
+use hullo_signalling::link::{Link, LinkError};
+use hullo_signalling::server_url::{ServerUrl, ServerUrlError};
 use serde_json::{Value, json};
 
 use crate::front::Front;
@@ -76,20 +77,24 @@ impl Small {
         if link != "-" {
             return Ok(self);
         }
-        let mut stdin = std::io::stdin().take(LINK_BYTES_MAX);
-        let mut line = Vec::new();
-        // Up to the first line's end: whoever pipes the link may keep the pipe open.
-        let mut byte = [0];
-        while stdin.read(&mut byte).is_ok_and(|read| read == 1) && byte[0] != b'\n' {
-            line.push(byte[0]);
+        let mut stdin = std::io::BufReader::new(std::io::stdin().take(LINK_BYTES_MAX));
+        let mut text = String::new();
+        loop {
+            let mut line = Vec::new();
+            let read = std::io::BufRead::read_until(&mut stdin, b'\n', &mut line);
+            text.push_str(String::from_utf8_lossy(&line).trim());
+            // A link that was broken into lines goes on; whoever pipes a whole one may keep the pipe open.
+            let goes_on = matches!(Link::from_text(&text), Err(LinkError::Truncated));
+            if !goes_on || !matches!(read, Ok(1..)) {
+                break;
+            }
         }
-        let text = String::from_utf8_lossy(&line);
         if text.trim().is_empty() {
             return Err(Failure::usage(
                 "Nothing came on stdin: pipe the link into `hullo add -`.",
             ));
         }
-        Ok(Self::Add(text.trim().to_owned()))
+        Ok(Self::Add(text))
     }
 
     fn pass_on(&self, folder: &std::path::Path, front: &mut dyn Front) -> Result<(), Failure> {
@@ -173,13 +178,18 @@ impl Errand<'_> {
             return Err(ChannelError::NoServer.into());
         }
         self.net.command(ChannelCommand::Invite { server: None })?;
-        let link = until(&self.events, Some(PATIENCE), |event| match event {
-            ChannelEvent::InviteReady { link } => Some(link),
-            _ => None,
-        })?;
+        let link = until(
+            &self.events,
+            Wish::Invite,
+            Some(PATIENCE),
+            |event| match event {
+                ChannelEvent::InviteReady { link } => Some(link),
+                _ => None,
+            },
+        )?;
         self.tell(&Report::Invite { link })?;
         if wait {
-            let contact = until(&self.events, None, added)?;
+            let contact = until(&self.events, Wish::Invite, None, added)?;
             self.tell(&contact)?;
         }
         Ok(())
@@ -187,7 +197,7 @@ impl Errand<'_> {
 
     fn add(&mut self, link: String) -> Result<(), Failure> {
         self.net.command(ChannelCommand::Add { link })?;
-        let contact = until(&self.events, Some(PATIENCE), added)?;
+        let contact = until(&self.events, Wish::Add, Some(PATIENCE), added)?;
         self.tell(&contact)
     }
 
@@ -221,17 +231,15 @@ fn report(contact: &hullo_signalling::channel::Contact) -> Report {
 /// # Errors
 /// The user's.
 pub fn parse_server(text: &str) -> Result<ServerUrl, Failure> {
-    text.parse().map_err(|error| {
-        Failure::usage(format!(
-            "{error}. It looks like https://host:port/#pin=…, as `hullo serve` prints it"
-        ))
-    })
+    text.parse()
+        .map_err(|error: ServerUrlError| Failure::usage(people::sentence(&error.to_string())))
 }
 
-/// Waits for what `pick` picks; a failure of the channel ends the wait. A message that comes meanwhile stays in the
+/// Waits for what `pick` picks; a failure of this very wish ends the wait, troubles with others are not its business. A message that comes meanwhile stays in the
 /// store for the next program on the profile.
 fn until<T>(
     events: &Receiver<NetEvent>,
+    wish: Wish,
     patience: Option<Duration>,
     mut pick: impl FnMut(ChannelEvent) -> Option<T>,
 ) -> Result<T, Failure> {
@@ -248,7 +256,9 @@ fn until<T>(
                 .map_err(|_| Failure::other("The network thread ended."))?,
         };
         match event {
-            NetEvent::Channel(ChannelEvent::Failed { reason, .. }) => return Err(reason.into()),
+            NetEvent::Channel(ChannelEvent::Failed { what, reason }) if what == wish => {
+                return Err(reason.into());
+            }
             NetEvent::Channel(event) => {
                 if let Some(found) = pick(event) {
                     return Ok(found);

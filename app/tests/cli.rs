@@ -264,3 +264,83 @@ fn the_name_is_kept() {
     let refused = home.run(&["name", "two\nlines"]);
     assert_eq!(refused.code, 2, "{}", refused.shown());
 }
+
+#[test]
+fn a_call_that_was_given_up_while_nobody_was_there_is_missed_and_not_answered() {
+    let server = Server::start();
+    let (alice, bob) = contacts(&server);
+    // Both must have each other's keys first.
+    let mut waiting = Hullo::spawn(&alice, &call_args(&[]));
+    waiting.wait_for("server", PATIENCE);
+    let mut asking = Hullo::spawn(&bob, &call_args(&[]));
+    asking.wait_until(PATIENCE, |event| {
+        event["event"] == "contact" && event["ready"] == true
+    });
+    for mut side in [waiting, asking] {
+        side.write("quit");
+        assert_eq!(side.finish(PATIENCE).code, 0);
+    }
+    let early = bob.run(&call_args(&["call", "alice", "--seconds", "1"]));
+    assert_eq!(early.code, 4, "{}", early.shown());
+    // Old enough that it may have been taken back, as this one was.
+    std::thread::sleep(Duration::from_secs(3));
+    let mut answer = Hullo::spawn(&alice, &call_args(&["answer"]));
+    answer.wait_until(PATIENCE, |event| {
+        event["event"] == "notice"
+            && event["text"]
+                .as_str()
+                .is_some_and(|text| text.starts_with("Missed call"))
+    });
+    let call = Hullo::spawn(&bob, &call_args(&["call", "alice", "--seconds", "4"]));
+    answer.wait_for_call("connected", PATIENCE);
+    assert_eq!(call.finish(PATIENCE).code, 0);
+    assert_eq!(answer.finish(PATIENCE).code, 0);
+}
+
+#[test]
+fn a_link_broken_into_lines_is_read_whole() {
+    let server = Server::start();
+    let (alice, bob) = (Home::new(), Home::new());
+    let link = alice
+        .run(&["invite", "--json", "--server", server.url()])
+        .success()
+        .event("invite")["link"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let broken: Vec<&str> = link
+        .as_bytes()
+        .chunks(78)
+        .map(|line| std::str::from_utf8(line).unwrap())
+        .collect();
+    bob.run_with_input(&["add", "-", "--json"], &broken.join("\n"))
+        .success();
+}
+
+#[test]
+fn a_lost_mailbox_does_not_keep_anybody_from_inviting() {
+    let home = Home::new();
+    let port = {
+        let server = Server::start_in(&home, "127.0.0.1:0");
+        let (alice, bob) = (Home::new(), Home::new());
+        alice
+            .run(&["name", "alice", "--server", server.url()])
+            .success();
+        let link = alice.run(&["invite", "--json"]).success().event("invite")["link"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        bob.run(&["add", &link]).success();
+        (server.address().to_owned(), alice)
+    };
+    let (address, alice) = port;
+    let _again = Server::start_in(&home, &address);
+    let done = alice.run(&["invite", "--json"]);
+    assert_eq!(done.code, 0, "{}", done.shown());
+    assert!(
+        done.event("invite")["link"]
+            .as_str()
+            .unwrap()
+            .starts_with("hullo:")
+    );
+}

@@ -5,7 +5,7 @@
 
 use super::{call, fail, notice, quit};
 use crate::effect::Effect;
-use crate::event::{CallState, Contact, Direction, Media, StopReason};
+use crate::event::{CallState, Contact, Media, StopReason};
 use crate::model::{Mode, Model, Server};
 use crate::text;
 
@@ -213,18 +213,19 @@ fn status(model: &Model) -> u8 {
     let Some(call) = &model.call else {
         return OTHER;
     };
-    if call.connected_at_ms.is_some() {
+    let was_connected = call.connected_at_ms.is_some();
+    let CallState::Ended { reason, .. } = &call.state else {
+        return if was_connected { OK } else { OTHER };
+    };
+    if was_connected && *reason != "lost" {
         return OK;
     }
-    let CallState::Ended { reason, .. } = &call.state else {
-        return OTHER;
-    };
-    match (*reason, call.direction) {
-        ("declined" | "busy" | "unanswered" | "answered_elsewhere" | "far_hung_up", _) => REFUSED,
-        // The caller gave up: nobody answered them, and whoever gives up here has not been refused.
-        ("cancelled", Direction::Incoming) => REFUSED,
-        ("lost" | "failed_to_connect" | "network" | "server", _) => NETWORK,
-        ("device", _) => DEVICE,
+    match *reason {
+        "declined" | "busy" | "unanswered" | "answered_elsewhere" | "far_hung_up" => REFUSED,
+        // The caller gave up: nobody answered.
+        "cancelled" => REFUSED,
+        "lost" | "failed_to_connect" | "network" | "server" => NETWORK,
+        "device" => DEVICE,
         _ => OTHER,
     }
 }

@@ -232,7 +232,8 @@ impl Done {
 /// A server of one's own on a free port.
 pub(crate) struct Server {
     _process: Hullo,
-    _home: Home,
+    /// Its own, if nobody else keeps it.
+    _home: Option<Home>,
     url: String,
     address: String,
 }
@@ -240,7 +241,14 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start() -> Self {
         let home = Home::new();
-        let mut process = Hullo::spawn(&home, &["serve", "--listen", "127.0.0.1:0", "--json"]);
+        let mut server = Self::start_in(&home, "127.0.0.1:0");
+        server._home = Some(home);
+        server
+    }
+
+    /// With the certificate that this home keeps, so that it can come again under its URL.
+    pub(crate) fn start_in(home: &Home, listen: &str) -> Self {
+        let mut process = Hullo::spawn(home, &["serve", "--listen", listen, "--json"]);
         let url = process.wait_for("ready", Duration::from_secs(30))["url"]
             .as_str()
             .unwrap()
@@ -253,7 +261,7 @@ impl Server {
             .to_owned();
         Self {
             _process: process,
-            _home: home,
+            _home: None,
             url,
             address,
         }

@@ -20,16 +20,25 @@ pub struct Recorder<W: Write = BufWriter<File>> {
     /// None until the first picture.
     size: Option<(u32, u32)>,
     scaler: Scaler,
+    /// Takes away what the file held, when there is something to write.
+    empty_first: Option<fn(&W) -> std::io::Result<()>>,
 }
 
 impl Recorder {
-    /// Starts a file anew.
+    /// Starts a file anew, with the first picture: until then one that exists keeps its content.
     ///
     /// # Errors
     /// The path cannot be written.
     pub fn create(path: &Path) -> Result<Self, DeviceError> {
-        let file = File::create(path).map_err(|source| DeviceError::write(path, source))?;
-        Ok(Self::new(BufWriter::new(file), path))
+        let file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(|source| DeviceError::write(path, source))?;
+        let mut recorder = Self::new(BufWriter::new(file), path);
+        recorder.empty_first = Some(|writer| writer.get_ref().set_len(0));
+        Ok(recorder)
     }
 }
 
@@ -41,11 +50,15 @@ impl<W: Write> Recorder<W> {
             path: path.to_owned(),
             size: None,
             scaler: Scaler::default(),
+            empty_first: None,
         }
     }
 
     fn append(&mut self, picture: &Picture) -> std::io::Result<()> {
         if self.size.is_none() {
+            if let Some(empty) = self.empty_first.take() {
+                empty(&self.writer)?;
+            }
             let (width, height) = picture.size();
             writeln!(
                 self.writer,

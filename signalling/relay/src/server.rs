@@ -5,7 +5,8 @@
 #![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
@@ -39,6 +40,8 @@ const OUTGOING_FRAMES_MAX: usize = 256;
 const INCOMING_FRAMES_MAX: usize = 1024;
 /// TLS handshakes and request heads in progress; each may hold 30 kB.
 const HANDSHAKES_MAX: usize = 256;
+/// Of these from one address, so that one client that never goes on does not shut out everybody else.
+const HANDSHAKES_PER_ADDRESS_MAX: usize = 32;
 /// A whole TLS handshake, and then a request head, on the slowest line worth serving.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
 /// One frame written to a line that still moves; a stalled reader holds 1 MiB until then.
@@ -121,12 +124,13 @@ pub async fn serve_router(
 ) {
     let acceptor = TlsAcceptor::from(tls);
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let places = Places::default();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let stream = tokio::select! {
+        let (stream, address) = tokio::select! {
             () = &mut shutdown => return,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, address)) => (stream, address.ip()),
                 Err(error) => {
                     // Out of file descriptors, mostly: connections that end give some back.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -139,11 +143,48 @@ pub async fn serve_router(
             tracing::warn!("too many handshakes at once: a connection was dropped");
             continue;
         };
+        let Some(place) = Place::take(&places, address) else {
+            tracing::warn!("too many handshakes from one address: a connection was dropped");
+            continue;
+        };
         let (acceptor, router) = (acceptor.clone(), router.clone());
         tokio::spawn(async move {
             serve_connection(stream, acceptor, router).await;
-            drop(slot);
+            drop((slot, place));
         });
+    }
+}
+
+type Places = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
+/// One handshake of an address; given back when dropped.
+struct Place {
+    places: Places,
+    address: IpAddr,
+}
+
+impl Place {
+    fn take(places: &Places, address: IpAddr) -> Option<Self> {
+        let mut counts = places.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        if *count >= HANDSHAKES_PER_ADDRESS_MAX {
+            return None;
+        }
+        *count += 1;
+        let places = Arc::clone(places);
+        Some(Self { places, address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
     }
 }
 
