@@ -105,7 +105,11 @@ pub enum Action {
         link: String,
     },
     /// List the contacts.
-    Contacts,
+    Contacts {
+        /// Forget this one, so that it can be made again by a new link.
+        #[arg(long, value_name = "NAME")]
+        remove: Option<String>,
+    },
     /// Call a contact.
     Call {
         /// The contact's name.

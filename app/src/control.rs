@@ -1,7 +1,7 @@
 //! What other processes of the same user ask of the one that owns the profile.
 //!
 //! The request's `command` is `ctl` (with a `line` as on stdin), `contacts`, `name` (with a `name` to set one),
-//! `invite` or `add` (with a `link`). The answers are the same JSON lines as with `--json`.
+//! `invite`, `add` (with a `link`) or `remove` (with a `name`). The answers are the same JSON lines as with `--json`.
 
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,8 @@ pub enum Ask {
     Invite,
     /// To redeem one.
     Add(String),
+    /// To forget the contact of this name.
+    Remove(String),
 }
 
 /// Reads a request.
@@ -51,10 +53,11 @@ pub fn parse(request: &ControlRequest) -> Result<Ask, String> {
         "name" => Ask::Name(text("name")),
         "invite" => Ask::Invite,
         "add" => Ask::Add(needed("link")?),
+        "remove" => Ask::Remove(needed("name")?),
         other => {
             let shown: String = other.chars().filter(|c| !c.is_control()).take(20).collect();
             return Err(format!(
-                "`{shown}` is no request; known are ctl, contacts, name, invite, add"
+                "`{shown}` is no request; known are ctl, contacts, name, invite, add, remove"
             ));
         }
     })

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hullo_media::device::DeviceError;
 use hullo_signalling::channel::{ChannelCommand, ChannelError};
+use hullo_signalling::server_url::ServerUrl;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
@@ -245,7 +246,8 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
         Some(Action::Name { name }) => small(Small::Name(name)),
         Some(Action::Invite { wait }) => small(Small::Invite { wait }),
         Some(Action::Add { link }) => small(Small::Add(link)),
-        Some(Action::Contacts) => small(Small::Contacts),
+        Some(Action::Contacts { remove: None }) => small(Small::Contacts),
+        Some(Action::Contacts { remove: Some(name) }) => small(Small::Remove(name)),
         Some(Action::Ctl { command }) => small(Small::Ctl(command.join(" "))),
     }
 }
@@ -321,9 +323,7 @@ fn main_loop(
         // The loop is gone only when the program is.
         let _ = net_wake.send(Wake::Net(event));
     })?;
-    if let Some(server) = server {
-        net.command(ChannelCommand::SetServer(server))?;
-    }
+    choose_server(&net, server, &mode)?;
     let control_wake = wake.clone();
     let control = ControlServer::start(&profile, move |request, responder| {
         let _ = control_wake.send(Wake::Control(request, responder));
@@ -368,6 +368,18 @@ fn main_loop(
         let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{words}\n").as_bytes());
     }
     Ok((status, summary))
+}
+
+/// Remembers the server that was named. Without any, waiting for a call is waiting for nobody.
+fn choose_server(net: &Net, server: Option<ServerUrl>, mode: &Mode) -> Result<(), Failure> {
+    if let Some(server) = server {
+        return Ok(net.command(ChannelCommand::SetServer(server))?);
+    }
+    let waits = matches!(mode, Mode::AnswerOnce { .. });
+    if waits && net.own()?.server.is_none() && net.contacts()?.is_empty() {
+        return Err(ChannelError::NoServer.into());
+    }
+    Ok(())
 }
 
 fn open_front(

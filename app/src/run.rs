@@ -359,6 +359,7 @@ impl Runner<'_> {
                     );
                 }
             }
+            Ask::Remove(name) => self.remove(&name, responder),
             Ask::Name(None) => match &self.model.profile {
                 Some(profile) => control::send(
                     responder,
@@ -388,6 +389,23 @@ impl Runner<'_> {
                 self.do_effect(Effect::Add(link));
             }
         }
+    }
+
+    fn remove(&mut self, name: &str, responder: &Responder) {
+        let Some(contact) = self
+            .model
+            .contacts()
+            .iter()
+            .find(|contact| contact.name == name)
+        else {
+            return control::say(responder, "there is no such contact");
+        };
+        let command = ChannelCommand::RemoveContact(channel::ContactId(contact.id.0));
+        if let Some(failed) = self.tell_net(command) {
+            return self.event(failed);
+        }
+        let text = format!("{name} is forgotten. A new link makes you contacts again.");
+        control::send(responder, &Report::Notice { text });
     }
 
     fn answer_at_once(&mut self, event: Event, responder: &Responder) {

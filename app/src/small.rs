@@ -42,6 +42,8 @@ pub enum Small {
     Add(String),
     /// List.
     Contacts,
+    /// Forget a contact.
+    Remove(String),
     /// A line for the running program.
     Ctl(String),
 }
@@ -104,6 +106,7 @@ impl Small {
             Self::Invite { .. } => json!({ "command": "invite" }),
             Self::Add(link) => json!({ "command": "add", "link": link }),
             Self::Contacts => json!({ "command": "contacts" }),
+            Self::Remove(name) => json!({ "command": "remove", "name": name }),
             Self::Ctl(line) => json!({ "command": "ctl", "line": line }),
         };
         ask(folder, &request, front)
@@ -134,6 +137,7 @@ impl Small {
         match self {
             Self::Name(new) => errand.name(new),
             Self::Contacts => errand.contacts(),
+            Self::Remove(name) => errand.remove(&name),
             Self::Invite { wait } => errand.invite(has_server, wait),
             Self::Add(link) => errand.add(link),
             Self::Ctl(_) => Err(ControlError::NotRunning.into()),
@@ -171,6 +175,18 @@ impl Errand<'_> {
             self.tell(&report(&contact))?;
         }
         Ok(())
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+        let contacts = self.net.contacts()?;
+        let contact = contacts.iter().find(|contact| contact.name == name);
+        let id = contact.ok_or(ChannelError::NoContact)?.id;
+        self.net.command(ChannelCommand::RemoveContact(id))?;
+        until(&self.events, Wish::Remove(id), Some(PATIENCE), |event| {
+            matches!(event, ChannelEvent::ContactRemoved { contact } if contact == id).then_some(())
+        })?;
+        let text = format!("{name} is forgotten. A new link makes you contacts again.");
+        self.tell(&Report::Notice { text })
     }
 
     fn invite(&mut self, has_server: bool, wait: bool) -> Result<(), Failure> {

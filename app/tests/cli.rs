@@ -344,3 +344,15 @@ fn a_lost_mailbox_does_not_keep_anybody_from_inviting() {
             .starts_with("hullo:")
     );
 }
+
+#[test]
+fn a_contact_can_be_forgotten_and_a_profile_without_a_server_waits_for_nobody() {
+    let server = Server::start();
+    let (_alice, bob) = contacts(&server);
+    let unknown = bob.run(&["contacts", "--remove", "nobody"]);
+    assert_eq!(unknown.code, 3, "{}", unknown.shown());
+    bob.run(&["contacts", "--remove", "alice"]).success();
+    assert!(bob.run(&["contacts", "--json"]).success().events.is_empty());
+    let fresh = Home::new().run(&["answer", "--mic", "none", "--speaker", "none"]);
+    assert_eq!(fresh.code, 5, "{}", fresh.shown());
+}
