@@ -246,3 +246,40 @@ pub(super) fn stop_status(model: &Model, reason: StopReason) -> u8 {
         OTHER
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::event::ContactId;
+    use crate::event::Direction::{Incoming, Outgoing};
+    use crate::model::Call;
+    use crate::view::look::Look;
+
+    #[test]
+    fn the_status_says_how_the_call_ended() {
+        for (reason, connected, direction, want) in [
+            ("hung_up", true, Outgoing, OK),
+            ("far_hung_up", true, Incoming, OK),
+            ("lost", true, Outgoing, NETWORK),
+            ("failed_to_connect", false, Outgoing, NETWORK),
+            ("declined", false, Outgoing, REFUSED),
+            ("cancelled", false, Outgoing, REFUSED),
+            ("cancelled", false, Incoming, REFUSED),
+            ("peer_incompatible", false, Outgoing, OTHER),
+        ] {
+            let mut model = Model::new(Mode::Screen, Look::default());
+            let words = String::new();
+            let state = CallState::Ended {
+                reason,
+                words,
+                duration: Duration::ZERO,
+            };
+            let mut call = Call::new(ContactId(1), direction, Media::Audio, state);
+            call.connected_at_ms = connected.then_some(5);
+            model.call = Some(call);
+            assert_eq!(status(&model), want, "{reason}");
+        }
+    }
+}

@@ -99,6 +99,25 @@ mod tests {
     use crate::source::{CaptureTime, VideoSource};
 
     #[test]
+    fn a_file_keeps_its_content_until_there_is_a_picture() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("far.y4m");
+        std::fs::write(&path, vec![7; 100_000]).expect("written");
+        drop(Recorder::create(&path).expect("opens"));
+        assert_eq!(std::fs::read(&path).expect("read").len(), 100_000);
+        let mut recorder = Recorder::create(&path).expect("opens");
+        let picture = Arc::new(Picture::grey(64, 32, 40).expect("allowed"));
+        recorder.write(&picture).expect("written");
+        drop(recorder);
+        let bytes = std::fs::read(&path).expect("read");
+        assert!(
+            bytes.starts_with(b"YUV4MPEG2") && bytes.len() < 4_000,
+            "{} bytes",
+            bytes.len()
+        );
+    }
+
+    #[test]
     fn what_is_recorded_is_read_back_and_later_sizes_become_the_first() {
         let mut bytes = Vec::new();
         let mut recorder = Recorder::new(&mut bytes, Path::new("far.y4m"));

@@ -388,3 +388,29 @@ fn drain<S: Store>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_cannot_take_every_handshake() {
+        let (places, stranger, friend) = (
+            Places::default(),
+            IpAddr::from([10, 0, 0, 1]),
+            IpAddr::from([10, 0, 0, 2]),
+        );
+        let mut held: Vec<Place> = std::iter::from_fn(|| Place::take(&places, stranger))
+            .take(1_000)
+            .collect();
+        assert_eq!(held.len(), HANDSHAKES_PER_ADDRESS_MAX);
+        assert!(Place::take(&places, friend).is_some());
+        held.pop();
+        assert!(Place::take(&places, stranger).is_some());
+        held.clear();
+        assert!(
+            places.lock().unwrap().is_empty(),
+            "nothing is remembered of those who left"
+        );
+    }
+}
