@@ -112,19 +112,19 @@ pub(crate) fn cost_points(
             Point::not_measured("resident memory", "MB", Bar::AtMost(60.0), why),
         ];
     }
-    let over = sides.map(|(side, cost)| {
-        (
-            side,
-            ratio(cost.map(|cost| cost.cores), Some(floor.cores), 1.0),
-        )
-    });
-    let mut processor = Point::judge(what, "x", bar, &over);
+    let over = |floor: &Floor| {
+        sides.map(|(side, cost)| {
+            let cores = cost.map(|cost| cost.cores);
+            (side, ratio(cores, Some(floor.cores), 1.0))
+        })
+    };
     let percent = |cores: f64| format!("{:.1} %", cores * 100.0);
-    processor.note += &format!(
-        "; codecs at a call's pace {} of a core, in a tight loop {}",
-        percent(floor.cores),
-        percent(tight.cores)
-    );
+    let at_pace = format!("{what}, at a call's pace");
+    let mut paced = Point::judge(&at_pace, "x", bar, &over(floor));
+    paced.note += &format!("; codecs {} of a core", percent(floor.cores));
+    let in_loop = format!("{what}, in a tight loop");
+    let mut processor = Point::judge(&in_loop, "x", bar, &over(tight));
+    processor.note += &format!("; codecs {} of a core", percent(tight.cores));
     let recording = [
         ("a", plain.0.cost()),
         ("b", plain.1.cost()),
@@ -139,6 +139,7 @@ pub(crate) fn cost_points(
     let memory = recording.map(|(side, cost)| (side, cost.map(|cost| cost.resident_mb_max)));
     vec![
         processor,
+        paced,
         Point::judge("resident memory", "MB", Bar::AtMost(60.0), &memory),
     ]
 }
