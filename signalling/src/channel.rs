@@ -320,5 +320,9 @@ fn refusal_words(reason: RefusedReason) -> &'static str {
         RefusedReason::TooManyQueues => "it has no room for more mailboxes, try again later",
         RefusedReason::TooFast => "too many requests, try again in a minute",
         RefusedReason::Storage => "its storage failed, tell whoever runs it",
+        RefusedReason::NoCode => {
+            "nobody waits with this code: misheard, expired or used, ask for a new one"
+        }
+        RefusedReason::TooManyCodes => "too many codes are in use, try again in a few minutes",
     }
 }

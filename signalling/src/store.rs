@@ -27,7 +27,19 @@ mod rows;
 mod tests;
 
 const SCHEMA: &str = include_str!("store/schema.sql");
-const SCHEMA_VERSION: i64 = 1;
+/// Each step brings the version before it to its own; a new profile walks them all, an old one the rest.
+const UPGRADES: &[(i64, &[&str])] = &[
+    (1, &[SCHEMA]),
+    (
+        2,
+        &[
+            include_str!("store/people.sql"),
+            include_str!("store/history.sql"),
+            include_str!("store/group.sql"),
+        ],
+    ),
+];
+const SCHEMA_VERSION: i64 = 2;
 /// Blocks of one queue remembered: more than a relay can repeat, its window being 16.
 const SEEN_BLOCKS_MAX: i64 = 64;
 /// Payloads nobody has taken over: 16 MiB at most. Beyond it the relay keeps them.
@@ -145,9 +157,12 @@ impl Store {
         // Message keys and payloads do not linger in free pages.
         connection.pragma_update(None, "secure_delete", true)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if version(&transaction)? == 0 {
-            transaction.execute_batch(SCHEMA)?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        let before = version(&transaction)?;
+        for (step, parts) in UPGRADES.iter().filter(|(step, _)| *step > before) {
+            for sql in *parts {
+                transaction.execute_batch(sql)?;
+            }
+            transaction.pragma_update(None, "user_version", step)?;
         }
         let (identity, pickle_key) = load_identity(&transaction, rng)?;
         transaction.commit()?;
@@ -171,7 +186,7 @@ impl Store {
                     return Err(StoreError::Foreign);
                 }
             }
-            SCHEMA_VERSION => {}
+            1..=SCHEMA_VERSION => {}
             newer => return Err(StoreError::Newer(newer)),
         }
         let verdict: String =

@@ -15,7 +15,16 @@
 //!   |  <--------------------------------- OK
 //!   |  <---------------------------- MESSAGE recipient id, message id, age, block
 //!   |  ACKNOWLEDGE recipient id, message id >          (this message and all before it are forgotten)
+//!   |
+//!   |  PUBLISH recipient id  -------------->          (signed by the recipient key)
+//!   |  <---------------------- PUBLISHED code number, how long it stands
+//!   |  CLAIM code number, sender key  ----->          (signed by the sender key; somebody else's connection)
+//!   |  <----------------------------- CLAIMED sender id
 //! ```
+//!
+//! A *code number* is the first part of a spoken code: a short name for the writing end of one queue, good for
+//! [`CODE_TIME_MAX`] and for one CLAIM, which names the sender key as SECURE does. Right or wrong guess, the number is gone
+//! after it: whoever tries a stranger's number spends it.
 //!
 //! **Layout.** Every frame begins with its kind (1 byte) and has exactly one length, so a wrong length is a wrong
 //! frame. Integers are big endian. A command carries a request number after its kind; the numbers of one
@@ -31,12 +40,18 @@
 //! | 0x04 | SUBSCRIBE | request 4, recipient id 24, signature 64 |
 //! | 0x05 | ACKNOWLEDGE | request 4, recipient id 24, message id 8, signature 64 |
 //! | 0x06 | DELETE | request 4, recipient id 24, signature 64 |
+//! | 0x07 | PUBLISH | request 4, recipient id 24, signature 64 |
+//! | 0x08 | CLAIM | request 4, code number 2, sender key 32, signature 64 |
 //! | 0x80 | HELLO | version 1, challenge 32 |
 //! | 0x81 | OK | request 4 |
 //! | 0x82 | CREATED | request 4, recipient id 24, sender id 24 |
 //! | 0x83 | REFUSED | request 4, reason 1 |
 //! | 0x84 | MESSAGE | recipient id 24, message id 8, age in ms 8, block 16384 |
 //! | 0x85 | TAKEN | recipient id 24: another connection subscribed, no more messages come here |
+//! | 0x86 | PUBLISHED | request 4, code number 2, seconds it stands 2 |
+//! | 0x87 | CLAIMED | request 4, sender id 24 |
+
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -57,6 +72,10 @@ pub const FRAME_BYTES_MAX: usize = 1 + 4 + QUEUE_ID_BYTES + BLOCK_BYTES + SIGNAT
 /// Unacknowledged messages of one queue on their way at once: covers a round trip, and bounds what a reader that
 /// never acknowledges can make the relay repeat.
 pub const WINDOW_MESSAGES: usize = 16;
+/// Code numbers are below this: four digits, said aloud.
+pub const CODE_NUMBERS: u16 = 10_000;
+/// A code number stands this long at most: as long as somebody waits beside the telephone.
+pub const CODE_TIME_MAX: Duration = Duration::from_secs(10 * 60);
 /// An Ed25519 signature.
 pub const SIGNATURE_BYTES: usize = 64;
 
@@ -73,6 +92,16 @@ pub struct SenderId(pub [u8; QUEUE_ID_BYTES]);
 /// A message's place in its queue; rises by at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(pub u64);
+
+/// The first part of a spoken code: short for the writing end of one queue. Below [`CODE_NUMBERS`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CodeNumber(pub u16);
+
+impl std::fmt::Debug for CodeNumber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CodeNumber(…)")
+    }
+}
 
 /// Random, one per connection: what a signature is bound to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -128,6 +157,19 @@ pub enum Command<'a> {
     Delete {
         /// Which queue.
         recipient: RecipientId,
+    },
+    /// Give the writing end of this queue, which nobody claimed yet, a number to be said aloud. A second one replaces
+    /// the first.
+    Publish {
+        /// Which queue.
+        recipient: RecipientId,
+    },
+    /// Claim the writing end that has this number, as [`Command::Secure`] does with its id. The number is spent.
+    Claim {
+        /// As it was heard.
+        code: CodeNumber,
+        /// Verifies SEND, and this command.
+        sender_key: [u8; 32],
     },
 }
 
@@ -192,8 +234,12 @@ impl Command<'_> {
                 frame.extend_from_slice(&sender.0);
                 frame.extend_from_slice(*block);
             }
-            Self::Subscribe { recipient } | Self::Delete { recipient } => {
-                frame.extend_from_slice(&recipient.0)
+            Self::Subscribe { recipient }
+            | Self::Delete { recipient }
+            | Self::Publish { recipient } => frame.extend_from_slice(&recipient.0),
+            Self::Claim { code, sender_key } => {
+                frame.extend_from_slice(&code.0.to_be_bytes());
+                frame.extend_from_slice(sender_key);
             }
             Self::Acknowledge { recipient, message } => {
                 frame.extend_from_slice(&recipient.0);
@@ -213,6 +259,8 @@ impl Command<'_> {
             Self::Subscribe { .. } => 0x04,
             Self::Acknowledge { .. } => 0x05,
             Self::Delete { .. } => 0x06,
+            Self::Publish { .. } => 0x07,
+            Self::Claim { .. } => 0x08,
         }
     }
 }
@@ -246,6 +294,13 @@ impl<'a> Request<'a> {
             },
             0x06 => Command::Delete {
                 recipient: RecipientId(*rest.take()?),
+            },
+            0x07 => Command::Publish {
+                recipient: RecipientId(*rest.take()?),
+            },
+            0x08 => Command::Claim {
+                code: CodeNumber(u16::from_be_bytes(*rest.take()?)),
+                sender_key: *rest.take()?,
             },
             kind => return Err(FrameError::Kind(kind)),
         };

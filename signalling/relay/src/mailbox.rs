@@ -316,6 +316,8 @@ impl<S: Store> Mailbox<S> {
                 self.unsubscribe(recipient);
                 self.reply(connection, &Reply::Ok { number });
             }
+            Command::Publish { .. } => return Err(RefusedReason::TooManyCodes),
+            Command::Claim { .. } => return Err(RefusedReason::NoCode),
         }
         Ok(())
     }
@@ -328,7 +330,7 @@ impl<S: Store> Mailbox<S> {
     ) -> Result<(), RefusedReason> {
         let key = match request.command {
             Command::Create { recipient_key } => recipient_key,
-            Command::Secure { sender_key, .. } => sender_key,
+            Command::Secure { sender_key, .. } | Command::Claim { sender_key, .. } => sender_key,
             Command::Send { sender, .. } => self
                 .store
                 .sender_key(sender)
@@ -336,6 +338,7 @@ impl<S: Store> Mailbox<S> {
                 .ok_or(RefusedReason::NotSecured)?,
             Command::Subscribe { recipient }
             | Command::Acknowledge { recipient, .. }
+            | Command::Publish { recipient }
             | Command::Delete { recipient } => {
                 self.store.recipient_key(recipient).map_err(refusal)?
             }

@@ -1,8 +1,8 @@
 //! What the relay says: answers to commands, and messages as they come.
 
 use super::{
-    BLOCK_BYTES, Challenge, FRAME_BYTES_MAX, FrameError, MessageId, RecipientId, Rest, SenderId,
-    VERSION,
+    BLOCK_BYTES, Challenge, CodeNumber, FRAME_BYTES_MAX, FrameError, MessageId, RecipientId, Rest,
+    SenderId, VERSION,
 };
 
 /// A frame from the relay to a client.
@@ -52,6 +52,22 @@ pub enum Reply<'a> {
         /// Which queue.
         recipient: RecipientId,
     },
+    /// The queue's writing end has a number now.
+    Published {
+        /// The command's number.
+        number: u32,
+        /// To be said aloud.
+        code: CodeNumber,
+        /// How long it stands if nobody claims it, in seconds.
+        seconds: u16,
+    },
+    /// The writing end is the sender key's now.
+    Claimed {
+        /// The command's number.
+        number: u32,
+        /// For who writes.
+        sender: SenderId,
+    },
 }
 
 /// Why a command was refused.
@@ -72,10 +88,14 @@ pub enum RefusedReason {
     TooFast = 6,
     /// The relay could not store it: its disk, not the client.
     Storage = 7,
+    /// No queue has this code number: misheard, expired, or somebody claimed it before.
+    NoCode = 8,
+    /// All numbers are in use, or this address uses as many as it may.
+    TooManyCodes = 9,
 }
 
 impl RefusedReason {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::NoQueue,
         Self::AlreadySecured,
         Self::NotSecured,
@@ -83,6 +103,8 @@ impl RefusedReason {
         Self::TooManyQueues,
         Self::TooFast,
         Self::Storage,
+        Self::NoCode,
+        Self::TooManyCodes,
     ];
 }
 
@@ -143,6 +165,21 @@ impl<'a> Reply<'a> {
                 frame.push(0x85);
                 frame.extend_from_slice(&recipient.0);
             }
+            Self::Published {
+                number,
+                code,
+                seconds,
+            } => {
+                frame.push(0x86);
+                frame.extend_from_slice(&number.to_be_bytes());
+                frame.extend_from_slice(&code.0.to_be_bytes());
+                frame.extend_from_slice(&seconds.to_be_bytes());
+            }
+            Self::Claimed { number, sender } => {
+                frame.push(0x87);
+                frame.extend_from_slice(&number.to_be_bytes());
+                frame.extend_from_slice(&sender.0);
+            }
         }
         frame
     }
@@ -188,6 +225,15 @@ impl<'a> Reply<'a> {
             },
             0x85 => Self::Taken {
                 recipient: RecipientId(*rest.take()?),
+            },
+            0x86 => Self::Published {
+                number: u32::from_be_bytes(*rest.take()?),
+                code: CodeNumber(u16::from_be_bytes(*rest.take()?)),
+                seconds: u16::from_be_bytes(*rest.take()?),
+            },
+            0x87 => Self::Claimed {
+                number: u32::from_be_bytes(*rest.take()?),
+                sender: SenderId(*rest.take()?),
             },
             kind => return Err(FrameError::Kind(kind)),
         };

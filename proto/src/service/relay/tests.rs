@@ -4,7 +4,7 @@ use super::*;
 
 const CHALLENGE: Challenge = Challenge([7; 32]);
 
-fn all_commands(block: &[u8; BLOCK_BYTES]) -> [Command<'_>; 6] {
+fn all_commands(block: &[u8; BLOCK_BYTES]) -> [Command<'_>; 8] {
     let recipient = RecipientId([1; QUEUE_ID_BYTES]);
     let sender = SenderId([2; QUEUE_ID_BYTES]);
     [
@@ -22,6 +22,11 @@ fn all_commands(block: &[u8; BLOCK_BYTES]) -> [Command<'_>; 6] {
             message: MessageId(u64::MAX),
         },
         Command::Delete { recipient },
+        Command::Publish { recipient },
+        Command::Claim {
+            code: CodeNumber(7314),
+            sender_key: [6; 32],
+        },
     ]
 }
 
@@ -42,6 +47,15 @@ fn all_replies(block: &[u8; BLOCK_BYTES]) -> Vec<Reply<'_>> {
             block,
         },
         Reply::Taken { recipient },
+        Reply::Published {
+            number: 3,
+            code: CodeNumber(9999),
+            seconds: 600,
+        },
+        Reply::Claimed {
+            number: 4,
+            sender: SenderId([8; QUEUE_ID_BYTES]),
+        },
     ];
     replies.extend(RefusedReason::ALL.map(|reason| Reply::Refused { number: 5, reason }));
     replies
@@ -112,8 +126,8 @@ fn the_directions_do_not_mix() {
     assert_eq!(Reply::read(&subscribe), Err(FrameError::Kind(0x04)));
     assert_eq!(Reply::read(&[]), Err(FrameError::Empty));
     assert_eq!(
-        Reply::read(&[0x83, 0, 0, 0, 0, 8]),
-        Err(FrameError::Reason(8))
+        Reply::read(&[0x83, 0, 0, 0, 0, 10]),
+        Err(FrameError::Reason(10))
     );
 }
 

@@ -1,0 +1,1 @@
+//! Moving pictures for terminals: an encoder from pictures to the fewest bytes that show them.

@@ -1,0 +1,1 @@
+-- Version 2, groups: records, statements, inboxes. Times are milliseconds since 1970.

@@ -1,0 +1,1 @@
+-- Version 2, history: calls and text messages. Times are milliseconds since 1970.

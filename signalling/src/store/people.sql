@@ -1,0 +1,1 @@
+-- Version 2, people: codes, words, blocked contacts. Times are milliseconds since 1970.
