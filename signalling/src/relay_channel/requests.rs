@@ -52,6 +52,7 @@ impl RelayChannel {
                 let acknowledge = Command::Acknowledge { recipient, message };
                 self.ask_as_reader(id, recipient, acknowledge, Asked::Acknowledge).map_err(|error| error.to_string())
             }
+            Reply::Published { .. } | Reply::Claimed { .. } => Err("it answered what nobody asked".to_owned()),
             // Another of our own connections reads it; or a copy of the profile does, which the program is told.
             Reply::Taken { .. } => Err("another program reads the same mailboxes: does a copy of this profile run elsewhere?".to_owned()),
         }
