@@ -15,7 +15,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use hullo::effect::Effect;
-use hullo::event::{CallEvent, CallState, Contact, ContactId, Direction, Event, Media};
+use hullo::event::{CallEvent, CallNumber, CallState, Contact, ContactId, Event, Media, Party};
 use hullo::model::{Mode, Model};
 use hullo::screen::Screen;
 use hullo::terminal::{self, Entered};
@@ -24,6 +24,8 @@ use hullo::view::look::{ColourChoice, Look};
 use hullo_media::frame::Picture;
 
 const BOB: ContactId = ContactId(2);
+/// There is one call at most.
+const CALL: CallNumber = CallNumber(1);
 
 fn main() -> std::io::Result<()> {
     let scene = std::env::args().nth(1).unwrap_or_else(|| "call".to_owned());
@@ -80,8 +82,8 @@ fn run(
         }
         if is_tick && model.taken_call().is_some_and(|call| call.is_connected()) {
             let picture = Some(Arc::new(picture(now_ms)));
-            pending.push(Event::Call(CallEvent::FarPicture(picture.clone())));
-            pending.push(Event::Call(CallEvent::OwnPicture(picture)));
+            pending.push(Event::Call(CALL, CallEvent::FarPicture(picture.clone())));
+            pending.push(Event::Call(CALL, CallEvent::OwnPicture(picture)));
         }
         screen.mark_changed();
         screen.draw_if_due(now_ms, model)?;
@@ -92,31 +94,34 @@ fn run(
 fn answer(effect: Effect, model: &Model) -> Option<Event> {
     let own = model.live_call().map(|call| call.own).unwrap_or_default();
     Some(match effect {
-        Effect::StartCall(contact, media) => Event::Call(CallEvent::Started {
-            contact,
-            direction: Direction::Outgoing,
-            media,
-        }),
-        Effect::AcceptCall(_) => Event::Call(CallEvent::State(CallState::Connected)),
-        Effect::HangUp | Effect::RejectCall => Event::Call(CallEvent::State(CallState::Ended {
-            reason: "hung_up",
-            words: "you hung up".to_owned(),
-            duration: Duration::from_secs(12),
-        })),
-        Effect::SetMicMuted(mic_muted) => Event::Call(CallEvent::Own {
-            mic_muted,
-            camera_on: own.camera_on,
-        }),
-        Effect::SetCamera(camera_on) => Event::Call(CallEvent::Own {
-            mic_muted: own.mic_muted,
-            camera_on,
-        }),
+        Effect::StartCall(party, media) => Event::Call(CALL, CallEvent::Started { party, media }),
+        Effect::AcceptCall(..) => Event::Call(CALL, CallEvent::State(CallState::Connected)),
+        Effect::HangUp(_) | Effect::RejectCall { .. } => {
+            let state = CallState::Ended {
+                reason: "hung_up",
+                words: "you hung up".to_owned(),
+                duration: Duration::from_secs(12),
+            };
+            Event::Call(CALL, CallEvent::State(state))
+        }
+        Effect::SetMicMuted(_, mic_muted) => own_is(mic_muted, own.camera_on, own.on_hold),
+        Effect::SetCamera(_, camera_on) => own_is(own.mic_muted, camera_on, own.on_hold),
+        Effect::SetHold(_, on_hold) => own_is(own.mic_muted, own.camera_on, on_hold),
         Effect::Invite => Event::Invited {
             link: format!("hullo:{}", "AbCdEfGhIjKlMnOpQrStUvWxYz".repeat(9)),
         },
         Effect::Add(_) => Event::Failed("This sample knows no server: use `hullo add`.".to_owned()),
         _ => return None,
     })
+}
+
+fn own_is(mic_muted: bool, camera_on: bool, on_hold: bool) -> Event {
+    let own = CallEvent::Own {
+        mic_muted,
+        camera_on,
+        on_hold,
+    };
+    Event::Call(CALL, own)
 }
 
 fn script(scene: &str) -> Vec<Event> {
@@ -149,7 +154,8 @@ fn script(scene: &str) -> Vec<Event> {
     ]));
     if scene == "incoming" {
         events.push(Event::Incoming {
-            contact: BOB,
+            call: CALL,
+            party: Party::Contact(BOB),
             media: Media::Video,
         });
     }
@@ -158,21 +164,22 @@ fn script(scene: &str) -> Vec<Event> {
         events.extend(
             [
                 CallEvent::Started {
-                    contact: BOB,
-                    direction: Direction::Outgoing,
+                    party: Party::Contact(BOB),
                     media: Media::Video,
                 },
                 CallEvent::State(CallState::Connected),
                 CallEvent::Own {
                     mic_muted: is_muted,
                     camera_on: true,
+                    on_hold: false,
                 },
                 CallEvent::Far {
                     mic_muted: is_muted,
                     camera_on: true,
+                    on_hold: false,
                 },
             ]
-            .map(Event::Call),
+            .map(|change| Event::Call(CALL, change)),
         );
     }
     events

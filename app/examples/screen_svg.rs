@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use hullo::event::{CallEvent, CallState, Contact, ContactId, Direction, Event, Media};
+use hullo::event::{CallEvent, CallNumber, CallState, Contact, ContactId, Event, Media, Party};
 use hullo::model::{Mode, Model};
 use hullo::update::update;
 use hullo::view::look::{ColourDepth, Glyphs, Look};
@@ -74,9 +74,9 @@ fn model() -> Result<Model, Box<dyn Error>> {
             clock_us: 1_700_000_000_500_000,
         })
     };
+    let number = CallNumber(1);
     let call = CallEvent::Started {
-        contact: bob,
-        direction: Direction::Outgoing,
+        party: Party::Contact(bob),
         media: Media::Video,
     };
     let mut model = Model::new(Mode::Screen, look);
@@ -93,18 +93,26 @@ fn model() -> Result<Model, Box<dyn Error>> {
             reason: None,
         },
         Event::Key(KeyEvent::new(KeyCode::Down, KeyModifiers::NONE)),
-        Event::Call(call),
-        Event::Call(CallEvent::State(CallState::Connected)),
-        Event::Call(CallEvent::Own {
-            mic_muted: false,
-            camera_on: true,
-        }),
-        Event::Call(CallEvent::Far {
-            mic_muted: false,
-            camera_on: true,
-        }),
-        Event::Call(CallEvent::FarPicture(Some(picture(1_200)?))),
-        Event::Call(CallEvent::OwnPicture(Some(picture(400)?))),
+        Event::Call(number, call),
+        Event::Call(number, CallEvent::State(CallState::Connected)),
+        Event::Call(
+            number,
+            CallEvent::Own {
+                mic_muted: false,
+                camera_on: true,
+                on_hold: false,
+            },
+        ),
+        Event::Call(
+            number,
+            CallEvent::Far {
+                mic_muted: false,
+                camera_on: true,
+                on_hold: false,
+            },
+        ),
+        Event::Call(number, CallEvent::FarPicture(Some(picture(1_200)?))),
+        Event::Call(number, CallEvent::OwnPicture(Some(picture(400)?))),
     ];
     for event in events {
         // A picture has no outside to tell.

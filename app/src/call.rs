@@ -3,10 +3,12 @@
 //! [`engine`] is sans-IO, so that a whole call runs in virtual time; [`driver`] gives it sockets, a clock and
 //! queues; [`media`] owns the devices and codec threads.
 
+pub mod board;
 pub mod driver;
 pub mod engine;
 pub mod frames;
 pub mod latency;
+pub mod lease;
 pub mod media;
 pub mod side;
 pub mod sockets;

@@ -1,81 +1,115 @@
-//! Which call there is: starts and feeds its thread, and answers those who call while we talk.
+//! The calls there are: starts and feeds their threads, and does what the switchboard says about messages.
 
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use hullo_proto::call::{
-    CallId, CallMachine, Invitation, Media as ProtoMedia, Message, RING_TIMEOUT, RefusalReason,
+    CallId, CallMachine, CallState as MachineState, Invitation, Media as ProtoMedia, Message,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
+use crate::call::board::{Board, Verdict};
 use crate::call::driver::{CallHandle, CallSetup, Command, DriverEvent};
+use crate::call::lease::Devices;
 use crate::call::media::{MediaSpecs, Pictures};
 use crate::call::side::SideState;
 use crate::call::sockets::Reach;
-use crate::event::{CallEvent, ContactId, Direction, Event, Media};
+use crate::event::{
+    CallEvent, CallNumber, CallState, ContactId, Direction, Event, Media, Party, Unrung,
+};
 use crate::run::Wake;
 
-/// An invitation that waited longer does not ring: the caller has given up by then.
-const INVITATION_AGE_MAX: Duration = RING_TIMEOUT;
-/// An invitation that waited at all may have been taken back: the end then waits right behind it.
-const INVITATION_AGE_FRESH: Duration = Duration::from_secs(2);
-/// So long the end is waited for.
-const RING_LATE: Duration = Duration::from_millis(700);
-
-/// The one call there may be.
+/// All calls of the program.
 pub struct Calls {
-    current: Option<Current>,
-    number: u64,
+    current: Vec<Current>,
+    board: Board,
+    last_number: u64,
     rng: ChaCha20Rng,
     specs: MediaSpecs,
+    devices: Devices,
     reach: Reach,
-    pictures: Pictures,
+    /// Somebody draws pictures.
+    is_drawn: bool,
+    /// Calls go over a TURN server or not at all.
+    is_relay_only: bool,
     wake: Sender<Wake>,
-    /// An invitation that may have been taken back, and when it rings if it was not.
-    late: Option<Late>,
-}
-
-struct Late {
-    at: Instant,
-    contact: ContactId,
-    name: String,
-    invitation: Invitation,
 }
 
 struct Current {
+    number: CallNumber,
     contact: ContactId,
     call_id: CallId,
-    number: u64,
+    pictures: Pictures,
     handle: CallHandle,
+    /// Its last state was told: only its devices are still being closed.
+    is_over: bool,
 }
 
-/// What to do about a message that came.
+/// What comes of a message or a wish, in order.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Events for the model, in order.
-    Events(Vec<Event>),
-    /// An answer for the contact, and a sentence for the user.
-    Reply(Message, String),
+    /// For the model.
+    Event(Event),
+    /// For this contact.
+    Send(ContactId, Message),
+    /// For the history.
+    News(CallNews),
+}
+
+/// One step in the life of a call, told once and in order: what the history is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallNews {
+    /// With whom.
+    pub contact: ContactId,
+    /// Which call.
+    pub call_id: CallId,
+    /// What happened.
+    pub step: Step,
+}
+
+/// What happened to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It goes out, or rings here.
+    Begun(Direction, Media),
+    /// It was taken, here or there.
+    Accepted,
+    /// Sound flows for the first time.
+    Connected,
+    /// It is over.
+    Ended {
+        /// A stable word, as in the reports.
+        reason: &'static str,
+        /// Time connected.
+        duration: Duration,
+    },
+    /// It came in and did not ring.
+    Missed(Unrung),
+    /// Both called at once: this call is the same as that one, and no entry of its own.
+    MergedInto(CallId),
 }
 
 impl Calls {
-    /// No call yet. `wake` is the loop's queue.
+    /// No call yet. `wake` is the loop's queue; `is_drawn`: somebody looks at pictures.
     pub fn new(
         specs: MediaSpecs,
-        pictures: Pictures,
+        is_drawn: bool,
+        is_relay_only: bool,
         rng: ChaCha20Rng,
         wake: Sender<Wake>,
     ) -> Self {
         Self {
-            current: None,
-            number: 0,
+            current: Vec::new(),
+            board: Board::default(),
+            last_number: 0,
             rng,
             specs,
+            devices: Devices::new(),
             reach: Reach::Network,
-            pictures,
+            is_drawn,
+            is_relay_only,
             wake,
-            late: None,
         }
     }
 
@@ -84,149 +118,210 @@ impl Calls {
         self.reach = reach;
     }
 
+    /// Lets calls ring or not.
+    pub fn set_do_not_disturb(&mut self, on: bool) {
+        self.board.do_not_disturb = on;
+    }
+
     /// Whether a call's thread is still at work.
     pub fn is_busy(&self) -> bool {
-        self.current.is_some()
+        !self.current.is_empty()
     }
 
-    /// The number of the current call, to tell late events of an earlier one apart.
-    pub fn number(&self) -> u64 {
-        self.number
+    /// With whom the call of this number is.
+    pub fn contact(&self, number: CallNumber) -> Option<ContactId> {
+        self.find(number).map(|current| current.contact)
     }
 
-    /// The contact of the current call.
-    pub fn contact(&self) -> Option<ContactId> {
-        self.current.as_ref().map(|current| current.contact)
+    /// Where the pictures of this call lie.
+    pub fn pictures(&self, number: CallNumber) -> Option<&Pictures> {
+        self.find(number).map(|current| &current.pictures)
     }
 
-    /// Calls a contact.
+    fn find(&self, number: CallNumber) -> Option<&Current> {
+        self.current.iter().find(|current| current.number == number)
+    }
+
+    /// Calls somebody.
     ///
     /// # Errors
-    /// The machine's: no network address, or no thread.
+    /// The machine's or the configuration's: no network address, no thread, no TURN server where only those may be
+    /// used; in words that say what to do.
     pub fn start(
         &mut self,
         now: Instant,
-        contact: ContactId,
+        party: Party,
         media: Media,
-    ) -> Result<Event, String> {
+    ) -> Result<Vec<Outcome>, String> {
+        if self.is_relay_only {
+            return Err(crate::text::NO_TURN.to_owned());
+        }
+        let Party::Contact(contact) = party;
         let call_id = CallId::random(&mut self.rng);
         let machine = CallMachine::call(call_id, proto_media(media), self.fork(), now);
-        self.begin(contact, call_id, machine, media)?;
-        Ok(Event::Call(CallEvent::Started {
-            contact,
-            direction: Direction::Outgoing,
-            media,
-        }))
+        let direction = Direction::Outgoing;
+        let number = self.begin(contact, call_id, machine, media)?;
+        let mut outcomes = vec![
+            Outcome::Event(Event::Call(number, CallEvent::Started { party, media })),
+            news(contact, call_id, Step::Begun(direction, media)),
+        ];
+        let verdicts = self.board.placed(number, contact, call_id);
+        self.carry_out(now, verdicts, &mut outcomes);
+        Ok(outcomes)
     }
 
-    /// Takes a message of a contact; `age` is how long it waited at the server.
+    /// Takes a message of a contact; `age` is how long it was under way.
     pub fn message(
         &mut self,
         now: Instant,
         contact: ContactId,
-        name: &str,
         message: Message,
         age: Duration,
-    ) -> Outcome {
-        if let Some(current) = &self.current
-            && current.contact == contact
-            && message.call_id() == Some(current.call_id)
-        {
-            current.handle.command(Command::Message(message));
-            return Outcome::Events(Vec::new());
-        }
-        if let Message::End(ended) = &message {
-            let same =
-                |late: &mut Late| late.contact == contact && late.invitation.call_id == *ended;
-            if let Some(late) = self.late.take_if(same) {
-                return missed(&late.name);
-            }
-        }
-        let Message::Invitation(invitation) = message else {
-            // A leftover of a call that is over.
-            return Outcome::Events(Vec::new());
-        };
-        if age > INVITATION_AGE_MAX {
-            return missed(name);
-        }
-        if age > INVITATION_AGE_FRESH {
-            let (at, name) = (now + RING_LATE, name.to_owned());
-            let before = self.late.replace(Late {
-                at,
-                contact,
-                name,
-                invitation,
-            });
-            return before.map_or(Outcome::Events(Vec::new()), |late| missed(&late.name));
-        }
-        self.ring(now, contact, name, invitation)
+    ) -> Vec<Outcome> {
+        let verdicts = self.board.message(now, contact, message, age);
+        let mut outcomes = Vec::new();
+        self.carry_out(now, verdicts, &mut outcomes);
+        outcomes
     }
 
-    /// Rings for an invitation that waited and was not taken back, once it is time.
-    pub fn ring_late(&mut self, now: Instant) -> Option<(ContactId, Outcome)> {
-        let late = self.late.take_if(|late| late.at <= now)?;
-        let outcome = self.ring(now, late.contact, &late.name, late.invitation);
-        Some((late.contact, outcome))
+    /// When [`Self::ring_late`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.board.deadline()
+    }
+
+    /// Rings for invitations that waited and were not taken back, once it is time.
+    pub fn ring_late(&mut self, now: Instant) -> Vec<Outcome> {
+        let verdicts = self.board.ring_late(now);
+        let mut outcomes = Vec::new();
+        self.carry_out(now, verdicts, &mut outcomes);
+        outcomes
+    }
+
+    fn carry_out(&mut self, now: Instant, verdicts: Vec<Verdict>, outcomes: &mut Vec<Outcome>) {
+        for verdict in verdicts {
+            match verdict {
+                Verdict::Deliver(number, message) => {
+                    self.command(number, Command::Message(message));
+                }
+                Verdict::Ring(contact, invitation) => {
+                    self.ring(now, contact, invitation, outcomes);
+                }
+                Verdict::Reply(contact, message) => outcomes.push(Outcome::Send(contact, message)),
+                Verdict::Missed(contact, call_id, why) => {
+                    outcomes.extend(missed(contact, call_id, why));
+                }
+                Verdict::Merged {
+                    contact,
+                    lost,
+                    kept,
+                } => {
+                    let of_call = |current: &&mut Current| {
+                        current.contact == contact && current.call_id == lost
+                    };
+                    if let Some(current) = self.current.iter_mut().find(of_call) {
+                        current.call_id = kept;
+                    }
+                    outcomes.push(news(contact, lost, Step::MergedInto(kept)));
+                }
+                Verdict::Forgotten(number) => self.command(number, Command::Forgotten),
+            }
+        }
     }
 
     fn ring(
         &mut self,
         now: Instant,
         contact: ContactId,
-        name: &str,
         invitation: Invitation,
-    ) -> Outcome {
-        if self.current.is_some() {
-            let reply = Message::Refused {
-                call_id: invitation.call_id,
-                reason: RefusalReason::Busy,
-            };
-            return Outcome::Reply(reply, format!("{name} called while you were in a call."));
-        }
-        let media = if invitation.media == ProtoMedia::Video {
-            Media::Video
-        } else {
-            Media::Audio
+        outcomes: &mut Vec<Outcome>,
+    ) {
+        let media = match invitation.media {
+            ProtoMedia::Video => Media::Video,
+            ProtoMedia::Audio => Media::Audio,
         };
         let call_id = invitation.call_id;
+        if self.is_relay_only {
+            outcomes.push(Outcome::Send(contact, Message::End(call_id)));
+            return outcomes.extend(missed(contact, call_id, Unrung::NoTurn));
+        }
         let machine = match CallMachine::incoming(now, invitation, self.fork()) {
             Ok(machine) => machine,
             Err(refused) => {
-                return Outcome::Reply(
-                    Message::End(call_id),
-                    format!("A call from {name}: {refused}."),
-                );
+                outcomes.push(Outcome::Send(contact, Message::End(call_id)));
+                let words = format!("Somebody called: {refused}.");
+                return outcomes.push(Outcome::Event(Event::Failed(words)));
             }
         };
+        let direction = Direction::Incoming;
         match self.begin(contact, call_id, machine, media) {
-            Ok(()) => Outcome::Events(vec![
-                Event::Call(CallEvent::Started {
-                    contact,
-                    direction: Direction::Incoming,
-                    media,
-                }),
-                Event::Incoming { contact, media },
-            ]),
-            Err(words) => Outcome::Events(vec![Event::Failed(words)]),
+            Ok(call) => {
+                self.board.rings(call, contact, call_id);
+                let party = Party::Contact(contact);
+                let incoming = Event::Incoming { call, party, media };
+                outcomes.push(Outcome::Event(incoming));
+                outcomes.push(news(contact, call_id, Step::Begun(direction, media)));
+            }
+            Err(words) => outcomes.push(Outcome::Event(Event::Failed(words))),
         }
     }
 
-    /// Tells the current call's thread something.
-    pub fn command(&self, command: Command) {
-        if let Some(current) = &self.current {
+    /// Tells the thread of a call something.
+    pub fn command(&mut self, number: CallNumber, command: Command) {
+        if matches!(command, Command::HangUp(_) | Command::Reject(_)) {
+            self.board.ending(number);
+        }
+        if let Some(current) = self.find(number) {
             current.handle.command(command);
         }
     }
 
-    /// The thread of call `number` has ended.
-    pub fn finished(&mut self, number: u64) {
-        if self
-            .current
-            .as_ref()
-            .is_some_and(|current| current.number == number)
-        {
-            self.current = None;
+    /// Ends every call; the word is their summaries' reason.
+    pub fn hang_up_all(&mut self, reason: Option<&'static str>) {
+        let numbers: Vec<CallNumber> = self.current.iter().map(|current| current.number).collect();
+        for number in numbers {
+            self.command(number, Command::HangUp(reason));
         }
+    }
+
+    /// Notes what a call's thread tells; gives the news for the history.
+    pub fn note(&mut self, number: CallNumber, event: &DriverEvent) -> Option<CallNews> {
+        let current = self
+            .current
+            .iter_mut()
+            .find(|current| current.number == number)?;
+        let state = match event {
+            DriverEvent::Finished(_) => {
+                self.board.finished(number);
+                self.current.retain(|current| current.number != number);
+                return None;
+            }
+            DriverEvent::Call(CallEvent::State(state)) if !current.is_over => state,
+            _ => return None,
+        };
+        let step = match state {
+            CallState::Connecting => {
+                self.board.changed(number, &MachineState::Connecting);
+                Step::Accepted
+            }
+            CallState::Connected => {
+                self.board.changed(number, &MachineState::Connected);
+                Step::Connected
+            }
+            CallState::Ended {
+                reason, duration, ..
+            } => {
+                current.is_over = true;
+                self.board.ending(number);
+                let (reason, duration) = (*reason, *duration);
+                Step::Ended { reason, duration }
+            }
+            CallState::Inviting | CallState::Ringing | CallState::Reconnecting => return None,
+        };
+        Some(CallNews {
+            contact: current.contact,
+            call_id: current.call_id,
+            step,
+        })
     }
 
     fn begin(
@@ -235,19 +330,24 @@ impl Calls {
         call_id: CallId,
         machine: CallMachine,
         media: Media,
-    ) -> Result<(), String> {
-        self.number += 1;
-        let number = self.number;
-        let wake = self.wake.clone();
+    ) -> Result<CallNumber, String> {
+        self.last_number += 1;
+        let number = CallNumber(self.last_number);
+        let (wake, picture_wake) = (self.wake.clone(), self.wake.clone());
         let on_event = move |event: DriverEvent| {
             // The loop is gone only when the program is.
             let _ = wake.send(Wake::Driver(number, event));
         };
-        let want = if self.pictures.drawn {
+        let pictures = Pictures::new(self.is_drawn, move || {
+            // A full queue means that the loop is about to look anyway.
+            let _ = picture_wake.try_send(Wake::Pictures(number));
+        });
+        let want = if self.is_drawn {
             Some((640, 360))
         } else {
             Some(crate::call::side::WANT_SOURCE)
         };
+        let is_alone = self.current.iter().all(|current| current.is_over);
         let setup = CallSetup {
             machine,
             own: SideState {
@@ -256,19 +356,26 @@ impl Calls {
                 ..SideState::default()
             },
             reach: self.reach,
-            specs: self.specs.clone(),
-            pictures: self.pictures.clone(),
+            specs: if is_alone {
+                self.specs.clone()
+            } else {
+                self.specs.beside(number.0)
+            },
+            pictures: pictures.clone(),
+            devices: self.devices.clone(),
         };
         let handle = CallHandle::start(setup, on_event).map_err(|error| {
             format!("The call cannot start: {error}. Check the network of this machine.")
         })?;
-        self.current = Some(Current {
+        self.current.push(Current {
+            number,
             contact,
             call_id,
-            number,
+            pictures,
             handle,
+            is_over: false,
         });
-        Ok(())
+        Ok(number)
     }
 
     fn fork(&mut self) -> ChaCha20Rng {
@@ -286,8 +393,18 @@ pub fn proto_media(media: Media) -> ProtoMedia {
     }
 }
 
-fn missed(name: &str) -> Outcome {
-    Outcome::Events(vec![Event::Call(CallEvent::Notice(format!(
-        "Missed call from {name}."
-    )))])
+fn news(contact: ContactId, call_id: CallId, step: Step) -> Outcome {
+    Outcome::News(CallNews {
+        contact,
+        call_id,
+        step,
+    })
+}
+
+fn missed(contact: ContactId, call_id: CallId, why: Unrung) -> [Outcome; 2] {
+    let party = Party::Contact(contact);
+    [
+        Outcome::Event(Event::Missed { party, why }),
+        news(contact, call_id, Step::Missed(why)),
+    ]
 }

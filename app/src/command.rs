@@ -1,6 +1,6 @@
 //! The words a script may send: on stdin in `--plain` and `--json`, and through `hullo ctl`. The same as the keys.
 
-use crate::event::{Command, Media, Switch};
+use crate::event::{Command, Meanwhile, Media, Switch};
 
 /// Reads one line. Unknown words give an error that lists the known ones.
 ///
@@ -19,9 +19,14 @@ pub fn parse(line: &str) -> Result<Command, String> {
         ("video", Some(word)) => Command::Video(switch(word).ok_or_else(|| unknown(line))?),
         ("hold", None) => Command::Hold(Switch::Toggle),
         ("hold", Some(word)) => Command::Hold(switch(word).ok_or_else(|| unknown(line))?),
-        ("accept", None) => Command::Accept(Media::Audio),
-        ("accept", Some("video")) => Command::Accept(Media::Video),
+        ("swap", None) => Command::Swap,
+        ("accept", None) => Command::Accept(Media::Audio, Meanwhile::Hold),
+        ("accept", Some("video")) => Command::Accept(Media::Video, Meanwhile::Hold),
+        ("answer", Some("hold")) => Command::Accept(Media::Audio, Meanwhile::Hold),
+        ("answer", Some("end")) => Command::Accept(Media::Audio, Meanwhile::End),
         ("reject", None) => Command::Reject,
+        ("ignore", None) => Command::Ignore,
+        ("dnd", Some(word)) => Command::DoNotDisturb(switch(word).ok_or_else(|| unknown(line))?),
         ("hangup", None) => Command::HangUp,
         ("status", None) => Command::Status,
         ("quit", None) => Command::Quit,
@@ -47,7 +52,8 @@ fn unknown(line: &str) -> String {
     let shown: String = line.chars().filter(|c| !c.is_control()).take(40).collect();
     format!(
         "`{shown}` is no command; known are mute, unmute, toggle, video on|off|toggle, hold on|off|toggle, \
-         accept [video], reject, hangup, call NAME, videocall NAME, invite, add LINK, status, quit"
+         swap, accept [video], \
+         answer hold|end, reject, ignore, hangup, dnd on|off|toggle, call NAME, videocall NAME, invite, add LINK, status, quit"
     )
 }
 
@@ -66,6 +72,11 @@ mod tests {
             "accept",
             "reject",
             "hold",
+            "swap",
+            "answer hold",
+            "answer end",
+            "ignore",
+            "dnd on",
             "hangup",
             "status",
             " mute  ",

@@ -1,27 +1,34 @@
 //! All the program may do to the world: plain data out of `update`, executed by the loop in `run`.
 
-use crate::event::{ContactId, Media};
+use crate::event::{CallNumber, Media, Party, Settings};
 use crate::report::Report;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Call this contact.
-    StartCall(ContactId, Media),
-    /// Take the ringing call.
-    AcceptCall(Media),
-    /// Decline the ringing call.
-    RejectCall,
-    /// End the current call.
-    HangUp,
+    StartCall(Party, Media),
+    /// Take this ringing call.
+    AcceptCall(CallNumber, Media),
+    /// Decline this ringing call.
+    RejectCall {
+        /// Which.
+        call: CallNumber,
+        /// True: because we are in another call, and the caller may know.
+        busy: bool,
+    },
+    /// End this call.
+    HangUp(CallNumber),
     /// True: send no sound.
-    SetMicMuted(bool),
+    SetMicMuted(CallNumber, bool),
     /// True: send pictures.
-    SetCamera(bool),
-    /// True: neither send nor play until resumed.
-    SetHold(bool),
+    SetCamera(CallNumber, bool),
+    /// True: neither send nor play until resumed, and leave the devices to other calls.
+    SetHold(CallNumber, bool),
     /// The far picture is drawn at this size now (pixels the cells can show); `None`: not drawn.
-    WantPicture(Option<(u32, u32)>),
+    WantPicture(CallNumber, Option<(u32, u32)>),
+    /// Remember this beyond the end of the program.
+    SaveSettings(Settings),
     /// Make an invitation link.
     Invite,
     /// Redeem a link.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hullo_media::frame::Picture;
+use serde::{Deserialize, Serialize};
 
 /// Something happened; [`crate::update`] turns it into model changes and effects.
 #[derive(Clone, Debug)]
@@ -41,19 +42,64 @@ pub enum Event {
     },
     /// Somebody wants to talk.
     Incoming {
-        /// Which contact.
-        contact: ContactId,
+        /// The new call.
+        call: CallNumber,
+        /// Who calls.
+        party: Party,
         /// With pictures or only sound.
         media: Media,
     },
-    /// The current call changed.
-    Call(CallEvent),
+    /// A call changed.
+    Call(CallNumber, CallEvent),
+    /// Somebody called and it did not ring, in words for the user.
+    Missed {
+        /// Who called.
+        party: Party,
+        /// Why it did not ring.
+        why: Unrung,
+    },
+    /// What this profile remembers between runs, as read at the start.
+    Settings(Settings),
     /// Something the user asked for failed; words that say what to do.
     Failed(String),
     /// A second passed, or a deadline of the model is due.
     Tick,
     /// The system asks the program to end (SIGTERM, SIGHUP, end of `--seconds`).
     Stop(StopReason),
+}
+
+/// A call's number in this run of the program; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallNumber(pub u64);
+
+/// Whom a call is with. The call of a group is the other kind: it gets its variant here together with its machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Party {
+    /// One contact, from program to program.
+    Contact(ContactId),
+}
+
+/// Why somebody's call did not ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unrung {
+    /// It had waited too long, or was taken back before we heard of it.
+    Late,
+    /// The user does not want to be disturbed.
+    DoNotDisturb,
+    /// As many calls as may ring do so already.
+    TooMany,
+    /// Only calls over a TURN server are allowed here, and there is none.
+    NoTurn,
+}
+
+/// What a profile remembers between runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Nothing rings; calls are noted as missed.
+    pub do_not_disturb: bool,
+    /// The notice about addresses was shown.
+    pub is_ip_warned: bool,
 }
 
 /// A contact's number in this profile.
@@ -120,12 +166,10 @@ pub enum CallState {
 /// One change of the current call.
 #[derive(Clone, Debug)]
 pub enum CallEvent {
-    /// A call exists now, ours or theirs.
+    /// The call that was asked for exists now.
     Started {
         /// With whom.
-        contact: ContactId,
-        /// Who began.
-        direction: Direction,
+        party: Party,
         /// What was asked for.
         media: Media,
     },
@@ -137,6 +181,8 @@ pub enum CallEvent {
         mic_muted: bool,
         /// True: pictures leave.
         camera_on: bool,
+        /// True: neither leaves, and nothing is played.
+        on_hold: bool,
     },
     /// What the far side says it sends.
     Far {
@@ -144,6 +190,8 @@ pub enum CallEvent {
         mic_muted: bool,
         /// True: it sends pictures.
         camera_on: bool,
+        /// True: it has put the call on hold; nothing is sent or played there.
+        on_hold: bool,
     },
     /// The newest picture of the far side; `None` when its camera went off.
     FarPicture(Option<Arc<Picture>>),
@@ -168,9 +216,11 @@ pub enum Command {
     /// Call the contact of this name.
     Call(String, Media),
     /// Take the incoming call, with what it offered or less.
-    Accept(Media),
+    Accept(Media, Meanwhile),
     /// Decline the incoming call.
     Reject,
+    /// Let the incoming call ring elsewhere without a sound here.
+    Ignore,
     /// End the current call.
     HangUp,
     /// Microphone off or on.
@@ -179,6 +229,10 @@ pub enum Command {
     Video(Switch),
     /// Pause or resume both.
     Hold(Switch),
+    /// Hold this call and go back to the one held longest.
+    Swap,
+    /// Let nothing ring.
+    DoNotDisturb(Switch),
     /// Make a contact link.
     Invite,
     /// Redeem a contact link.
@@ -189,6 +243,15 @@ pub enum Command {
     Status,
     /// Leave the program.
     Quit,
+}
+
+/// What becomes of the call one is in when another is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meanwhile {
+    /// It waits on hold.
+    Hold,
+    /// It ends.
+    End,
 }
 
 /// The three ways to set a switch.

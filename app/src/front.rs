@@ -121,7 +121,10 @@ fn known(value: &serde_json::Value) -> Option<Report> {
         "own" => Report::Own {
             muted: flag("muted")?,
             camera: flag("camera")?,
+            hold: flag("hold")?,
+            name: text("name")?,
         },
+        "do_not_disturb" => Report::DoNotDisturb { on: flag("on")? },
         _ => return None,
     })
 }

@@ -2,8 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use crate::event::Media;
-use crate::model::{Mode, Model, Overlay};
+use crate::event::{Media, Party};
+use crate::model::{CALLS_MAX, Mode, Model, Overlay};
 use crate::text;
 
 /// What a key does.
@@ -11,16 +11,24 @@ use crate::text;
 pub enum Action {
     /// Take the ringing call with what it offers.
     Accept,
+    /// End the call one is in and take the ringing one.
+    EndAndAccept,
     /// Take a ringing video call with the camera off.
     AcceptSound,
     /// Decline the ringing call.
     Decline,
+    /// Let the ringing call ring without a sound.
+    Ignore,
     /// Own microphone off or on.
     Mute,
     /// Own camera on or off.
     Video,
     /// End the call.
     HangUp,
+    /// Pause the call or go on with it.
+    Hold,
+    /// Go on with the call that waits on hold, and hold this one.
+    Swap,
     /// Copy the link that is shown.
     Copy,
     /// Do the obvious: call the chosen contact, or add what was typed.
@@ -37,6 +45,8 @@ pub enum Action {
     Up,
     /// One line down.
     Down,
+    /// Let calls ring or not.
+    DoNotDisturb,
     /// Show or hide the help.
     Help,
     /// Close what lies on top.
@@ -88,13 +98,17 @@ pub struct Binding {
 }
 
 /// The table, in the order of the bottom bar and the help. The first valid row of a key wins.
-pub const BINDINGS: [Binding; 18] = [
+pub const BINDINGS: [Binding; 23] = [
     row(&[letter('a')], Action::Accept, Group::Call),
+    row(&[letter('e')], Action::EndAndAccept, Group::Call),
     row(&[letter('x')], Action::Decline, Group::Call),
+    row(&[letter('i')], Action::Ignore, Group::Call),
     row(&[letter('s')], Action::AcceptSound, Group::Call),
     row(&[letter('m')], Action::Mute, Group::Call),
     row(&[letter('v')], Action::Video, Group::Call),
     row(&[letter('H')], Action::HangUp, Group::Call),
+    row(&[letter('o')], Action::Hold, Group::Call),
+    row(&[letter('w')], Action::Swap, Group::Call),
     row(&[letter('c')], Action::Copy, Group::Contacts),
     row(&[plain(KeyCode::Enter)], Action::Confirm, Group::Contacts),
     row(&[letter('c')], Action::CallAudio, Group::Contacts),
@@ -111,6 +125,7 @@ pub const BINDINGS: [Binding; 18] = [
         Action::Down,
         Group::Contacts,
     ),
+    row(&[letter('D')], Action::DoNotDisturb, Group::Program),
     row(&[letter('?')], Action::Help, Group::Program),
     row(&[plain(KeyCode::Esc)], Action::Close, Group::Program),
     row(&[letter('q')], Action::Back, Group::Program),
@@ -210,13 +225,21 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         return is_valid_in_mirror(model, action);
     }
     let is_free = model.live_call().is_none() && model.incoming.is_none();
+    // Beside a call that waits on hold another one can be begun.
+    let may_call = model.incoming.is_none()
+        && model.taken_call().is_none_or(|call| call.is_held())
+        && model.taken_count() < CALLS_MAX;
     match action {
-        Action::Accept | Action::Decline => model.incoming.is_some(),
+        Action::Accept | Action::Decline | Action::Ignore => model.incoming.is_some(),
+        Action::EndAndAccept => model.incoming.is_some() && model.taken_call().is_some(),
+        Action::Swap => model.held_calls().next().is_some(),
         Action::AcceptSound => model
             .incoming
             .as_ref()
             .is_some_and(|incoming| incoming.media == Media::Video),
-        Action::Mute | Action::Video | Action::HangUp => model.taken_call().is_some(),
+        Action::Mute | Action::Video | Action::HangUp | Action::Hold => {
+            model.taken_call().is_some()
+        }
         Action::Copy => matches!(model.overlay, Some(Overlay::Invite(Some(_)))),
         Action::Confirm => match &model.overlay {
             Some(Overlay::Add(field)) => !field.text().is_empty(),
@@ -224,11 +247,12 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
             None => is_valid(model, Action::CallAudio),
         },
         Action::CallAudio | Action::CallVideo => {
-            is_free
+            may_call
                 && model.overlay.is_none()
-                && model
-                    .selected_contact()
-                    .is_some_and(|contact| contact.ready)
+                && model.selected_contact().is_some_and(|contact| {
+                    let party = Party::Contact(contact.id);
+                    contact.ready && model.live_calls().all(|call| call.party != party)
+                })
         }
         Action::Invite | Action::Add => model.overlay.is_none(),
         Action::Up | Action::Down => match model.overlay {
@@ -236,7 +260,7 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
             Some(_) => false,
             None => model.contacts().len() > 1,
         },
-        Action::Help => !has_text_field(model),
+        Action::Help | Action::DoNotDisturb => !has_text_field(model),
         Action::Close => {
             model.overlay.is_some() || model.call.as_ref().is_some_and(|call| !call.is_live())
         }

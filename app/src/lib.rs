@@ -15,6 +15,7 @@ pub mod call;
 pub mod calls;
 pub mod cli;
 pub mod command;
+pub mod config;
 pub mod control;
 pub mod demo;
 pub mod effect;

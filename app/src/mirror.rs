@@ -19,7 +19,9 @@ use ratatui::backend::CrosstermBackend;
 use crate::call::media::{FRAME_RATE_MAX, Pictures, VIDEO_BITRATE_MAX_BPS};
 use crate::cli::Options;
 use crate::effect::Effect;
-use crate::event::{CallEvent, CallState, Contact, ContactId, Direction, Event, Media, StopReason};
+use crate::event::{
+    CallEvent, CallNumber, CallState, Contact, ContactId, Event, Media, Party, StopReason,
+};
 use crate::front::Front;
 use crate::model::{Mode, Model};
 use crate::program::{Failure, OTHER, random};
@@ -29,6 +31,9 @@ use crate::screen::Screen;
 use crate::terminal;
 use crate::update::update;
 use crate::view::look::Look;
+
+/// The one call there is: with oneself.
+const MIRROR: CallNumber = CallNumber(0);
 
 /// The whole picture path in one place.
 struct Path {
@@ -100,7 +105,7 @@ pub fn run(
     let (wake, inbox) = wakes();
     let picture_wake = wake.clone();
     let pictures = Pictures::new(on_screen, move || {
-        drop(picture_wake.try_send(Wake::Pictures))
+        drop(picture_wake.try_send(Wake::Pictures(MIRROR)))
     });
     let (encode, decode) = through_the_path(source, recorder, pictures.clone())?;
     let signal_wake = wake.clone();
@@ -196,15 +201,15 @@ impl Glass {
                 .recv_timeout(self.ends_at.map_or(TICK, left).min(TICK))
             {
                 Ok(Wake::Event(event)) => event,
-                Ok(Wake::Pictures) => {
+                Ok(Wake::Pictures(_)) => {
                     self.pictures.taken();
-                    Event::Call(CallEvent::FarPicture(self.pictures.far.take()))
+                    Event::Call(MIRROR, CallEvent::FarPicture(self.pictures.far.take()))
                 }
                 Ok(_) => continue,
                 Err(_) => Event::Tick,
             };
             let stops = matches!(event, Event::Stop(StopReason::Signal));
-            let ends = |effect: &Effect| matches!(effect, Effect::Quit(_) | Effect::HangUp);
+            let ends = |effect: &Effect| matches!(effect, Effect::Quit(_) | Effect::HangUp(_));
             if update(&mut self.model, event).iter().any(ends) || stops {
                 return Ok("quit");
             }
@@ -241,19 +246,22 @@ pub(crate) fn picture_of_oneself(look: Look) -> Model {
         ready: true,
     };
     let started = CallEvent::Started {
-        contact,
-        direction: Direction::Outgoing,
+        party: Party::Contact(contact),
         media: Media::Video,
     };
-    model.is_ip_warned = true;
+    model.settings.is_ip_warned = true;
     for event in [
         Event::Contacts(vec![yourself]),
-        Event::Call(started),
-        Event::Call(CallEvent::State(CallState::Connected)),
-        Event::Call(CallEvent::Far {
-            mic_muted: false,
-            camera_on: true,
-        }),
+        Event::Call(MIRROR, started),
+        Event::Call(MIRROR, CallEvent::State(CallState::Connected)),
+        Event::Call(
+            MIRROR,
+            CallEvent::Far {
+                mic_muted: false,
+                camera_on: true,
+                on_hold: false,
+            },
+        ),
     ] {
         // Reports of a call that does not exist are nobody's business.
         let _ = update(&mut model, event);

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use hullo_media::frame::Picture;
 
-use crate::event::{CallState, Contact, ContactId, Direction, Media, StopReason};
+use crate::event::{
+    CallNumber, CallState, Contact, ContactId, Direction, Media, Party, Settings, StopReason,
+};
 use crate::report::Stats;
 use crate::update::field::Field;
 use crate::view::look::Look;
@@ -58,31 +60,42 @@ pub struct Profile {
     pub has_server: bool,
 }
 
+/// Calls one can be in: one that has the devices, the others on hold. More than these nobody keeps in mind.
+pub const CALLS_MAX: usize = 3;
+
 /// Somebody is ringing here and was not answered yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {
+    /// The call.
+    pub call: CallNumber,
     /// Who.
-    pub contact: ContactId,
+    pub party: Party,
     /// What they asked for.
     pub media: Media,
-    /// When it began.
+    /// When it began, or came to be the one that has the keys.
     pub since_ms: u64,
+    /// This is the call during which the notice about addresses is shown.
+    pub shows_ip_warning: bool,
 }
 
-/// Microphone and camera of one side.
+/// What one side sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Switches {
     /// No sound leaves that side.
     pub mic_muted: bool,
     /// Pictures leave that side.
     pub camera_on: bool,
+    /// That side has put the call on hold: it neither sends nor plays.
+    pub on_hold: bool,
 }
 
-/// The current call, or the one that just ended.
+/// A call, or one that just ended.
 #[derive(Clone)]
 pub struct Call {
+    /// Its number; `None` until the call engine has confirmed it.
+    pub number: Option<CallNumber>,
     /// With whom.
-    pub contact: ContactId,
+    pub party: Party,
     /// Who began.
     pub direction: Direction,
     /// What was asked for.
@@ -91,8 +104,6 @@ pub struct Call {
     pub state: CallState,
     /// The word of the state last reported.
     pub(crate) reported: Option<&'static str>,
-    /// The call engine confirmed it: before that it is only what was asked for, or what rings.
-    pub(crate) is_started: bool,
     /// It was started or taken from here, by a person or by the mode.
     pub(crate) is_ours: bool,
     /// Since when sound flows; `None` before that.
@@ -105,8 +116,6 @@ pub struct Call {
     pub(crate) mute_asked: Option<bool>,
     /// The same for the camera.
     pub(crate) camera_asked: Option<bool>,
-    /// Paused by us.
-    pub is_held: bool,
     /// What the far side says it sends; `None` while it has said nothing, as apps without such words never do.
     pub far: Option<Switches>,
     /// Newest picture of the far side.
@@ -159,6 +168,10 @@ pub(crate) struct Once {
     pub(crate) server_up_at_ms: Option<u64>,
     /// It failed; leave at this time with this status unless a call comes of it after all.
     pub(crate) gives_up: Option<(u64, u8)>,
+    /// How the one call ended; the program stays while calls that were taken beside it go on.
+    pub(crate) status: Option<u8>,
+    /// Some call of this run came to be.
+    pub(crate) was_connected: bool,
     /// Leaving was decided and must not be decided again.
     pub(crate) is_over: bool,
 }
@@ -183,20 +196,26 @@ pub struct Model {
     pub selected: Option<ContactId>,
     /// The link to the server.
     pub server: Server,
-    /// The current call or the last one.
+    /// The call that has the devices, or the last one when there is none.
     pub call: Option<Call>,
+    /// Calls beside it: on hold, the one held last at the end, or about to end.
+    pub others: Vec<Call>,
     /// Somebody waits to be answered. With a live call it is a second one.
     pub incoming: Option<Incoming>,
+    /// Calls that ring behind it, oldest first.
+    pub waiting: Vec<Incoming>,
+    /// Calls the user lets ring without a sound.
+    pub ignored: Vec<Incoming>,
     /// When the bell rang last.
     pub(crate) bell_ms: Option<u64>,
-    /// A second call to take as soon as the first has ended.
-    pub(crate) accept_next: Option<Incoming>,
     /// What lies over the main view.
     pub overlay: Option<Overlay>,
     /// The sentence at the bottom.
     pub message: Option<Message>,
-    /// The warning about addresses was shown in an earlier call.
-    pub is_ip_warned: bool,
+    /// Calls go over a TURN server or not at all: nobody sees our address.
+    pub is_relay_only: bool,
+    /// What is remembered between runs.
+    pub settings: Settings,
     /// What the call was last told about the far picture's size; the outer `None`: nothing yet.
     pub(crate) picture_wanted: Option<Option<(u32, u32)>>,
     /// Until when a second Ctrl-C leaves despite a call.
@@ -220,12 +239,15 @@ impl Model {
             selected: None,
             server: Server::Unknown,
             call: None,
+            others: Vec::new(),
             incoming: None,
+            waiting: Vec::new(),
+            ignored: Vec::new(),
             bell_ms: None,
-            accept_next: None,
             overlay: None,
             message: None,
-            is_ip_warned: false,
+            is_relay_only: false,
+            settings: Settings::default(),
             picture_wanted: None,
             interrupt_until_ms: None,
             stopping: None,
@@ -244,20 +266,45 @@ impl Model {
         self.now_ms
     }
 
-    /// The call that exists now: neither ended nor only a second one that rings.
+    /// The call that has the devices, unless it has ended. Calls that ring here are not among the calls.
     #[must_use]
     pub fn live_call(&self) -> Option<&Call> {
         self.call.as_ref().filter(|call| call.is_live())
     }
 
-    /// The live call, unless it is one that rings here and waits for an answer.
+    /// The live call, unless it was declined and its end is only waited for.
     #[must_use]
     pub fn taken_call(&self) -> Option<&Call> {
-        self.live_call().filter(|call| !call.is_ringing_here())
+        self.live_call().filter(|call| !call.is_declined())
     }
 
     pub(crate) fn live_call_mut(&mut self) -> Option<&mut Call> {
         self.call.as_mut().filter(|call| call.is_live())
+    }
+
+    /// Calls that wait on hold beside the one that has the devices, the one held last at the end.
+    pub fn held_calls(&self) -> impl DoubleEndedIterator<Item = &Call> {
+        self.others.iter().filter(|call| !call.is_ending())
+    }
+
+    /// Every call that has not ended.
+    pub fn live_calls(&self) -> impl Iterator<Item = &Call> {
+        self.live_call().into_iter().chain(&self.others)
+    }
+
+    /// Calls one is in now, with the devices or on hold.
+    #[must_use]
+    pub fn taken_count(&self) -> usize {
+        self.live_calls().filter(|call| !call.is_ending()).count()
+    }
+
+    pub(crate) fn numbered_mut(&mut self, number: CallNumber) -> Option<&mut Call> {
+        self.call
+            .as_mut()
+            .filter(|call| call.is_live())
+            .into_iter()
+            .chain(&mut self.others)
+            .find(|call| call.number == Some(number))
     }
 
     /// The contact of this number.
@@ -287,6 +334,21 @@ impl Model {
             })
     }
 
+    /// The name of whom a call is with.
+    #[must_use]
+    pub fn name_of_party(&self, party: Party) -> &str {
+        let Party::Contact(contact) = party;
+        self.name_of(contact)
+    }
+
+    /// Whether the words were compared with whom a call is with.
+    #[must_use]
+    pub fn is_verified(&self, party: Party) -> bool {
+        let Party::Contact(contact) = party;
+        self.contact(contact)
+            .is_some_and(|contact| contact.verified)
+    }
+
     /// What to say after the screen is gone: how the last call ended, in one line.
     #[must_use]
     pub fn last_words(&self) -> Option<String> {
@@ -298,7 +360,7 @@ impl Model {
             return None;
         };
         Some(crate::text::call_ended(
-            self.name_of(call.contact),
+            self.name_of_party(call.party),
             words,
             *duration,
         ))
@@ -308,28 +370,29 @@ impl Model {
 impl Call {
     /// A call that begins now.
     pub(crate) fn new(
-        contact: ContactId,
+        number: Option<CallNumber>,
+        party: Party,
         direction: Direction,
         media: Media,
         state: CallState,
     ) -> Self {
         Self {
-            contact,
+            number,
+            party,
             direction,
             media,
             state,
             reported: None,
-            is_started: false,
             is_ours: false,
             connected_at_ms: None,
             own: Switches {
                 mic_muted: false,
                 camera_on: media == Media::Video,
+                on_hold: false,
             },
             own_reported: None,
             mute_asked: None,
             camera_asked: None,
-            is_held: false,
             far: None,
             far_picture: None,
             own_picture: None,
@@ -351,10 +414,22 @@ impl Call {
         matches!(self.state, CallState::Connected | CallState::Reconnecting)
     }
 
-    /// It rings on this device and waits for an answer.
+    /// Its end was asked for and has not come yet.
     #[must_use]
-    pub fn is_ringing_here(&self) -> bool {
-        self.direction == Direction::Incoming && self.state == CallState::Ringing && !self.is_ours
+    pub fn is_ending(&self) -> bool {
+        self.is_live() && self.hanging_up_at_ms.is_some()
+    }
+
+    /// It rang here and was not taken: its end is only waited for.
+    #[must_use]
+    pub fn is_declined(&self) -> bool {
+        self.is_live() && self.direction == Direction::Incoming && !self.is_ours
+    }
+
+    /// It waits on hold by our wish.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.is_live() && self.own.on_hold
     }
 
     /// The far picture, unless its camera is off: a last one that comes late must not stand there as if it were live.

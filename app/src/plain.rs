@@ -1,5 +1,6 @@
 //! A report as one sentence: what `--plain` appends, for logs, screen readers and pipes.
 
+use crate::event::Unrung;
 use crate::report::{Report, Summary};
 use crate::text;
 
@@ -39,7 +40,17 @@ pub fn sentence(report: &Report) -> Option<String> {
             ..
         } => call(state, name, words.as_deref(), duration_ms.unwrap_or(0)),
         Report::Participant { change, name, on } => participant(change, name, *on),
-        Report::Own { muted, camera } => {
+        Report::Own {
+            hold: true, name, ..
+        } => format!("The call with {name} is on hold: nobody hears or sees you."),
+        Report::DoNotDisturb { on } => text::do_not_disturb(*on).to_owned(),
+        Report::Missed { name, reason } => match *reason {
+            "do_not_disturb" => text::missed_because(name, Unrung::DoNotDisturb),
+            "too_many" => text::missed_because(name, Unrung::TooMany),
+            "no_turn" => text::missed_because(name, Unrung::NoTurn),
+            _ => text::missed(name),
+        },
+        Report::Own { muted, camera, .. } => {
             let mic = if *muted {
                 "You are muted"
             } else {
@@ -151,6 +162,8 @@ mod tests {
             Report::Own {
                 muted: true,
                 camera: false,
+                hold: false,
+                name: "bob".into(),
             },
             "You are muted, your camera is off.",
         );

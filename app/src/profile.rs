@@ -3,6 +3,8 @@
 //! ```text
 //! hullo.db        identity, contacts, ratchets (mode 0600)
 //! lock            held while a program runs; holds its process id
+//! settings.toml   what the program remembers between runs ([`settings`])
+//! config.toml     what people set, if not in their configuration folder ([`crate::config`])
 //! control.sock    how other commands reach that program ([`control`])
 //! server/         certificate and key of `hullo serve`; not under the lock, a server may run beside
 //! ```
@@ -15,6 +17,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 pub mod control;
+pub mod settings;
 #[cfg(test)]
 mod tests;
 

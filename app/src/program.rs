@@ -12,16 +12,18 @@ use hullo_signalling::server_url::ServerUrl;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
-use crate::call::media::{MediaSpecs, Pictures};
+use crate::call::media::MediaSpecs;
 use crate::calls::Calls;
 use crate::cli::{Action, Cli, Color, Options};
+use crate::config;
 use crate::demo::Demo;
-use crate::event::Media;
+use crate::event::{Event, Media};
 use crate::front::{Front, Json, Plain};
 use crate::model::{Mode, Model};
 use crate::net::{Net, NetError};
 use crate::people::People;
 use crate::profile::control::{ControlError, ControlServer};
+use crate::profile::settings::SettingsFile;
 use crate::profile::{self, Profile, ProfileError};
 use crate::report::Report;
 use crate::run::{Runner, Wake, read_stdin, wakes};
@@ -328,23 +330,23 @@ fn main_loop(
     let control = ControlServer::start(&profile, move |request, responder| {
         let _ = control_wake.send(Wake::Control(request, responder));
     });
-    let picture_wake = wake.clone();
-    let pictures = Pictures::new(face == Face::Screen, move || {
-        // A full queue means that the loop is about to look anyway.
-        let _ = picture_wake.try_send(Wake::Pictures);
-    });
     let signal_wake = wake.clone();
     terminal::spawn_signals(move |event| signal_wake.send(Wake::Event(event)).is_ok())
         .map_err(|error| Failure::of(&error, OTHER))?;
+    let (config, broken) = config::read(&config::path(profile.folder()));
+    let memory = SettingsFile::of_profile(profile.folder());
+    let remembered = memory.read();
     let mut model = Model::new(mode, look(options.color));
+    model.is_relay_only = config.relay_only;
     let (mut front, entered) = open_front(face, &wake, &mut model)?;
-    let calls = Calls::new(specs, pictures.clone(), random()?, wake);
+    let is_drawn = face == Face::Screen;
+    let calls = Calls::new(specs, is_drawn, config.relay_only, random()?, wake);
     let mut runner = Runner {
         model,
         front: &mut *front,
         net,
         calls,
-        pictures,
+        memory,
         people: People::default(),
         wakes: inbox,
         started,
@@ -352,11 +354,15 @@ fn main_loop(
         rng: random()?,
         notes: crate::run::Notes::default(),
     };
-    if let Err(error) = &control {
-        runner.report(&Report::Notice {
-            text: crate::people::sentence(&error.to_string()),
-        });
+    let troubles = [
+        control.as_ref().err().map(ToString::to_string),
+        broken.as_ref().map(ToString::to_string),
+        remembered.as_ref().err().map(ToString::to_string),
+    ];
+    for trouble in troubles.into_iter().flatten() {
+        runner.event(Event::Failed(crate::people::sentence(&trouble)));
     }
+    runner.event(Event::Settings(remembered.unwrap_or_default()));
     let status = runner.run();
     let words = runner.model.last_words();
     let summary = runner.summary().cloned();

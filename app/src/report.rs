@@ -46,7 +46,14 @@ pub enum Report {
         /// Whether the words were compared with this contact.
         verified: bool,
     },
-    /// The call's state changed.
+    /// Somebody called and it did not ring, or rang and nobody took it.
+    Missed {
+        /// The contact's name.
+        name: String,
+        /// Stable word: `unanswered`, `cancelled`, `late`, `do_not_disturb`, `too_many` or `no_turn`.
+        reason: &'static str,
+    },
+    /// A call's state changed.
     Call {
         /// `inviting ringing connecting connected reconnecting ended`.
         state: &'static str,
@@ -78,6 +85,15 @@ pub enum Report {
         muted: bool,
         /// True: pictures leave.
         camera: bool,
+        /// True: neither leaves, the call waits on hold.
+        hold: bool,
+        /// With whom the call is.
+        name: String,
+    },
+    /// Whether calls ring here.
+    DoNotDisturb {
+        /// True: they do not.
+        on: bool,
     },
     /// First frame of a kind in a direction.
     Media {

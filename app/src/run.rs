@@ -12,17 +12,17 @@ use hullo_proto::call::Message;
 use hullo_signalling::channel::{self, ChannelCommand, ChannelEvent};
 
 use crate::call::driver::{Command as CallCommand, DriverEvent};
-use crate::call::media::Pictures;
-use crate::calls::{Calls, Outcome, proto_media};
+use crate::calls::{CallNews, Calls, Outcome, proto_media};
 use crate::command;
 use crate::control::{self, Ask, Waiting};
 use crate::effect::Effect;
-use crate::event::{CallEvent, Command, Contact, ContactId, Event, StopReason};
+use crate::event::{CallEvent, CallNumber, Command, Contact, ContactId, Event, StopReason};
 use crate::front::Front;
-use crate::model::Model;
+use crate::model::{Mode, Model};
 use crate::net::{Net, NetEvent};
 use crate::people::{People, sentence};
 use crate::profile::control::{ControlRequest, Responder};
+use crate::profile::settings::SettingsFile;
 use crate::report::Report;
 use crate::update::update;
 
@@ -32,10 +32,10 @@ pub enum Wake {
     Event(Event),
     /// From the network thread.
     Net(NetEvent),
-    /// From the thread of call number so and so.
-    Driver(u64, DriverEvent),
-    /// New pictures lie in the slots.
-    Pictures,
+    /// From the thread of this call.
+    Driver(CallNumber, DriverEvent),
+    /// New pictures lie in the slots of this call.
+    Pictures(CallNumber),
     /// Another process of the same user asks something.
     Control(ControlRequest, Responder),
 }
@@ -64,8 +64,8 @@ pub struct Runner<'a> {
     pub net: Net,
     /// The calls.
     pub calls: Calls,
-    /// Slots of pictures to draw.
-    pub pictures: Pictures,
+    /// What is remembered between runs.
+    pub memory: SettingsFile,
     /// Contacts and servers as last told.
     pub people: People,
     /// What wakes the loop.
@@ -117,9 +117,8 @@ impl Runner<'_> {
             while let Ok(wake) = self.wakes.try_recv() {
                 self.wake(wake);
             }
-            if let Some((contact, outcome)) = self.calls.ring_late(Instant::now()) {
-                self.outcome(contact, outcome);
-            }
+            let late = self.calls.ring_late(Instant::now());
+            self.outcomes(late);
             self.notes.waiting.expire(Instant::now());
             if self.front.is_gone() || self.front.draw(&self.model).is_err() {
                 self.leave(1);
@@ -133,6 +132,7 @@ impl Runner<'_> {
         let exit = self.notes.exit.map(|(_, until)| until);
         [
             self.ends_at,
+            self.calls.deadline(),
             due(self.front.due_ms()),
             due(self.model.deadline_ms()),
             exit,
@@ -167,8 +167,7 @@ impl Runner<'_> {
     fn leave(&mut self, status: u8) {
         if self.notes.exit.is_none() {
             self.notes.exit = Some((status, Instant::now() + FAREWELL));
-            self.calls
-                .command(CallCommand::HangUp(self.notes.stop_word));
+            self.calls.hang_up_all(self.notes.stop_word);
         }
     }
 
@@ -177,13 +176,17 @@ impl Runner<'_> {
             Wake::Event(event) => self.event(event),
             Wake::Net(event) => self.net_event(event),
             Wake::Driver(number, event) => self.driver_event(number, event),
-            Wake::Pictures => {
-                self.pictures.taken();
-                if let Some(picture) = self.pictures.far.take() {
-                    self.event(Event::Call(CallEvent::FarPicture(Some(picture))));
+            Wake::Pictures(number) => {
+                let Some(pictures) = self.calls.pictures(number) else {
+                    return;
+                };
+                pictures.taken();
+                let (far, own) = (pictures.far.take(), pictures.own.take());
+                if far.is_some() {
+                    self.event(Event::Call(number, CallEvent::FarPicture(far)));
                 }
-                if let Some(picture) = self.pictures.own.take() {
-                    self.event(Event::Call(CallEvent::OwnPicture(Some(picture))));
+                if own.is_some() {
+                    self.event(Event::Call(number, CallEvent::OwnPicture(own)));
                 }
             }
             Wake::Control(request, responder) => self.answer(&request, &responder),
@@ -198,32 +201,46 @@ impl Runner<'_> {
         self.model.set_now(self.now_ms());
         let mut effects = std::collections::VecDeque::from(update(&mut self.model, event));
         while let Some(effect) = effects.pop_front() {
-            if let Some(event) = self.effect(effect) {
+            for event in self.effect(effect) {
                 effects.extend(update(&mut self.model, event));
             }
         }
+        // Who waits for one call wants it to ring.
+        let waits = matches!(self.model.mode, Mode::AnswerOnce { .. });
+        let quiet = self.model.settings.do_not_disturb && !waits;
+        self.calls.set_do_not_disturb(quiet);
     }
 
-    /// Does one thing; some things are answered with an event at once.
-    fn effect(&mut self, effect: Effect) -> Option<Event> {
+    /// Does one thing; some things are answered with events at once.
+    fn effect(&mut self, effect: Effect) -> Vec<Event> {
+        let (call, command) = match effect {
+            Effect::AcceptCall(call, media) => (call, CallCommand::Accept(proto_media(media))),
+            Effect::RejectCall { call, busy } => (call, CallCommand::Reject(busy)),
+            Effect::HangUp(call) => (call, CallCommand::HangUp(self.notes.stop_word)),
+            Effect::SetMicMuted(call, muted) => (call, CallCommand::Muted(muted)),
+            Effect::SetCamera(call, on) => (call, CallCommand::CameraOn(on)),
+            Effect::SetHold(call, hold) => (call, CallCommand::Hold(hold)),
+            Effect::WantPicture(call, size) => (call, CallCommand::Want(size)),
+            other => return self.do_otherwise(other).into_iter().collect(),
+        };
+        self.calls.command(call, command);
+        Vec::new()
+    }
+
+    /// What is no command to a call that runs.
+    fn do_otherwise(&mut self, effect: Effect) -> Option<Event> {
         match effect {
-            Effect::StartCall(contact, media) => {
-                match self.calls.start(Instant::now(), contact, media) {
-                    Ok(started) => return Some(started),
+            Effect::StartCall(party, media) => {
+                match self.calls.start(Instant::now(), party, media) {
+                    Ok(outcomes) => self.outcomes(outcomes),
                     Err(words) => return Some(Event::Failed(words)),
                 }
             }
-            Effect::AcceptCall(media) => {
-                self.calls.command(CallCommand::Accept(proto_media(media)))
+            Effect::SaveSettings(settings) => {
+                return self.memory.write(settings).err().map(|error| {
+                    Event::Failed(sentence(&format!("this is not remembered: {error}")))
+                });
             }
-            Effect::RejectCall => self.calls.command(CallCommand::Reject),
-            Effect::HangUp => self
-                .calls
-                .command(CallCommand::HangUp(self.notes.stop_word)),
-            Effect::SetMicMuted(muted) => self.calls.command(CallCommand::Muted(muted)),
-            Effect::SetCamera(on) => self.calls.command(CallCommand::CameraOn(on)),
-            Effect::SetHold(hold) => self.calls.command(CallCommand::Hold(hold)),
-            Effect::WantPicture(size) => self.calls.command(CallCommand::Want(size)),
             Effect::Invite => return self.tell_net(ChannelCommand::Invite { server: None }),
             Effect::Add(link) => return self.tell_net(ChannelCommand::Add { link }),
             Effect::SetName(name) => return self.tell_net(ChannelCommand::SetName(name)),
@@ -231,30 +248,29 @@ impl Runner<'_> {
             Effect::Bell => self.front.bell(),
             Effect::Copy(text) => self.front.copy(&text),
             Effect::Quit(status) => self.leave(status),
+            // The commands to calls: done where they are told apart.
+            _ => {}
         }
         None
     }
 
-    fn driver_event(&mut self, number: u64, event: DriverEvent) {
-        if number != self.calls.number() {
-            return;
+    fn driver_event(&mut self, number: CallNumber, event: DriverEvent) {
+        let contact = self.calls.contact(number);
+        if let Some(news) = self.calls.note(number, &event) {
+            self.news(&news);
         }
         match event {
-            DriverEvent::Send(message) => self.send(&message),
-            DriverEvent::Call(event) => self.event(Event::Call(event)),
+            DriverEvent::Send(message) => {
+                if let Some(contact) = contact {
+                    self.send_to(contact, &message);
+                }
+            }
+            DriverEvent::Call(event) => self.event(Event::Call(number, event)),
             DriverEvent::Finished(summary) => {
-                self.calls.finished(number);
                 self.notes.summary = Some((*summary).clone());
                 self.report(&Report::Summary(summary));
             }
         }
-    }
-
-    fn send(&mut self, message: &Message) {
-        let Some(contact) = self.calls.contact() else {
-            return;
-        };
-        self.send_to(contact, message);
     }
 
     fn send_to(&mut self, contact: ContactId, message: &Message) {
@@ -304,21 +320,23 @@ impl Runner<'_> {
             return;
         };
         let contact = ContactId(contact.0);
-        let name = self.model.name_of(contact).to_owned();
-        let outcome = self
-            .calls
-            .message(Instant::now(), contact, &name, message, age);
-        self.outcome(contact, outcome);
+        let outcomes = self.calls.message(Instant::now(), contact, message, age);
+        self.outcomes(outcomes);
     }
 
-    fn outcome(&mut self, contact: ContactId, outcome: Outcome) {
-        match outcome {
-            Outcome::Events(events) => events.into_iter().for_each(|event| self.event(event)),
-            Outcome::Reply(reply, words) => {
-                self.send_to(contact, &reply);
-                self.event(Event::Call(CallEvent::Notice(words)));
+    fn outcomes(&mut self, outcomes: Vec<Outcome>) {
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Event(event) => self.event(event),
+                Outcome::Send(contact, message) => self.send_to(contact, &message),
+                Outcome::News(news) => self.news(&news),
             }
         }
+    }
+
+    /// What happened to a call. Whoever keeps the history listens here.
+    fn news(&mut self, news: &CallNews) {
+        tracing::info!(call = ?news.call_id, step = ?news.step, "call");
     }
 
     /// Does what another process of the same user asks, and answers.
@@ -426,7 +444,7 @@ impl Runner<'_> {
     }
 
     fn do_effect(&mut self, effect: Effect) {
-        if let Some(event) = self.effect(effect) {
+        for event in self.effect(effect) {
             self.event(event);
         }
     }

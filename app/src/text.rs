@@ -4,7 +4,11 @@
 
 use std::time::Duration;
 
-use crate::event::{CallState, Contact, Direction, Media};
+mod call;
+
+pub use call::*;
+
+use crate::event::{CallState, Contact, Direction, Media, Party};
 use crate::keymap::{Action, Group};
 use crate::model::{Call, Mode, Model, Overlay, Profile, Server};
 
@@ -12,8 +16,8 @@ use crate::model::{Call, Mode, Model, Overlay, Profile, Server};
 pub const UNKNOWN_CONTACT: &str = "somebody";
 /// Our own microphone is off. The one word that must always be readable.
 pub const MUTED: &str = "MUTED";
-/// What the other side can learn. Said before the first call.
-pub const IP_WARNING: &str = "In a direct call the other side can see your IP address.";
+/// What the other side can learn and how to avoid it. Said at the first call of a profile.
+pub const IP_WARNING: &str = "In a direct call the other side can see your IP address. To avoid it, set relay_only = true in config.toml.";
 /// Words for an end that the call engine did not report in time.
 pub const ENDED_HERE: &str = "you hung up";
 
@@ -25,10 +29,8 @@ pub(crate) const ONLY_A_MIRROR: &str = "This is only a mirror: q leaves it.";
 pub(crate) const MIRROR_FACTS: &str = "Your camera, encoded, encrypted and back. It stays here.";
 pub(crate) const MIRROR_SENDS: &str = "nothing is sent";
 pub(crate) const PRESS_AGAIN: &str = "It has just begun to ring: press a again to take the call.";
-pub(crate) const CALL_RUNS: &str = "A call is running: H hangs up first.";
+pub(crate) const CALL_RUNS: &str = "A call is running: H hangs up, or o puts it on hold first.";
 pub(crate) const INTERRUPT_AGAIN: &str = "A call is running: Ctrl-C again ends it and quits.";
-pub(crate) const ONE_CALL_ONLY: &str =
-    "This program was started for one call: decline, or end that call first.";
 pub(crate) const DECLINE_INSTEAD: &str = "You have not taken this call: decline it instead (x).";
 pub(crate) const NO_SERVER_SET: &str =
     "No server is set: start with `hullo --server URL`, or run your own with `hullo serve`.";
@@ -61,7 +63,6 @@ pub(crate) const TOO_SMALL: &str = "hullo needs 40x10";
 pub(crate) const CAMERA_IS_ON: &str = "camera on";
 pub(crate) const CAMERA_IS_OFF: &str = "camera off";
 pub(crate) const MIC_ON: &str = "microphone on";
-pub(crate) const ON_HOLD: &str = "ON HOLD";
 pub(crate) const SERVER_RETRIED: &str = "It is tried again and again. A call that runs goes on.";
 pub(crate) const SOUND_ONLY: &str = "Sound only: v switches your camera on.";
 pub(crate) const CALL_AGAIN: &str = "Enter calls again, C with pictures; Esc closes this.";
@@ -91,7 +92,13 @@ pub(crate) const NO_CONTACTS: [&str; 6] = [
 pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
     let call = model.taken_call();
     Some(match action {
+        Action::Accept if call.is_some() => "hold and answer",
         Action::Accept => "accept",
+        Action::EndAndAccept => "end and answer",
+        Action::Ignore => "ignore",
+        Action::Hold if call?.is_held() => "resume",
+        Action::Hold => "hold",
+        Action::Swap => "swap",
         Action::AcceptSound => "sound only",
         Action::Decline => "decline",
         Action::Mute if call?.own.mic_muted => "unmute",
@@ -110,7 +117,12 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Close => "close",
         Action::Back if model.overlay.is_none() => "quit",
         Action::Down if matches!(model.overlay, Some(Overlay::Help(_))) => "more",
-        Action::Back | Action::CallAudio | Action::Up | Action::Down | Action::Interrupt => {
+        Action::DoNotDisturb
+        | Action::Back
+        | Action::CallAudio
+        | Action::Up
+        | Action::Down
+        | Action::Interrupt => {
             return None;
         }
     })
@@ -120,7 +132,12 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
 #[must_use]
 pub fn help(action: Action) -> &'static str {
     match action {
-        Action::Accept => "take the call (with camera)",
+        Action::Accept => "take it; a call you are in waits",
+        Action::EndAndAccept => "end this call and take that one",
+        Action::Ignore => "let it ring without a sound",
+        Action::Hold => "put on hold, or go on",
+        Action::Swap => "go on with the call on hold",
+        Action::DoNotDisturb => "do not disturb: nothing rings",
         Action::AcceptSound => "take it with the camera off",
         Action::Decline => "decline the call",
         Action::Mute => "your microphone off or on",
@@ -233,6 +250,9 @@ pub fn call_facts(call: &Call, name: &str, is_verified: bool) -> String {
         "unverified"
     };
     let far = call.far.filter(|_| call.is_connected());
+    if far.is_some_and(|far| far.on_hold) {
+        return format!("{name} ({trust}): HAS YOU ON HOLD");
+    }
     let is_camera_missed = call.media == Media::Video && far.is_some_and(|far| !far.camera_on);
     let far = match (far.is_some_and(|far| far.mic_muted), is_camera_missed) {
         (true, true) => "MUTED, CAMERA OFF",
@@ -273,14 +293,21 @@ pub(crate) fn far_camera_off(name: &str) -> String {
 }
 
 /// What can be done about a ringing call, key and words together.
-pub(crate) fn incoming_keys(media_offered: Media) -> &'static [&'static str] {
+pub(crate) fn incoming_keys(is_busy: bool, media_offered: Media) -> &'static [&'static str] {
     match media_offered {
+        _ if is_busy => &[
+            "a hold and answer",
+            "e end and answer",
+            "x decline",
+            "i ignore",
+        ],
         Media::Video => &[
             "a accept with your camera",
             "s accept with sound only",
             "x decline",
+            "i ignore",
         ],
-        Media::Audio => &["a accept", "x decline"],
+        Media::Audio => &["a accept", "x decline", "i ignore"],
     }
 }
 
@@ -300,9 +327,10 @@ pub(crate) fn server_state(model: &Model) -> String {
         {
             "no server set".to_owned()
         }
+        Server::Down(_) => "SERVER DOWN".to_owned(),
+        _ if model.settings.do_not_disturb => DO_NOT_DISTURB.to_owned(),
         Server::Unknown => "reaching the server...".to_owned(),
         Server::Up => "server up".to_owned(),
-        Server::Down(_) => "SERVER DOWN".to_owned(),
     }
 }
 
@@ -318,12 +346,17 @@ pub(crate) fn contact_count(count: usize) -> String {
 /// A contact's state in a word; empty for one that is ready and verified.
 #[must_use]
 pub fn contact_state(model: &Model, contact: &Contact) -> &'static str {
-    let call = model.taken_call().filter(|call| call.contact == contact.id);
-    let incoming = model.incoming.as_ref();
-    if incoming.is_some_and(|incoming| incoming.contact == contact.id) {
+    let party = Party::Contact(contact.id);
+    let call = model
+        .live_calls()
+        .find(|call| call.party == party && !call.is_declined());
+    let mut ringing = model.incoming.iter().chain(&model.waiting);
+    if ringing.any(|incoming| incoming.party == party) {
         "calls you"
     } else if let Some(call) = call {
-        if call.is_connected() {
+        if call.is_held() {
+            "on hold"
+        } else if call.is_connected() {
             "in call"
         } else {
             "calling"
@@ -382,7 +415,7 @@ pub(crate) fn incoming(
     let trust = if is_verified { "" } else { " (unverified)" };
     let kind = media(media_offered);
     if model.taken_call().is_some() {
-        format!("{name}{trust} calls too, {kind}. Taking it ends the call you are in.")
+        format!("{name}{trust} calls too: {kind}")
     } else {
         format!("{name}{trust} is calling: {kind}")
     }
@@ -417,7 +450,7 @@ pub(crate) fn contact_lines(contact: &Contact, is_free: bool) -> Vec<String> {
 pub(crate) fn status(model: &Model) -> String {
     let call = match &model.call {
         Some(call) if call.is_live() => {
-            let name = model.name_of(call.contact);
+            let name = model.name_of_party(call.party);
             let mic = if call.own.mic_muted {
                 "you are muted"
             } else {
@@ -428,9 +461,13 @@ pub(crate) fn status(model: &Model) -> String {
             } else {
                 "camera off"
             };
-            let hold = if call.is_held { ", on hold" } else { "" };
+            let hold = if call.is_held() { ", on hold" } else { "" };
+            let held: String = model
+                .held_calls()
+                .map(|call| format!(", {} waits on hold", model.name_of_party(call.party)))
+                .collect();
             format!(
-                "{}, {mic}, {camera}{hold}",
+                "{}, {mic}, {camera}{hold}{held}",
                 call_state(call, name, model.now_ms)
             )
         }
@@ -445,8 +482,13 @@ pub(crate) fn status(model: &Model) -> String {
         Mode::AnswerOnce { .. } if model.live_call().is_none() => ", waiting for a call",
         _ => "",
     };
+    let quiet = if model.settings.do_not_disturb {
+        ", do not disturb"
+    } else {
+        ""
+    };
     format!(
-        "{call}{waiting}, {}, {server}",
+        "{call}{waiting}, {}, {server}{quiet}",
         contact_count(model.contacts().len())
     )
 }

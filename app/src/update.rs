@@ -61,8 +61,12 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
             }
             effects_of.push(Effect::Report(Report::Invite { link }));
         }
-        Event::Incoming { contact, media } => call::ring(model, contact, media, effects_of),
-        Event::Call(change) => call::take(model, change, effects_of),
+        Event::Incoming { call, party, media } => {
+            call::ring::ring(model, call, party, media, effects_of);
+        }
+        Event::Call(number, change) => call::take(model, number, change, effects_of),
+        Event::Missed { party, why } => call::ring::missed(model, party, why, effects_of),
+        Event::Settings(settings) => model.settings = settings,
         Event::Failed(words) => take_failure(model, words, effects_of),
         Event::Tick => {}
         Event::Stop(reason) => stop(model, reason, effects_of),
@@ -170,14 +174,14 @@ fn take_failure(model: &mut Model, words: String, effects: &mut Vec<Effect>) {
 
 /// Leaves: at once without a call, else as soon as the call has said goodbye.
 fn stop(model: &mut Model, reason: StopReason, effects: &mut Vec<Effect>) {
-    if model.taken_call().is_some() && model.stopping.is_none() {
+    if model.live_calls().next().is_some() && model.stopping.is_none() {
         let deadline_ms = model.now_ms + text::duration_ms(GOODBYE);
         model.stopping = Some(Stopping {
             reason,
             deadline_ms,
         });
         // Told even when the user has just done so: hanging up twice is harmless, not hanging up is not.
-        call::end(model, effects);
+        call::end_all(model, effects);
     } else {
         quit(model, once::stop_status(model, reason), effects);
     }
@@ -197,16 +201,16 @@ fn want_picture(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some((columns, rows)) = model.size else {
         return;
     };
-    if model.taken_call().is_none() {
+    let Some(number) = model.taken_call().and_then(|call| call.number) else {
         model.picture_wanted = None;
         return;
-    }
+    };
     let area = ratatui::layout::Rect::new(0, 0, columns, rows);
     let wanted = view::far_picture_area(model, area)
         .filter(|cells| !cells.is_empty())
         .map(|cells| (u32::from(cells.width), u32::from(cells.height) * 2));
     if model.picture_wanted != Some(wanted) {
         model.picture_wanted = Some(wanted);
-        effects.push(Effect::WantPicture(wanted));
+        effects.push(Effect::WantPicture(number, wanted));
     }
 }

@@ -8,4 +8,5 @@
 mod group_world;
 mod house;
 mod messages;
+mod phones;
 mod virtual_call;

@@ -18,6 +18,7 @@ use mio::{Events, Poll, Token, Waker};
 
 use super::engine::{Engine, Input, Output};
 use super::frames::FrameQueue;
+use super::lease::Devices;
 use super::media::{MediaSpecs, Opened, Pictures};
 use super::side::SideState;
 use super::sockets::{BATCH_MAX, Reach, Sockets};
@@ -40,8 +41,10 @@ pub enum Command {
     Message(Message),
     /// Take the call.
     Accept(Media),
-    /// Decline it.
-    Reject,
+    /// Decline it; true: because of another call, and the caller may know.
+    Reject(bool),
+    /// The other program has forgotten this call.
+    Forgotten,
     /// End it; the word is the summary's reason when the user did not end it (`seconds`).
     HangUp(Option<&'static str>),
     /// True: send no sound.
@@ -52,7 +55,7 @@ pub enum Command {
     Camera(Result<Option<Box<dyn VideoSource>>, DeviceError>),
     /// Bring the devices in line with the call's state.
     Devices,
-    /// True: neither send nor play.
+    /// True: neither send nor play, and leave the devices to others.
     Hold(bool),
     /// The far picture is drawn at this size, or not at all.
     Want(Option<(u32, u32)>),
@@ -85,6 +88,8 @@ pub struct CallSetup {
     pub specs: MediaSpecs,
     /// Where pictures go.
     pub pictures: Pictures,
+    /// The right to use devices, shared by all calls.
+    pub devices: Devices,
 }
 
 /// The running thread. Dropping it ends the call and waits for the thread.
@@ -118,7 +123,7 @@ impl CallHandle {
             let dispatch = Dispatch::new(
                 now,
                 setup.specs,
-                setup.pictures,
+                (setup.pictures, setup.devices),
                 setup.own,
                 queue,
                 sender,
@@ -262,7 +267,8 @@ impl Driver {
                 self.input(Input::Own(own));
                 self.input(Input::Accept(media));
             }
-            Command::Reject => self.input(Input::Reject),
+            Command::Reject(busy) => self.input(Input::Reject { busy }),
+            Command::Forgotten => self.input(Input::Forgotten),
             Command::HangUp(reason) => {
                 self.dispatch.stop_reason = reason;
                 self.input(Input::HangUp);

@@ -145,7 +145,11 @@ impl Engine {
             Input::Accept(media) => self
                 .machine
                 .handle_input(now, MachineInput::Accept { media }),
-            Input::Reject => self.machine.handle_input(now, MachineInput::Reject),
+            Input::Reject { busy: false } => self.machine.handle_input(now, MachineInput::Reject),
+            Input::Reject { busy: true } => {
+                self.machine.handle_input(now, MachineInput::RejectAsBusy);
+            }
+            Input::Forgotten => self.machine.handle_input(now, MachineInput::SessionLost),
             Input::HangUp => self.machine.handle_input(now, MachineInput::HangUp),
             Input::Frame(frame) => self.send_frame(now, &frame),
             Input::Own(own) => self.set_own(now, own),
@@ -207,7 +211,8 @@ impl Engine {
             Track::Video => !self.own.camera || self.far.want.is_none(),
         };
         let connected = self.session.as_ref().is_some_and(Session::is_connected);
-        if silent || self.own.hold || !connected {
+        // What nobody there listens to is not sent either.
+        if silent || self.own.hold || self.far.hold || !connected {
             return;
         }
         let Some(ciphers) = &mut self.ciphers else {
@@ -243,7 +248,12 @@ impl Engine {
     }
 
     fn set_own(&mut self, now: Instant, own: SideState) {
-        let camera_came_on = own.camera && !self.own.camera;
+        let shows = |state: SideState| state.camera && !state.hold;
+        let camera_came_on = shows(own) && !shows(self.own);
+        if self.own.hold && !own.hold {
+            // What came meanwhile was not taken: the picture begins anew.
+            self.break_video(now);
+        }
         self.own = own;
         if self.side_open {
             self.session(now, session::Input::Side(&own.write()));
@@ -457,7 +467,11 @@ impl Engine {
                 let Some(far) = SideState::read(&message) else {
                     return;
                 };
+                let is_back = self.far.hold && !far.hold;
                 self.far = far;
+                if is_back {
+                    self.outputs.push_back(Output::Event(Event::KeyframeWanted));
+                }
                 Event::Far(far)
             }
             session::Event::Stats(stats) => Event::Stats(stats, self.undecryptable),

@@ -20,6 +20,7 @@ use hullo_media::source::{
 };
 
 use super::frames::FrameQueue;
+use super::lease::{Devices, Lease};
 use crate::report::{AudioSummary, VideoSummary};
 
 /// Pictures per second that leave at most; a terminal shows no more.
@@ -106,6 +107,26 @@ impl MediaSpecs {
         Ok(())
     }
 
+    /// The same for a call beside another: what is written goes to files of its own, `name-NUMBER.y4m`.
+    #[must_use]
+    pub fn beside(&self, number: u64) -> Self {
+        let mut specs = self.clone();
+        let numbered = |path: &std::path::Path| {
+            let mut name = path.file_stem().unwrap_or_default().to_owned();
+            name.push(format!("-{number}"));
+            if let Some(extension) = path.extension() {
+                name.push(".");
+                name.push(extension);
+            }
+            path.with_file_name(name)
+        };
+        specs.record_video = specs.record_video.as_deref().map(numbered);
+        if let Some(SpeakerSpec::File(path)) = &mut specs.speaker {
+            *path = numbered(path);
+        }
+        specs
+    }
+
     fn camera(&self) -> Result<Option<Box<dyn VideoSource>>, DeviceError> {
         open_camera(self.camera.as_ref().unwrap_or(&CameraSpec::Device(None)))
     }
@@ -159,6 +180,7 @@ impl Pictures {
 
 /// What opening the devices gave.
 pub struct Opened {
+    lease: Lease,
     mic: Option<Box<dyn AudioSource>>,
     speaker: Option<Box<dyn AudioSink>>,
     recorder: Option<Recorder>,
@@ -166,12 +188,21 @@ pub struct Opened {
     pub notices: Vec<String>,
 }
 
-/// Opens sound and recording on a thread of its own and hands them to the `call` thread.
-pub fn open_in_background(specs: MediaSpecs, ready: impl FnOnce(Opened) + Send + 'static) {
-    crate::threads::detach("open-devices", move || ready(open(&specs)));
+/// Opens sound and, the first time, recording on a thread of its own and hands them to the `call` thread. Waits there
+/// until another call has closed them.
+pub fn open_in_background(
+    specs: MediaSpecs,
+    devices: Devices,
+    is_first: bool,
+    ready: impl FnOnce(Opened) + Send + 'static,
+) {
+    crate::threads::detach("open-devices", move || {
+        let lease = devices.lease();
+        ready(open(&specs, lease, is_first));
+    });
 }
 
-fn open(specs: &MediaSpecs) -> Opened {
+fn open(specs: &MediaSpecs, lease: Lease, is_first: bool) -> Opened {
     let mut notices = Vec::new();
     let mut note = |what: &str, error: DeviceError| notices.push(format!("{what}: {error}"));
     let mic =
@@ -179,14 +210,20 @@ fn open(specs: &MediaSpecs) -> Opened {
             note("No microphone, you are not heard", error);
             None
         });
-    let speaker = open_speaker(specs.speaker.as_ref().unwrap_or(&SpeakerSpec::Device(None)))
-        .unwrap_or_else(|error| {
+    let spec = specs.speaker.clone().unwrap_or(SpeakerSpec::Device(None));
+    // A file is not opened anew after a hold: what it has would be lost.
+    let speaker = if is_first || matches!(spec, SpeakerSpec::Device(_)) {
+        open_speaker(&spec).unwrap_or_else(|error| {
             note("No speaker, you hear nothing", error);
             None
-        });
+        })
+    } else {
+        None
+    };
     let recorder = specs
         .record_video
         .as_ref()
+        .filter(|_| is_first)
         .and_then(|path| match Recorder::create(path) {
             Ok(recorder) => Some(recorder),
             Err(error) => {
@@ -195,6 +232,7 @@ fn open(specs: &MediaSpecs) -> Opened {
             }
         });
     Opened {
+        lease,
         mic,
         speaker,
         recorder,
@@ -215,11 +253,16 @@ pub struct CallMedia {
     pictures: Pictures,
     audio_encode: Option<AudioEncode>,
     camera: Camera,
-    audio_decode: AudioDecode,
+    /// `None` while on hold, if it plays to a device.
+    audio_decode: Option<AudioDecode>,
     video_decode: VideoDecode,
+    /// Sound of earlier times off hold.
+    sound_before: AudioSummary,
     captured_before: u64,
     bitrate_bps: u32,
     limits: Step,
+    /// Given back last, when all devices are closed.
+    lease: Option<Lease>,
 }
 
 /// What a decoded picture's card said, for the latency figure: its clock and ours, in 0.1 ms.
@@ -253,7 +296,8 @@ impl CallMedia {
                 .mic
                 .map(|mic| AudioEncode::start(mic, queue.clone(), muted)),
             camera: Camera::Off,
-            audio_decode: AudioDecode::start(speaker, TARGET_START),
+            audio_decode: Some(AudioDecode::start(speaker, TARGET_START)),
+            sound_before: AudioSummary::default(),
             video_decode: VideoDecode::start(opened.recorder, on_picture, Box::new(wants_keyframe)),
             specs,
             queue,
@@ -261,8 +305,37 @@ impl CallMedia {
             captured_before: 0,
             bitrate_bps: VIDEO_BITRATE_START_BPS,
             limits: SOURCE,
+            lease: Some(opened.lease),
         };
         (media, card_times)
+    }
+
+    /// Closes the devices, so that another call can have them; files that are written stay open.
+    pub fn release(&mut self) {
+        self.audio_encode = None;
+        self.close_camera();
+        if matches!(self.specs.speaker, None | Some(SpeakerSpec::Device(_))) {
+            self.sound_before = self.audio_summary();
+            self.audio_decode = None;
+        }
+        self.lease = None;
+    }
+
+    /// Whether the devices are this call's now.
+    pub fn has_devices(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// Goes on with devices opened anew.
+    pub fn resume(&mut self, opened: Opened, muted: bool) {
+        let queue = self.queue.clone();
+        let encode = opened.mic.map(|mic| AudioEncode::start(mic, queue, muted));
+        self.audio_encode = encode;
+        if self.audio_decode.is_none() {
+            let speaker = opened.speaker.unwrap_or_else(|| Box::new(Nowhere));
+            self.audio_decode = Some(AudioDecode::start(speaker, TARGET_START));
+        }
+        self.lease = Some(opened.lease);
     }
 
     /// Sound on or off.
@@ -325,7 +398,7 @@ impl CallMedia {
         let mic = self.audio_encode.as_ref().and_then(AudioEncode::failure);
         [
             mic,
-            self.audio_decode.failure(),
+            self.audio_decode.as_ref().and_then(AudioDecode::failure),
             camera,
             self.video_decode.failure(),
         ]
@@ -363,7 +436,9 @@ impl CallMedia {
 
     /// Sound of the far side, sealed no more.
     pub fn play(&self, frame: AudioFrame) {
-        self.audio_decode.push(frame);
+        if let Some(decode) = &self.audio_decode {
+            decode.push(frame);
+        }
     }
 
     /// A picture of the far side.
@@ -373,12 +448,16 @@ impl CallMedia {
 
     /// Sound so far: `sent` is not known here.
     pub fn audio_summary(&self) -> AudioSummary {
-        let counters = self.audio_decode.counters();
+        let before = &self.sound_before;
+        let Some(decode) = &self.audio_decode else {
+            return before.clone();
+        };
+        let counters = decode.counters();
         AudioSummary {
             sent: 0,
-            received: counters.received,
-            concealed_ms: counters.concealed_ms,
-            played_ms: counters.played_ms,
+            received: before.received + counters.received,
+            concealed_ms: before.concealed_ms + counters.concealed_ms,
+            played_ms: before.played_ms + counters.played_ms,
         }
     }
 
@@ -437,6 +516,19 @@ impl VideoSource for Tee {
 mod tests {
     use super::super::side::WANT_SOURCE;
     use super::*;
+
+    #[test]
+    fn a_call_beside_another_writes_files_of_its_own() {
+        let specs = MediaSpecs {
+            speaker: Some(SpeakerSpec::File("out/a.b.wav".into())),
+            record_video: Some("seen.y4m".into()),
+            ..MediaSpecs::default()
+        };
+        let beside = specs.beside(3);
+        let speaker = SpeakerSpec::File("out/a.b-3.wav".into());
+        assert_eq!(beside.speaker, Some(speaker));
+        assert_eq!(beside.record_video, Some("seen-3.y4m".into()));
+    }
 
     #[test]
     fn a_small_window_gets_a_small_picture_and_a_recording_the_whole() {

@@ -1,90 +1,61 @@
-//! The call's part of the model: what the engine tells, and what is asked of it.
+//! The calls' part of the model: what the engine tells, and what is asked of it.
+//!
+//! One call has the devices ([`Model::call`]); the others wait on hold or end. [`ring`] has those that ring here,
+//! [`hold`] the changes between calls.
+
+pub(super) mod hold;
+pub(super) mod ring;
 
 use std::time::Duration;
 
 use super::{notice, once, quit, say};
 use crate::effect::Effect;
-use crate::event::{CallEvent, CallState, ContactId, Direction, Media, Switch};
-use crate::model::{Call, Incoming, Mode, Model, Switches};
+use crate::event::{CallEvent, CallNumber, CallState, Direction, Media, Party, Switch};
+use crate::model::{CALLS_MAX, Call, Model, Switches};
 use crate::report::Report;
 use crate::text;
 
-/// Somebody wants to talk. The same news twice (as an event of its own and as the call's state) is taken once.
-pub(super) fn ring(model: &mut Model, contact: ContactId, media: Media, effects: &mut Vec<Effect>) {
-    let is_known = model
-        .incoming
-        .as_ref()
-        .is_some_and(|incoming| incoming.contact == contact);
-    // Taken or declined already, perhaps by the mode, between the two ways of saying the same.
-    let is_decided = model.live_call().is_some_and(|call| {
-        let is_it = call.contact == contact && call.direction == Direction::Incoming;
-        is_it && (call.is_ours || call.hanging_up_at_ms.is_some())
-    });
-    if is_known || is_decided {
-        return;
-    }
-    let since_ms = model.now_ms;
-    model.incoming = Some(Incoming {
-        contact,
-        media,
-        since_ms,
-    });
-    if model.live_call().is_none() {
-        model.call = Some(Call::new(
-            contact,
-            Direction::Incoming,
-            media,
-            CallState::Ringing,
-        ));
-    }
-    effects.push(Effect::Report(Report::Incoming {
-        name: model.name_of(contact).to_owned(),
-        video: media == Media::Video,
-        verified: model
-            .contact(contact)
-            .is_some_and(|contact| contact.verified),
-    }));
-    warn_about_address(model, effects);
-}
-
-/// One change of the current call.
-pub(super) fn take(model: &mut Model, change: CallEvent, effects: &mut Vec<Effect>) {
+/// One change of a call.
+pub(super) fn take(
+    model: &mut Model,
+    number: CallNumber,
+    change: CallEvent,
+    effects: &mut Vec<Effect>,
+) {
     match change {
-        CallEvent::Started {
-            contact,
-            direction,
-            media,
-        } => started(model, contact, direction, media, effects),
-        CallEvent::State(state) => changed(model, state, effects),
+        CallEvent::Started { party, media } => started(model, number, party, media, effects),
+        CallEvent::State(state) => changed(model, number, state, effects),
         CallEvent::Own {
             mic_muted,
             camera_on,
-        } => own(
-            model,
-            Switches {
+            on_hold,
+        } => {
+            let own = Switches {
                 mic_muted,
                 camera_on,
-            },
-            effects,
-        ),
+                on_hold,
+            };
+            take_own(model, number, own, effects);
+        }
         CallEvent::Far {
             mic_muted,
             camera_on,
-        } => far(
-            model,
-            Switches {
+            on_hold,
+        } => {
+            let far = Switches {
                 mic_muted,
                 camera_on,
-            },
-            effects,
-        ),
+                on_hold,
+            };
+            take_far(model, number, far, effects);
+        }
         CallEvent::FarPicture(picture) => {
-            if let Some(call) = model.live_call_mut() {
+            if let Some(call) = active_mut(model, number) {
                 call.far_picture = picture;
             }
         }
         CallEvent::OwnPicture(picture) => {
-            if let Some(call) = model.live_call_mut() {
+            if let Some(call) = active_mut(model, number) {
                 call.own_picture = picture;
             }
         }
@@ -94,7 +65,7 @@ pub(super) fn take(model: &mut Model, change: CallEvent, effects: &mut Vec<Effec
         }
         CallEvent::Stats(stats) => {
             effects.push(Effect::Report(Report::Stats(stats.clone())));
-            if let Some(call) = model.live_call_mut() {
+            if let Some(call) = model.numbered_mut(number) {
                 call.stats = Some(stats);
             }
         }
@@ -102,77 +73,69 @@ pub(super) fn take(model: &mut Model, change: CallEvent, effects: &mut Vec<Effec
     }
 }
 
+/// The call of this number if it has the devices: pictures of others are not drawn.
+fn active_mut(model: &mut Model, number: CallNumber) -> Option<&mut Call> {
+    model
+        .live_call_mut()
+        .filter(|call| call.number == Some(number) && !call.own.on_hold)
+}
+
 fn started(
     model: &mut Model,
-    contact: ContactId,
-    direction: Direction,
+    number: CallNumber,
+    party: Party,
     media: Media,
     effects: &mut Vec<Effect>,
 ) {
     match model.live_call_mut() {
-        // What was asked for here, or what already rings, is confirmed: our switches and times stay.
-        Some(call)
-            if call.contact == contact && call.direction == direction && !call.is_started =>
-        {
-            call.is_started = true;
+        // What was asked for here is confirmed: our switches and times stay.
+        Some(call) if call.party == party && call.number.is_none() => {
+            call.number = Some(number);
             call.media = media;
         }
-        _ => {
-            let state = match direction {
-                Direction::Outgoing => CallState::Inviting,
-                Direction::Incoming => CallState::Ringing,
-            };
-            let mut call = Call::new(contact, direction, media, state);
-            call.is_started = true;
-            // A call of ours that was not asked for by a key (control socket, mode) is ours all the same.
-            call.is_ours = direction == Direction::Outgoing;
+        Some(_) => return,
+        None => {
+            let (direction, state) = (Direction::Outgoing, CallState::Inviting);
+            let mut call = Call::new(Some(number), party, direction, media, state);
+            call.is_ours = true;
             model.call = Some(call);
         }
     }
-    match direction {
-        Direction::Outgoing => warn_about_address(model, effects),
-        Direction::Incoming if model.live_call().is_some_and(Call::is_ringing_here) => {
-            ring(model, contact, media, effects);
-        }
-        Direction::Incoming => {}
+    if warn_about_address(model, effects)
+        && let Some(call) = model.live_call_mut()
+    {
+        call.shows_ip_warning = true;
     }
 }
 
-fn changed(model: &mut Model, state: CallState, effects: &mut Vec<Effect>) {
+fn changed(model: &mut Model, number: CallNumber, state: CallState, effects: &mut Vec<Effect>) {
+    if ring::changed(model, number, &state, effects) {
+        return;
+    }
     let now_ms = model.now_ms;
-    let Some(call) = model.live_call_mut() else {
+    let Some(call) = model.numbered_mut(number) else {
         return;
     };
-    let is_taken_here = call.direction == Direction::Incoming && call.is_ours;
-    if is_taken_here && state == CallState::Ringing {
+    if call.direction == Direction::Incoming && state == CallState::Ringing {
         return;
     }
     if state == CallState::Connected {
         call.connected_at_ms.get_or_insert(now_ms);
     }
     call.state = state;
-    let (contact, media) = (call.contact, call.media);
-    if call.is_ringing_here() && call.hanging_up_at_ms.is_none() {
-        ring(model, contact, media, effects);
-    } else if model
-        .call
-        .as_ref()
-        .is_some_and(|call| call.direction == Direction::Incoming)
-    {
-        model
-            .incoming
-            .take_if(|incoming| incoming.contact == contact);
+    let (party, report, is_live) = (call.party, state_report(call), call.is_live());
+    if let Some(report) = report {
+        tell(model, party, report, effects);
     }
-    report_state(model, effects);
-    if model.live_call().is_none() {
-        ended(model, effects);
+    if !is_live {
+        ended(model, number, effects);
     }
 }
 
-fn report_state(model: &mut Model, effects: &mut Vec<Effect>) {
-    let Some(call) = &mut model.call else { return };
+/// What to tell of a call's state, without the name; `None` when it was told already.
+fn state_report(call: &mut Call) -> Option<Report> {
     let mut outcome = None;
-    let word = match &call.state {
+    let state = match &call.state {
         CallState::Inviting => "inviting",
         CallState::Ringing => "ringing",
         CallState::Connecting => "connecting",
@@ -187,74 +150,101 @@ fn report_state(model: &mut Model, effects: &mut Vec<Effect>) {
             "ended"
         }
     };
-    if call.reported.replace(word) == Some(word) {
-        return;
+    if call.reported.replace(state) == Some(state) {
+        return None;
     }
-    let contact = call.contact;
     let (reason, words, duration_ms) = match outcome {
         Some((reason, words, duration_ms)) => (Some(reason), Some(words), Some(duration_ms)),
         None => (None, None, None),
     };
-    let name = model.name_of(contact).to_owned();
-    effects.push(Effect::Report(Report::Call {
-        state: word,
+    let name = String::new();
+    Some(Report::Call {
+        state,
         name,
         reason,
         words,
         duration_ms,
-    }));
+    })
 }
 
-/// After the end: pictures go, a second call that was taken begins, and whoever waited for the end leaves.
-fn ended(model: &mut Model, effects: &mut Vec<Effect>) {
-    let Some(call) = &mut model.call else { return };
-    (call.far_picture, call.own_picture) = (None, None);
-    if let Some(stopping) = model.stopping {
-        quit(model, once::stop_status(model, stopping.reason), effects);
-    } else if let Some(next) = model.accept_next.take() {
-        take_incoming(model, next, effects);
-    } else {
-        once::call_ended(model, effects);
-        // The second caller still rings, and is now the only one.
-        if let Some(incoming) = &model.incoming
-            && !model.once.is_over
-        {
-            model.call = Some(Call::new(
-                incoming.contact,
-                Direction::Incoming,
-                incoming.media,
-                CallState::Ringing,
-            ));
-        }
+/// Tells of a call's state, with the name of whom it is with.
+fn tell(model: &Model, party: Party, report: Report, effects: &mut Vec<Effect>) {
+    let mut report = report;
+    if let Report::Call { name, .. } = &mut report {
+        *name = model.name_of_party(party).to_owned();
     }
+    effects.push(Effect::Report(report));
 }
 
-fn own(model: &mut Model, own: Switches, effects: &mut Vec<Effect>) {
-    let Some(call) = model.live_call_mut() else {
+/// After the end of a call: whoever waited for it leaves, and a call on hold comes back.
+fn ended(model: &mut Model, number: CallNumber, effects: &mut Vec<Effect>) {
+    let beside = model
+        .others
+        .iter()
+        .position(|call| call.number == Some(number));
+    let over = match beside {
+        Some(at) => model.others.remove(at),
+        None => match &mut model.call {
+            Some(call) => {
+                (call.far_picture, call.own_picture) = (None, None);
+                call.clone()
+            }
+            None => return,
+        },
+    };
+    once::note_end(model, &over);
+    if let Some(stopping) = model.stopping {
+        if model.live_calls().next().is_none() {
+            quit(model, once::stop_status(model, stopping.reason), effects);
+        }
+        return;
+    }
+    if beside.is_none() {
+        hold::resume_last(model, effects);
+    } else if over.hanging_up_at_ms.is_none() {
+        let CallState::Ended {
+            words, duration, ..
+        } = &over.state
+        else {
+            return;
+        };
+        let words = text::call_ended(model.name_of_party(over.party), words, *duration);
+        say(model, words);
+    }
+    once::leave_after_the_one(model, effects);
+}
+
+fn take_own(model: &mut Model, number: CallNumber, own: Switches, effects: &mut Vec<Effect>) {
+    let Some(call) = model.numbered_mut(number) else {
         return;
     };
     (call.mute_asked, call.camera_asked) = (None, None);
     call.own = own;
-    if call.own_reported.replace(own) != Some(own) {
+    let is_news = call.own_reported.replace(own) != Some(own);
+    let party = call.party;
+    if is_news {
         effects.push(Effect::Report(Report::Own {
             muted: own.mic_muted,
             camera: own.camera_on,
+            hold: own.on_hold,
+            name: model.name_of_party(party).to_owned(),
         }));
     }
 }
 
-fn far(model: &mut Model, far: Switches, effects: &mut Vec<Effect>) {
-    let Some(call) = model.live_call_mut() else {
+fn take_far(model: &mut Model, number: CallNumber, far: Switches, effects: &mut Vec<Effect>) {
+    let Some(call) = model.numbered_mut(number) else {
         return;
     };
     let before = call.far.replace(far).unwrap_or_default();
-    let contact = call.contact;
+    let party = call.party;
     let changes = [
         ("muted", before.mic_muted != far.mic_muted, far.mic_muted),
         ("camera", before.camera_on != far.camera_on, far.camera_on),
+        ("hold", before.on_hold != far.on_hold, far.on_hold),
     ];
     for (change, _, on) in changes.into_iter().filter(|(_, is_changed, _)| *is_changed) {
-        let name = model.name_of(contact).to_owned();
+        let name = model.name_of_party(party).to_owned();
         effects.push(Effect::Report(Report::Participant {
             change,
             name,
@@ -263,137 +253,110 @@ fn far(model: &mut Model, far: Switches, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Calls a contact.
+/// Calls a contact. Beside another call only when that one was put on hold: a slip of a key must not leave anybody.
 pub(super) fn start(
     model: &mut Model,
-    contact: ContactId,
+    party: Party,
     media: Media,
     effects: &mut Vec<Effect>,
 ) -> Result<(), String> {
     if let Some(incoming) = &model.incoming {
-        return Err(text::answer_first(model.name_of(incoming.contact)));
+        return Err(text::answer_first(model.name_of_party(incoming.party)));
     }
-    if model.live_call().is_some() {
+    if model.taken_call().is_some_and(|call| !call.is_held()) {
         return Err(text::CALL_RUNS.to_owned());
     }
+    if model.live_calls().any(|call| call.party == party) {
+        return Err(text::in_call_already(model.name_of_party(party)));
+    }
+    if model.taken_count() >= CALLS_MAX {
+        return Err(text::TOO_MANY_CALLS.to_owned());
+    }
+    let Party::Contact(contact) = party;
     match model.contact(contact) {
         Some(known) if !known.ready => return Err(text::not_ready(&known.name)),
         Some(_) => {}
         None => return Err(text::no_such_contact(text::UNKNOWN_CONTACT)),
     }
-    let mut call = Call::new(contact, Direction::Outgoing, media, CallState::Inviting);
+    hold::park(model, effects);
+    let (direction, state) = (Direction::Outgoing, CallState::Inviting);
+    let mut call = Call::new(None, party, direction, media, state);
     call.is_ours = true;
     model.call = Some(call);
     model.selected = Some(contact);
     model.message = None;
-    effects.push(Effect::StartCall(contact, media));
-    Ok(())
-}
-
-/// Takes the ringing call with `media` at most.
-pub(super) fn accept(
-    model: &mut Model,
-    media: Media,
-    effects: &mut Vec<Effect>,
-) -> Result<(), String> {
-    if model.taken_call().is_some() && model.mode != Mode::Screen && model.incoming.is_some() {
-        return Err(text::ONE_CALL_ONLY.to_owned());
-    }
-    let mut incoming = model.incoming.take().ok_or(text::NOBODY_CALLS)?;
-    if media == Media::Audio {
-        incoming.media = Media::Audio;
-    }
-    model.message = None;
-    if model.taken_call().is_some() {
-        model.accept_next = Some(incoming);
-        end(model, effects);
-    } else {
-        take_incoming(model, incoming, effects);
-    }
-    Ok(())
-}
-
-fn take_incoming(model: &mut Model, incoming: Incoming, effects: &mut Vec<Effect>) {
-    let is_there = model
-        .live_call()
-        .is_some_and(|call| call.contact == incoming.contact);
-    if !is_there {
-        model.call = Some(Call::new(
-            incoming.contact,
-            Direction::Incoming,
-            incoming.media,
-            CallState::Ringing,
-        ));
-    }
-    if let Some(call) = model.live_call_mut() {
-        call.is_ours = true;
-        call.state = CallState::Connecting;
-        call.own.camera_on = incoming.media == Media::Video;
-    }
-    model.selected = Some(incoming.contact);
-    effects.push(Effect::AcceptCall(incoming.media));
-}
-
-/// Declines the ringing call.
-pub(super) fn reject(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
-    let incoming = model.incoming.take().ok_or(text::NOBODY_CALLS)?;
-    let now_ms = model.now_ms;
-    if let Some(call) = model
-        .live_call_mut()
-        .filter(|call| call.contact == incoming.contact)
-    {
-        call.hanging_up_at_ms = Some(now_ms);
-    }
-    model.message = None;
-    effects.push(Effect::RejectCall);
+    effects.push(Effect::StartCall(party, media));
     Ok(())
 }
 
 /// Ends the current call.
 pub(super) fn hang_up(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
-    match model.live_call() {
-        None => return Err(text::NO_CALL.to_owned()),
-        Some(call) if call.is_ringing_here() => return Err(text::DECLINE_INSTEAD.to_owned()),
-        Some(_) => {}
+    if model.taken_call().is_none() {
+        let words = if model.incoming.is_some() {
+            text::DECLINE_INSTEAD
+        } else {
+            text::NO_CALL
+        };
+        return Err(words.to_owned());
     }
     end(model, effects);
     Ok(())
 }
 
-/// Asks for the end and remembers since when.
+/// Asks for the end of the call that has the devices, and remembers since when.
 pub(super) fn end(model: &mut Model, effects: &mut Vec<Effect>) {
     let now_ms = model.now_ms;
     if let Some(call) = model.live_call_mut() {
-        call.hanging_up_at_ms.get_or_insert(now_ms);
-        effects.push(Effect::HangUp);
+        end_call(call, now_ms, effects);
     }
 }
 
-/// Ends the call here, because the engine did not say that it has ended.
-pub(super) fn end_unanswered(model: &mut Model, effects: &mut Vec<Effect>) {
-    let Some(call) = model.live_call() else {
-        return;
-    };
-    let reason = if call.is_ours { "hung_up" } else { "declined" };
-    let duration = Duration::from_millis(call.connected_ms(model.now_ms));
-    let words = text::ENDED_HERE.to_owned();
-    changed(
-        model,
-        CallState::Ended {
+/// Asks for the end of every call.
+pub(super) fn end_all(model: &mut Model, effects: &mut Vec<Effect>) {
+    let now_ms = model.now_ms;
+    end(model, effects);
+    for call in &mut model.others {
+        end_call(call, now_ms, effects);
+    }
+}
+
+fn end_call(call: &mut Call, now_ms: u64, effects: &mut Vec<Effect>) {
+    call.hanging_up_at_ms.get_or_insert(now_ms);
+    effects.extend(call.number.map(Effect::HangUp));
+}
+
+/// Ends the calls here whose end was asked for before `since_ms`, because the engine did not say that they ended.
+pub(super) fn end_unanswered(model: &mut Model, since_ms: u64, effects: &mut Vec<Effect>) {
+    let is_due = |call: &Call| call.hanging_up_at_ms.is_some_and(|at| at <= since_ms);
+    model
+        .call
+        .take_if(|call| call.is_live() && call.number.is_none() && is_due(call));
+    let due: Vec<_> = model
+        .live_calls()
+        .filter(|call| is_due(call))
+        .filter_map(|call| Some((call.number?, call.is_ours, call.connected_ms(model.now_ms))))
+        .collect();
+    for (number, is_ours, connected_ms) in due {
+        let reason = if is_ours { "hung_up" } else { "declined" };
+        let words = text::ENDED_HERE.to_owned();
+        let duration = Duration::from_millis(connected_ms);
+        let state = CallState::Ended {
             reason,
             words,
             duration,
-        },
-        effects,
-    );
+        };
+        changed(model, number, state, effects);
+    }
 }
 
-/// Forgets a call that was asked for and never came to be.
+/// Forgets a call that was asked for and never came to be; the one it was to stand beside is still on hold.
 pub(super) fn drop_unstarted(model: &mut Model) {
-    model.call.take_if(|call| {
-        let is_unheard_of = !call.is_started && call.reported.is_none();
-        call.is_live() && call.direction == Direction::Outgoing && is_unheard_of
-    });
+    let is_unheard_of = |call: &mut Call| call.is_live() && call.number.is_none();
+    if model.call.take_if(is_unheard_of).is_some()
+        && let Some(at) = model.others.iter().rposition(|call| !call.is_ending())
+    {
+        model.call = Some(model.others.remove(at));
+    }
 }
 
 /// Switches the own microphone off (`On` is muted) or on.
@@ -402,14 +365,14 @@ pub(super) fn set_mute(
     switch: Switch,
     effects: &mut Vec<Effect>,
 ) -> Result<(), String> {
-    let call = taken_mut(model)?;
+    let (call, number) = taken_mut(model)?;
     let muted = switched(switch, call.mute_asked.unwrap_or(call.own.mic_muted));
     call.mute_asked = Some(muted);
     if !call.is_connected() {
         // Nothing is sent yet, and the devices that would confirm it are not open.
         call.own.mic_muted = muted;
     }
-    effects.push(Effect::SetMicMuted(muted));
+    effects.push(Effect::SetMicMuted(number, muted));
     Ok(())
 }
 
@@ -419,32 +382,22 @@ pub(super) fn set_camera(
     switch: Switch,
     effects: &mut Vec<Effect>,
 ) -> Result<(), String> {
-    let call = taken_mut(model)?;
+    let (call, number) = taken_mut(model)?;
     let on = switched(switch, call.camera_asked.unwrap_or(call.own.camera_on));
     call.camera_asked = Some(on);
     if !call.is_connected() {
         call.own.camera_on = on;
     }
-    effects.push(Effect::SetCamera(on));
+    effects.push(Effect::SetCamera(number, on));
     Ok(())
 }
 
-/// Pauses or resumes.
-pub(super) fn set_hold(
-    model: &mut Model,
-    switch: Switch,
-    effects: &mut Vec<Effect>,
-) -> Result<(), String> {
-    let call = taken_mut(model)?;
-    call.is_held = switched(switch, call.is_held);
-    effects.push(Effect::SetHold(call.is_held));
-    Ok(())
-}
-
-fn taken_mut(model: &mut Model) -> Result<&mut Call, String> {
+/// The call that has the devices, once the engine knows it.
+fn taken_mut(model: &mut Model) -> Result<(&mut Call, CallNumber), String> {
     model
         .live_call_mut()
-        .filter(|call| !call.is_ringing_here())
+        .filter(|call| !call.is_declined())
+        .and_then(|call| call.number.map(|number| (call, number)))
         .ok_or_else(|| text::NO_CALL.to_owned())
 }
 
@@ -456,40 +409,26 @@ fn switched(switch: Switch, before: bool) -> bool {
     }
 }
 
-/// The first call tells what the other side can learn.
-fn warn_about_address(model: &mut Model, effects: &mut Vec<Effect>) {
-    if model.is_ip_warned {
-        return;
+/// Lets calls ring here or not.
+pub(super) fn set_do_not_disturb(model: &mut Model, switch: Switch, effects: &mut Vec<Effect>) {
+    let on = switched(switch, model.settings.do_not_disturb);
+    if on != model.settings.do_not_disturb {
+        model.settings.do_not_disturb = on;
+        effects.push(Effect::SaveSettings(model.settings));
     }
-    if let Some(call) = model.live_call_mut() {
-        call.shows_ip_warning = true;
-        model.is_ip_warned = true;
-        effects.push(Effect::Report(Report::Notice {
-            text: text::IP_WARNING.to_owned(),
-        }));
-    }
+    effects.push(Effect::Report(Report::DoNotDisturb { on }));
+    say(model, text::do_not_disturb(on));
 }
 
-/// Rings the bell for a call that waits, unless the program takes it by itself.
-pub(super) fn bell(model: &mut Model, every_ms: u64, effects: &mut Vec<Effect>) {
-    if model.incoming.is_none() || matches!(model.mode, Mode::AnswerOnce { .. }) {
-        model.bell_ms = None;
-    } else if model
-        .bell_ms
-        .is_none_or(|last| model.now_ms >= last + every_ms)
-    {
-        model.bell_ms = Some(model.now_ms);
-        effects.push(Effect::Bell);
+/// The first call of a profile tells what the other side can learn; true when it is this one.
+fn warn_about_address(model: &mut Model, effects: &mut Vec<Effect>) -> bool {
+    if model.settings.is_ip_warned || model.is_relay_only {
+        return false;
     }
-}
-
-/// Gives up a second call that nobody took and nobody ended.
-pub(super) fn missed(model: &mut Model) {
-    if let Some(incoming) = model.incoming.take() {
-        let words = format!(
-            "{} called and was not answered.",
-            model.name_of(incoming.contact)
-        );
-        say(model, words);
-    }
+    model.settings.is_ip_warned = true;
+    effects.push(Effect::SaveSettings(model.settings));
+    effects.push(Effect::Report(Report::Notice {
+        text: text::IP_WARNING.to_owned(),
+    }));
+    true
 }

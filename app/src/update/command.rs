@@ -1,8 +1,9 @@
 //! Commands from stdin, the control socket and the command line: the same deeds as the keys, failures told outside.
 
-use super::{call, fail, stop};
+use super::call::{self, hold, ring};
+use super::{fail, stop};
 use crate::effect::Effect;
-use crate::event::{Command, StopReason};
+use crate::event::{Command, Party, StopReason};
 use crate::model::Model;
 use crate::report::Report;
 use crate::text;
@@ -12,16 +13,22 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
     let done = match command {
         Command::Call(name, media) => {
             match model.contacts().iter().find(|contact| contact.name == name) {
-                Some(contact) => call::start(model, contact.id, media, effects),
+                Some(contact) => call::start(model, Party::Contact(contact.id), media, effects),
                 None => Err(text::no_such_contact(&name)),
             }
         }
-        Command::Accept(media) => call::accept(model, media, effects),
-        Command::Reject => call::reject(model, effects),
+        Command::Accept(media, meanwhile) => ring::accept(model, media, meanwhile, effects),
+        Command::Reject => ring::reject(model, effects),
+        Command::Ignore => ring::ignore(model, effects),
         Command::HangUp => call::hang_up(model, effects),
         Command::Mute(switch) => call::set_mute(model, switch, effects),
         Command::Video(switch) => call::set_camera(model, switch, effects),
-        Command::Hold(switch) => call::set_hold(model, switch, effects),
+        Command::Hold(switch) => hold::set_hold(model, switch, effects),
+        Command::Swap => hold::swap(model, effects),
+        Command::DoNotDisturb(switch) => {
+            call::set_do_not_disturb(model, switch, effects);
+            Ok(())
+        }
         Command::Invite => invite(model, effects),
         Command::Add(link) if link.trim().is_empty() => Err(text::NOTHING_TYPED.to_owned()),
         Command::Add(link) => {

@@ -2,26 +2,21 @@
 
 use super::{call, once, quit};
 use crate::effect::Effect;
-use crate::model::{Incoming, Mode, Model};
+use crate::model::Model;
 
 /// How often the bell rings for a waiting call. More often annoys, less often is missed.
 const BELL_EVERY_MS: u64 = 4_000;
 /// How long the end of a call may take after it was asked for before the screen stops waiting for it.
 const END_MS: u64 = 3_000;
-/// How long a second caller is shown. Their device gives up after 60 s; the end of that is not always heard of.
-const SECOND_RING_MS: u64 = 65_000;
 
 /// Applies every deadline that has passed.
 pub(super) fn settle(model: &mut Model, effects: &mut Vec<Effect>) {
     let now_ms = model.now_ms;
     model.message.take_if(|message| now_ms >= message.until_ms);
     model.interrupt_until_ms.take_if(|until| now_ms >= *until);
-    call::bell(model, BELL_EVERY_MS, effects);
-    if second_ring_ends_ms(model).is_some_and(|due| now_ms >= due) {
-        call::missed(model);
-    }
-    if end_due_ms(model).is_some_and(|due| now_ms >= due) {
-        call::end_unanswered(model, effects);
+    call::ring::bell(model, BELL_EVERY_MS, effects);
+    if let Some(since_ms) = now_ms.checked_sub(END_MS) {
+        call::end_unanswered(model, since_ms, effects);
     }
     if let Some(stopping) = model.stopping
         && now_ms >= stopping.deadline_ms
@@ -30,18 +25,11 @@ pub(super) fn settle(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
-fn second_ring_ends_ms(model: &Model) -> Option<u64> {
-    model.taken_call()?;
-    model
-        .incoming
-        .as_ref()
-        .map(|incoming: &Incoming| incoming.since_ms + SECOND_RING_MS)
-}
-
 fn end_due_ms(model: &Model) -> Option<u64> {
     model
-        .live_call()?
-        .hanging_up_at_ms
+        .live_calls()
+        .filter_map(|call| call.hanging_up_at_ms)
+        .min()
         .map(|since| since + END_MS)
 }
 
@@ -50,13 +38,12 @@ impl Model {
     /// moves the clock of a call. In the past: at once.
     #[must_use]
     pub fn deadline_ms(&self) -> Option<u64> {
-        let rings_bell = self.incoming.is_some() && !matches!(self.mode, Mode::AnswerOnce { .. });
+        let rings_bell = call::ring::is_heard(self);
         [
             self.message.as_ref().map(|message| message.until_ms),
             self.bell_ms
                 .filter(|_| rings_bell)
                 .map(|last| last + BELL_EVERY_MS),
-            second_ring_ends_ms(self),
             end_due_ms(self),
             self.stopping
                 .filter(|_| !self.once.is_over)

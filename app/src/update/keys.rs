@@ -2,9 +2,10 @@
 
 use crossterm::event::KeyEvent;
 
-use super::{call, command, notice, say, stop};
+use super::call::{self, hold, ring};
+use super::{command, notice, say, stop};
 use crate::effect::Effect;
-use crate::event::{Media, StopReason, Switch};
+use crate::event::{Meanwhile, Media, Party, StopReason, Switch};
 use crate::keymap::{self, Action};
 use crate::model::{Mode, Model, Overlay};
 use crate::text;
@@ -54,7 +55,11 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         return Err(text::ONLY_A_MIRROR.to_owned());
     }
     match action {
-        Action::Accept => guarded(model).and_then(|()| call::accept(model, Media::Video, effects)),
+        Action::Accept => guarded(model)
+            .and_then(|()| ring::accept(model, Media::Video, Meanwhile::Hold, effects)),
+        Action::EndAndAccept => {
+            guarded(model).and_then(|()| ring::accept(model, Media::Video, Meanwhile::End, effects))
+        }
         Action::AcceptSound
             if model
                 .incoming
@@ -63,10 +68,16 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         {
             Err(text::SOUND_ONLY_ALREADY.to_owned())
         }
-        Action::AcceptSound => {
-            guarded(model).and_then(|()| call::accept(model, Media::Audio, effects))
+        Action::AcceptSound => guarded(model)
+            .and_then(|()| ring::accept(model, Media::Audio, Meanwhile::Hold, effects)),
+        Action::Decline => ring::reject(model, effects),
+        Action::Ignore => ring::ignore(model, effects),
+        Action::Hold => hold::set_hold(model, Switch::Toggle, effects),
+        Action::Swap => hold::swap(model, effects),
+        Action::DoNotDisturb => {
+            call::set_do_not_disturb(model, Switch::Toggle, effects);
+            Ok(())
         }
-        Action::Decline => call::reject(model, effects),
         Action::Mute => call::set_mute(model, Switch::Toggle, effects),
         Action::Video if model.live_call().is_none() => Err(text::NO_CALL_VIDEO.to_owned()),
         Action::Video => call::set_camera(model, Switch::Toggle, effects),
@@ -136,7 +147,7 @@ fn start(model: &mut Model, media: Media, effects: &mut Vec<Effect>) -> Result<(
         return Err(text::CLOSE_FIRST.to_owned());
     }
     let contact = model.selected_contact().ok_or(text::NO_CONTACT_CHOSEN)?.id;
-    call::start(model, contact, media, effects)
+    call::start(model, Party::Contact(contact), media, effects)
 }
 
 /// One line up or down in the help or the contacts.
@@ -187,7 +198,7 @@ fn back(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
         return Ok(());
     }
     if let Some(incoming) = &model.incoming {
-        return Err(text::answer_first(model.name_of(incoming.contact)));
+        return Err(text::answer_first(model.name_of_party(incoming.party)));
     }
     if has_call(model) {
         return Err(text::CALL_RUNS.to_owned());

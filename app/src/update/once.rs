@@ -3,10 +3,11 @@
 //! Statuses are those of DESIGN §8: 0 connected, 3 no such contact, 4 refused, busy or unanswered, 5 network or server,
 //! 6 device, 1 anything else.
 
-use super::{call, fail, notice, quit};
+use super::call::{self, ring};
+use super::{fail, notice, quit};
 use crate::effect::Effect;
-use crate::event::{CallState, Contact, Media, StopReason};
-use crate::model::{Mode, Model, Server};
+use crate::event::{CallState, Contact, Meanwhile, Media, Party, StopReason};
+use crate::model::{Call, Mode, Model, Server};
 use crate::text;
 
 /// How long a contact still being made, and the server, are waited for.
@@ -83,15 +84,13 @@ fn begin_call(model: &mut Model, name: &str, media: Media, effects: &mut Vec<Eff
     let is_late = is_ready_time_over(model);
     match awaited(model, name) {
         Awaited::Ready(contact) => {
-            if model
-                .incoming
-                .as_ref()
-                .is_some_and(|incoming| incoming.contact == contact.id)
-            {
+            let party = Party::Contact(contact.id);
+            let calls_us = |incoming: &crate::model::Incoming| incoming.party == party;
+            if model.incoming.as_ref().is_some_and(calls_us) {
                 // Both call at once: theirs is taken.
-                model.once.is_begun = call::accept(model, media, effects).is_ok();
+                model.once.is_begun = ring::accept(model, media, Meanwhile::Hold, effects).is_ok();
             } else if !matches!(model.server, Server::Down(_)) && model.live_call().is_none() {
-                model.once.is_begun = call::start(model, contact.id, media, effects).is_ok();
+                model.once.is_begun = call::start(model, party, media, effects).is_ok();
             } else if is_late {
                 give_up(model, None, effects);
             }
@@ -121,14 +120,16 @@ fn begin_answer(model: &mut Model, name: Option<&str>, media: Media, effects: &m
     let Some(incoming) = &model.incoming else {
         return;
     };
-    let caller = model.name_of(incoming.contact).to_owned();
+    let caller = model.name_of_party(incoming.party).to_owned();
     match name {
         Some(name) if name != caller => {
-            if call::reject(model, effects).is_ok() {
+            if ring::reject(model, effects).is_ok() {
                 notice(model, text::declined_other(&caller, name), effects);
             }
         }
-        _ => model.once.is_begun = call::accept(model, media, effects).is_ok(),
+        _ => {
+            model.once.is_begun = ring::accept(model, media, Meanwhile::Hold, effects).is_ok();
+        }
     }
 }
 
@@ -201,18 +202,24 @@ pub(super) fn take_failure(model: &mut Model) {
     }
 }
 
-/// A call is over: the end of the program when it was the one.
-pub(super) fn call_ended(model: &mut Model, effects: &mut Vec<Effect>) {
-    let is_the_one = model.once.is_begun && model.call.as_ref().is_some_and(|call| call.is_ours);
-    if model.mode != Mode::Screen && is_the_one {
-        quit(model, status(model), effects);
+/// A call is over: its status is the program's when it was the one.
+pub(super) fn note_end(model: &mut Model, over: &Call) {
+    model.once.was_connected |= over.connected_at_ms.is_some();
+    if model.mode != Mode::Screen && model.once.is_begun && over.is_ours {
+        model.once.status.get_or_insert(status(over));
     }
 }
 
-fn status(model: &Model) -> u8 {
-    let Some(call) = &model.call else {
-        return OTHER;
-    };
+/// The one call is over, and so are those that were taken beside it: the end of the program.
+pub(super) fn leave_after_the_one(model: &mut Model, effects: &mut Vec<Effect>) {
+    if let Some(status) = model.once.status
+        && model.live_calls().all(Call::is_ending)
+    {
+        quit(model, status, effects);
+    }
+}
+
+fn status(call: &Call) -> u8 {
     let was_connected = call.connected_at_ms.is_some();
     let CallState::Ended { reason, .. } = &call.state else {
         return if was_connected { OK } else { OTHER };
@@ -232,10 +239,8 @@ fn status(model: &Model) -> u8 {
 
 /// The status when the program is stopped from outside.
 pub(super) fn stop_status(model: &Model, reason: StopReason) -> u8 {
-    let was_connected = model
-        .call
-        .as_ref()
-        .is_some_and(|call| call.connected_at_ms.is_some());
+    let is_connected = |call: &Call| call.connected_at_ms.is_some();
+    let was_connected = model.once.was_connected || model.live_calls().any(is_connected);
     if model.mode == Mode::Screen || was_connected {
         OK
     } else if matches!(model.server, Server::Down(_)) {
@@ -254,8 +259,6 @@ mod tests {
     use super::*;
     use crate::event::ContactId;
     use crate::event::Direction::{Incoming, Outgoing};
-    use crate::model::Call;
-    use crate::view::look::Look;
 
     #[test]
     fn the_status_says_how_the_call_ended() {
@@ -269,17 +272,16 @@ mod tests {
             ("cancelled", false, Incoming, REFUSED),
             ("peer_incompatible", false, Outgoing, OTHER),
         ] {
-            let mut model = Model::new(Mode::Screen, Look::default());
             let words = String::new();
             let state = CallState::Ended {
                 reason,
                 words,
                 duration: Duration::ZERO,
             };
-            let mut call = Call::new(ContactId(1), direction, Media::Audio, state);
+            let party = Party::Contact(ContactId(1));
+            let mut call = Call::new(None, party, direction, Media::Audio, state);
             call.connected_at_ms = connected.then_some(5);
-            model.call = Some(call);
-            assert_eq!(status(&model), want, "{reason}");
+            assert_eq!(status(&call), want, "{reason}");
         }
     }
 }

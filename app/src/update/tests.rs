@@ -1,5 +1,6 @@
 //! What the program decides: keys, commands, calls, leaving.
 
+mod calls;
 mod once;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -7,7 +8,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::update;
 use crate::effect::Effect;
 use crate::event::{
-    CallEvent, CallState, Command, Contact, ContactId, Direction, Event, Media, StopReason, Switch,
+    CallEvent, CallNumber, CallState, Command, Contact, ContactId, Direction, Event, Meanwhile,
+    Media, Party, StopReason, Switch,
 };
 use crate::model::{Mode, Model, Overlay};
 use crate::report::Report;
@@ -16,6 +18,11 @@ use crate::view::look::Look;
 
 const ALICE: ContactId = ContactId(1);
 const BOB: ContactId = ContactId(2);
+const CAROL: ContactId = ContactId(3);
+/// Stands for the call that has the devices, or the one that rings.
+const THE_CALL: CallNumber = CallNumber(0);
+/// The first call that goes out; a call that comes in has the number of its contact.
+const OUT: CallNumber = CallNumber(100);
 
 fn contact(id: ContactId, name: &str, ready: bool) -> Contact {
     Contact {
@@ -42,7 +49,7 @@ fn server(up: bool) -> Event {
 }
 
 fn state(state: CallState) -> Event {
-    Event::Call(CallEvent::State(state))
+    Event::Call(THE_CALL, CallEvent::State(state))
 }
 
 fn ended(reason: &'static str) -> Event {
@@ -55,13 +62,17 @@ fn ended(reason: &'static str) -> Event {
 }
 
 fn incoming(contact: ContactId, media: Media) -> Event {
-    Event::Incoming { contact, media }
+    let (call, party) = (CallNumber(contact.0), Party::Contact(contact));
+    Event::Incoming { call, party, media }
 }
 
 /// A program, and all it was told to do.
 struct Program {
     model: Model,
     effects: Vec<Effect>,
+    /// The engine confirms calls that go out.
+    confirms: bool,
+    last: u64,
 }
 
 impl Program {
@@ -69,6 +80,8 @@ impl Program {
         Self {
             model: Model::new(mode, Look::default()),
             effects: Vec::new(),
+            confirms: true,
+            last: OUT.0 - 1,
         }
     }
 
@@ -92,14 +105,34 @@ impl Program {
         program
     }
 
-    /// The effects of one event, reports left out.
+    /// The effects of one event, reports and what is remembered left out.
     fn take(&mut self, event: Event) -> Vec<Effect> {
-        let effects = update(&mut self.model, event);
+        let event = match event {
+            Event::Call(THE_CALL, change) => Event::Call(self.number(), change),
+            event => event,
+        };
+        let mut effects = update(&mut self.model, event);
+        if let Some(Effect::StartCall(party, media)) = effects
+            .iter()
+            .find(|effect| self.confirms && matches!(effect, Effect::StartCall(..)))
+        {
+            let (party, media) = (*party, *media);
+            self.last += 1;
+            let started = CallEvent::Started { party, media };
+            let event = Event::Call(CallNumber(self.last), started);
+            effects.extend(update(&mut self.model, event));
+        }
         self.effects.extend(effects.iter().cloned());
         effects
             .into_iter()
-            .filter(|effect| !matches!(effect, Effect::Report(_)))
+            .filter(|effect| !matches!(effect, Effect::Report(_) | Effect::SaveSettings(_)))
             .collect()
+    }
+
+    fn number(&self) -> CallNumber {
+        let rings = || self.model.incoming.as_ref().map(|incoming| incoming.call);
+        let call = self.model.live_call().and_then(|call| call.number);
+        call.or_else(rings).unwrap_or(CallNumber(999))
     }
 
     fn press(&mut self, character: char) -> Vec<Effect> {
@@ -122,11 +155,9 @@ impl Program {
     }
 
     fn connect(&mut self, contact: ContactId, direction: Direction) {
-        self.take(Event::Call(CallEvent::Started {
-            contact,
-            direction,
-            media: Media::Video,
-        }));
+        let call = self.model.live_call().expect("a call");
+        let party = Party::Contact(contact);
+        assert_eq!((call.party, call.direction), (party, direction));
         for step in [
             CallState::Ringing,
             CallState::Connecting,
@@ -184,7 +215,7 @@ fn q_leaves_only_without_a_call_and_never_hangs_up() {
     let mut program = Program::talking();
     assert_eq!(program.press('q'), []);
     assert_eq!(program.says(), text::CALL_RUNS);
-    assert_eq!(program.press('H'), [Effect::HangUp]);
+    assert_eq!(program.press('H'), [Effect::HangUp(OUT)]);
     program.take(ended("hung_up"));
     assert_eq!(program.press('q'), [Effect::Quit(0)]);
 }
@@ -212,7 +243,7 @@ fn only_a_takes_a_call_and_not_in_its_first_moment() {
     assert_eq!(program.press('H'), []);
     assert_eq!(program.press('m'), []);
     let effects = program.press('a');
-    assert_eq!(effects[0], Effect::AcceptCall(Media::Video));
+    assert_eq!(effects[0], Effect::AcceptCall(CallNumber(2), Media::Video));
     program.connect(BOB, Direction::Incoming);
     assert!(program.model.incoming.is_none());
 }
@@ -222,13 +253,19 @@ fn a_video_call_can_be_taken_without_camera_and_an_audio_call_stays_one() {
     let mut program = Program::ready();
     program.take(incoming(BOB, Media::Video));
     program.wait(500);
-    assert_eq!(program.press('s')[0], Effect::AcceptCall(Media::Audio));
+    assert_eq!(
+        program.press('s')[0],
+        Effect::AcceptCall(CallNumber(2), Media::Audio)
+    );
 
     let mut program = Program::ready();
     program.take(incoming(BOB, Media::Audio));
     assert_eq!(
-        program.take(Event::Command(Command::Accept(Media::Video)))[0],
-        Effect::AcceptCall(Media::Audio)
+        program.take(Event::Command(Command::Accept(
+            Media::Video,
+            Meanwhile::Hold
+        )))[0],
+        Effect::AcceptCall(CallNumber(2), Media::Audio)
     );
 }
 
@@ -237,7 +274,13 @@ fn declining_ends_the_ringing() {
     let mut program = Program::ready();
     program.take(incoming(BOB, Media::Audio));
     program.take(state(CallState::Ringing));
-    assert_eq!(program.press('x'), [Effect::RejectCall]);
+    assert_eq!(
+        program.press('x'),
+        [Effect::RejectCall {
+            call: CallNumber(2),
+            busy: false
+        }]
+    );
     program.take(state(CallState::Ringing));
     assert!(
         program.model.incoming.is_none(),
@@ -262,27 +305,31 @@ fn the_bell_rings_again_until_answered() {
 #[test]
 fn two_quick_presses_of_m_are_two_changes() {
     let mut program = Program::talking();
-    assert_eq!(program.press('m'), [Effect::SetMicMuted(true)]);
-    assert_eq!(program.press('m'), [Effect::SetMicMuted(false)]);
-    program.take(Event::Call(CallEvent::Own {
-        mic_muted: true,
-        camera_on: false,
-    }));
-    assert_eq!(program.press('m'), [Effect::SetMicMuted(false)]);
-    assert_eq!(program.press('v'), [Effect::SetCamera(true)]);
+    assert_eq!(program.press('m'), [Effect::SetMicMuted(OUT, true)]);
+    assert_eq!(program.press('m'), [Effect::SetMicMuted(OUT, false)]);
+    program.take(Event::Call(
+        THE_CALL,
+        CallEvent::Own {
+            mic_muted: true,
+            camera_on: false,
+            on_hold: false,
+        },
+    ));
+    assert_eq!(program.press('m'), [Effect::SetMicMuted(OUT, false)]);
+    assert_eq!(program.press('v'), [Effect::SetCamera(OUT, true)]);
     let command = Event::Command(Command::Mute(Switch::On));
-    assert_eq!(program.take(command), [Effect::SetMicMuted(true)]);
+    assert_eq!(program.take(command), [Effect::SetMicMuted(OUT, true)]);
 }
 
 #[test]
 fn who_mutes_before_the_call_connects_sees_it_at_once() {
     let mut program = Program::ready();
     program.press('C');
-    assert_eq!(program.press('m'), [Effect::SetMicMuted(true)]);
+    assert_eq!(program.press('m'), [Effect::SetMicMuted(OUT, true)]);
     let own = program.model.live_call().expect("a call").own;
     assert!(own.mic_muted && own.camera_on);
-    assert_eq!(program.press('v'), [Effect::SetCamera(false)]);
-    assert_eq!(program.press('m'), [Effect::SetMicMuted(false)]);
+    assert_eq!(program.press('v'), [Effect::SetCamera(OUT, false)]);
+    assert_eq!(program.press('m'), [Effect::SetMicMuted(OUT, false)]);
 }
 
 #[test]
@@ -297,11 +344,11 @@ fn letters_are_text_while_a_field_has_the_keys() {
     );
     assert_eq!(
         program.press_with('m', KeyModifiers::ALT),
-        [Effect::SetMicMuted(true)]
+        [Effect::SetMicMuted(OUT, true)]
     );
     assert_eq!(
         program.press_with('H', KeyModifiers::ALT | KeyModifiers::SHIFT),
-        [Effect::HangUp]
+        [Effect::HangUp(OUT)]
     );
     let enter = Event::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
     assert_eq!(program.take(enter), [Effect::Add("mvHxq?".to_owned())]);
@@ -356,14 +403,19 @@ fn v_without_a_call_starts_nothing() {
     assert_eq!(program.says(), text::NO_CALL_VIDEO);
     assert_eq!(
         program.press('C')[0],
-        Effect::StartCall(ALICE, Media::Video)
+        Effect::StartCall(Party::Contact(ALICE), Media::Video)
     );
-    assert_eq!(program.press('c'), [], "one call at a time");
+    assert_eq!(
+        program.press('c'),
+        [],
+        "a call that runs is not left by a slip"
+    );
 }
 
 #[test]
 fn a_call_that_never_came_to_be_is_forgotten() {
     let mut program = Program::ready();
+    program.confirms = false;
     program.press('c');
     program.take(Event::Failed("No camera.".to_owned()));
     assert!(program.model.call.is_none());
@@ -395,7 +447,7 @@ fn ctrl_c_asks_once_during_a_call_and_then_says_goodbye() {
     assert_eq!(program.press_with('c', KeyModifiers::CONTROL), []);
     assert_eq!(
         program.press_with('c', KeyModifiers::CONTROL),
-        [Effect::HangUp]
+        [Effect::HangUp(OUT)]
     );
     assert_eq!(program.quit_status(), None);
     program.take(ended("hung_up"));
@@ -407,7 +459,7 @@ fn a_signal_hangs_up_and_leaves_even_when_the_network_is_dead() {
     let mut program = Program::talking();
     assert_eq!(
         program.take(Event::Stop(StopReason::Signal)),
-        [Effect::HangUp]
+        [Effect::HangUp(OUT)]
     );
     let due = program.model.deadline_ms().expect("leaving is due");
     program.wait(due - program.model.now_ms());
@@ -415,39 +467,26 @@ fn a_signal_hangs_up_and_leaves_even_when_the_network_is_dead() {
 }
 
 #[test]
-fn a_second_call_is_taken_after_the_first_has_ended() {
-    let mut program = Program::talking();
-    program.take(incoming(ALICE, Media::Audio));
-    program.wait(500);
-    assert_eq!(program.press('a'), [Effect::HangUp]);
-    let effects = program.take(ended("hung_up"));
-    assert_eq!(effects[0], Effect::AcceptCall(Media::Audio));
-    program.connect(ALICE, Direction::Incoming);
-    assert_eq!(program.quit_status(), None);
-}
-
-#[test]
-fn a_second_caller_rings_on_when_the_first_call_ends() {
-    let mut program = Program::talking();
-    program.take(incoming(ALICE, Media::Audio));
-    program.take(ended("far_hung_up"));
-    program.wait(500);
-    assert_eq!(program.press('a')[0], Effect::AcceptCall(Media::Audio));
-}
-
-#[test]
 fn the_outside_is_told_each_change_once() {
     let mut program = Program::talking();
     for _ in 0..2 {
         program.take(state(CallState::Connected));
-        program.take(Event::Call(CallEvent::Far {
-            mic_muted: true,
-            camera_on: true,
-        }));
-        program.take(Event::Call(CallEvent::Own {
-            mic_muted: false,
-            camera_on: true,
-        }));
+        program.take(Event::Call(
+            THE_CALL,
+            CallEvent::Far {
+                mic_muted: true,
+                camera_on: true,
+                on_hold: false,
+            },
+        ));
+        program.take(Event::Call(
+            THE_CALL,
+            CallEvent::Own {
+                mic_muted: false,
+                camera_on: true,
+                on_hold: false,
+            },
+        ));
         program.take(server(true));
     }
     assert_eq!(program.call_words(), ["ringing", "connecting", "connected"]);
@@ -468,7 +507,9 @@ fn the_outside_is_told_each_change_once() {
     assert_eq!(
         count(&Report::Own {
             muted: false,
-            camera: true
+            camera: true,
+            hold: false,
+            name: "bob".to_owned(),
         }),
         1
     );
@@ -491,7 +532,7 @@ fn the_outside_is_told_each_change_once() {
 fn the_far_side_is_told_how_large_its_picture_is_drawn() {
     let mut program = Program::ready();
     let effects = program.press('C');
-    let Some(Effect::WantPicture(Some((width, height)))) = effects.last() else {
+    let Some(Effect::WantPicture(OUT, Some((width, height)))) = effects.last() else {
         panic!("{effects:?}")
     };
     assert!(*width > 40 && *height > 30, "{width}x{height}");
@@ -499,11 +540,11 @@ fn the_far_side_is_told_how_large_its_picture_is_drawn() {
     assert_eq!(program.take(Event::Tick), []);
     assert_eq!(
         program.take(Event::Resize(30, 6)),
-        [Effect::WantPicture(None)]
+        [Effect::WantPicture(OUT, None)]
     );
     assert!(matches!(
         program.take(Event::Resize(120, 34))[..],
-        [Effect::WantPicture(Some(_))]
+        [Effect::WantPicture(OUT, Some(_))]
     ));
 }
 
@@ -520,7 +561,7 @@ fn without_a_screen_the_source_decides_the_size() {
         !program
             .effects
             .iter()
-            .any(|effect| matches!(effect, Effect::WantPicture(_)))
+            .any(|effect| matches!(effect, Effect::WantPicture(..)))
     );
 }
 

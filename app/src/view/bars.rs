@@ -8,7 +8,7 @@ use ratatui::widgets::{Clear, Widget};
 use super::fit;
 use crate::event::Media;
 use crate::keymap;
-use crate::model::{Call, Message, Mode, Model};
+use crate::model::{Message, Mode, Model};
 use crate::text;
 
 /// Cells between two entries of a bar.
@@ -19,15 +19,12 @@ pub(super) fn banner_lines(model: &Model, width: u16) -> Vec<String> {
     let Some(incoming) = &model.incoming else {
         return Vec::new();
     };
-    let is_verified = model
-        .contact(incoming.contact)
-        .is_some_and(|contact| contact.verified);
-    let name = model.name_of(incoming.contact);
+    let is_verified = model.is_verified(incoming.party);
+    let name = model.name_of_party(incoming.party);
     let cells = usize::from(width).saturating_sub(2);
     let mut lines = vec![text::incoming(model, name, incoming.media, is_verified)];
     lines.extend(incoming_keys(model, incoming.media, cells));
-    let is_warned = |call: &Call| call.shows_ip_warning && call.contact == incoming.contact;
-    if model.call.as_ref().is_some_and(is_warned) {
+    if incoming.shows_ip_warning {
         lines.push(text::IP_WARNING.to_owned());
     }
     lines
@@ -44,7 +41,7 @@ pub(super) fn incoming_keys(model: &Model, offered: Media, cells: usize) -> Vec<
     } else {
         ""
     };
-    let pieces: Vec<String> = text::incoming_keys(offered)
+    let pieces: Vec<String> = text::incoming_keys(model.taken_call().is_some(), offered)
         .iter()
         .map(|piece| format!("{alt}{piece}"))
         .collect();
@@ -151,8 +148,12 @@ fn own_state(model: &Model) -> Vec<(String, bool)> {
     } else {
         parts.push((format!(" {} ", text::MIC_ON), false));
     }
-    if call.is_held {
+    if call.is_held() {
         parts.push((format!(" {} ", text::ON_HOLD), true));
+    }
+    for held in model.held_calls() {
+        let words = text::held_beside(&text::shown(model.name_of_party(held.party)));
+        parts.push((format!(" {words} "), false));
     }
     let camera = if call.own.camera_on {
         text::CAMERA_IS_ON

@@ -13,9 +13,6 @@ use crate::{picture, text};
 /// Draws the pane.
 pub(super) fn draw(model: &Model, area: Rect, is_wide: bool, buffer: &mut Buffer) {
     match &model.call {
-        Some(call) if call.is_ringing_here() && model.incoming.is_some() => {
-            idle(model, area, buffer)
-        }
         Some(call) => draw_call(model, call, area, is_wide, buffer),
         None => idle(model, area, buffer),
     }
@@ -59,7 +56,7 @@ fn idle(model: &Model, area: Rect, buffer: &mut Buffer) {
 }
 
 fn draw_call(model: &Model, call: &Call, area: Rect, is_wide: bool, buffer: &mut Buffer) {
-    let name = model.name_of(call.contact);
+    let name = model.name_of_party(call.party);
     let inner = Rect {
         x: area.x + 1,
         width: area.width.saturating_sub(1),
@@ -92,9 +89,7 @@ fn draw_call(model: &Model, call: &Call, area: Rect, is_wide: bool, buffer: &mut
         );
         return;
     }
-    let is_verified = model
-        .contact(call.contact)
-        .is_some_and(|contact| contact.verified);
+    let is_verified = model.is_verified(call.party);
     let facts = if is_mirror {
         text::MIRROR_FACTS.to_owned()
     } else {
@@ -115,12 +110,18 @@ fn draw_call(model: &Model, call: &Call, area: Rect, is_wide: bool, buffer: &mut
         };
         fit::put_centred(buffer, below, &[&waiting, "", warning], Style::new());
     }
-    if is_wide && call.own.camera_on {
+    if is_wide && call.own.camera_on && !call.is_held() {
         draw_preview(model, call, below, buffer);
     }
 }
 
 fn draw_far(model: &Model, call: &Call, name: &str, area: Rect, buffer: &mut Buffer) {
+    if call.is_held() {
+        return fit::put_centred(buffer, area, &[text::ON_HOLD_HERE], Style::new());
+    }
+    if call.far.is_some_and(|far| far.on_hold) {
+        return fit::put_centred(buffer, area, &[&text::far_on_hold(name)], Style::new());
+    }
     if let Some(far) = call.shown_far_picture() {
         picture::draw(far, area, buffer, model.look);
         return;

@@ -63,8 +63,8 @@ fn line(model: &Model, cells: usize) -> String {
     /// A name cut shorter than this tells nobody who it is.
     const NAME_CELLS_MIN: usize = 3;
     let name = match (&model.incoming, &model.call) {
-        (Some(incoming), _) => model.name_of(incoming.contact),
-        (None, Some(call)) => model.name_of(call.contact),
+        (Some(incoming), _) => model.name_of_party(incoming.party),
+        (None, Some(call)) => model.name_of_party(call.party),
         (None, None) => "",
     };
     let name = text::shown(name);
@@ -94,9 +94,7 @@ fn is_muted(model: &Model) -> bool {
 /// The news around the name, from wordy to short.
 fn forms(model: &Model) -> Vec<(&'static str, String)> {
     if let Some(incoming) = &model.incoming {
-        let is_verified = model
-            .contact(incoming.contact)
-            .is_some_and(|contact| contact.verified);
+        let is_verified = model.is_verified(incoming.party);
         let trust = if is_verified { "" } else { " (unverified)" };
         let kind = text::media_word(incoming.media);
         return vec![
@@ -116,7 +114,12 @@ fn forms(model: &Model) -> Vec<(&'static str, String)> {
     }
     let (before, after) = text::call_state_around(call, model.now_ms);
     let clock = text::clock(call.connected_ms(model.now_ms));
-    let muted = if is_muted(model) { " MUTED" } else { "" };
+    let muted = match (is_muted(model), call.is_held()) {
+        (true, true) => " MUTED ON HOLD",
+        (true, false) => " MUTED",
+        (false, true) => " ON HOLD",
+        (false, false) => "",
+    };
     vec![
         (before, format!("{after}{muted} [m][H]")),
         ("", format!(" {clock}{muted} [m][H]")),
@@ -167,7 +170,9 @@ fn nameless(model: &Model) -> Vec<String> {
 fn more(model: &Model, cells: usize) -> Vec<String> {
     if let Some(incoming) = &model.incoming {
         let mut lines = bars::incoming_keys(model, incoming.media, cells);
-        lines.push(text::IP_WARNING.to_owned());
+        if incoming.shows_ip_warning {
+            lines.push(text::IP_WARNING.to_owned());
+        }
         return lines;
     }
     match (&model.overlay, &model.call) {
@@ -181,10 +186,8 @@ fn more(model: &Model, cells: usize) -> Vec<String> {
             } => text::ended_lines(words, *duration),
             _ if model.mode == Mode::Mirror => vec![text::TOO_SMALL.to_owned()],
             _ => {
-                let name = model.name_of(call.contact);
-                let is_verified = model
-                    .contact(call.contact)
-                    .is_some_and(|contact| contact.verified);
+                let name = model.name_of_party(call.party);
+                let is_verified = model.is_verified(call.party);
                 let warning = if call.shows_ip_warning && !call.is_connected() {
                     text::IP_WARNING
                 } else {

@@ -13,7 +13,8 @@ use ratatui::style::Modifier;
 use super::*;
 use crate::effect::Effect;
 use crate::event::{
-    CallEvent, CallState, Command, Contact, ContactId, Direction, Event, Media, StopReason, Switch,
+    CallEvent, CallNumber, CallState, Command, Contact, ContactId, Event, Media, Party, Settings,
+    StopReason, Switch,
 };
 use crate::model::Mode;
 use crate::text;
@@ -26,6 +27,8 @@ const COLOUR: Look = Look {
     glyphs: Glyphs::Unicode,
 };
 const BOB: ContactId = ContactId(2);
+const CALL: CallNumber = CallNumber(1);
+const SECOND: CallNumber = CallNumber(2);
 
 fn contacts() -> Vec<Contact> {
     let contact = |id, name: &str, verified, ready| Contact {
@@ -103,20 +106,19 @@ fn letter(character: char) -> Event {
 }
 
 fn state(state: CallState) -> Event {
-    Event::Call(CallEvent::State(state))
+    Event::Call(CALL, CallEvent::State(state))
 }
 
 fn inviting() -> Vec<Event> {
     let call = CallEvent::Started {
-        contact: BOB,
-        direction: Direction::Outgoing,
+        party: Party::Contact(BOB),
         media: Media::Video,
     };
     let mut events = start();
     events.extend([
         letter('j'),
         letter('C'),
-        Event::Call(call),
+        Event::Call(CALL, call),
         state(CallState::Inviting),
     ]);
     events
@@ -128,16 +130,24 @@ fn in_call(own_muted: bool, far_muted: bool) -> Vec<Event> {
         state(CallState::Ringing),
         state(CallState::Connecting),
         state(CallState::Connected),
-        Event::Call(CallEvent::Own {
-            mic_muted: own_muted,
-            camera_on: true,
-        }),
-        Event::Call(CallEvent::Far {
-            mic_muted: far_muted,
-            camera_on: true,
-        }),
-        Event::Call(CallEvent::FarPicture(Some(test_picture()))),
-        Event::Call(CallEvent::OwnPicture(Some(test_picture()))),
+        Event::Call(
+            CALL,
+            CallEvent::Own {
+                mic_muted: own_muted,
+                camera_on: true,
+                on_hold: false,
+            },
+        ),
+        Event::Call(
+            CALL,
+            CallEvent::Far {
+                mic_muted: far_muted,
+                camera_on: true,
+                on_hold: false,
+            },
+        ),
+        Event::Call(CALL, CallEvent::FarPicture(Some(test_picture()))),
+        Event::Call(CALL, CallEvent::OwnPicture(Some(test_picture()))),
     ]);
     events
 }
@@ -214,7 +224,8 @@ fn the_server_is_down() {
 fn somebody_calls() {
     let mut events = start();
     events.push(Event::Incoming {
-        contact: BOB,
+        call: CALL,
+        party: Party::Contact(BOB),
         media: Media::Video,
     });
     check("incoming", COLOUR, events);
@@ -224,10 +235,56 @@ fn somebody_calls() {
 fn somebody_calls_during_a_call() {
     let mut events = in_call(false, false);
     events.push(Event::Incoming {
-        contact: ContactId(3),
+        call: SECOND,
+        party: Party::Contact(ContactId(3)),
         media: Media::Audio,
     });
     check("second_call", COLOUR, events);
+}
+
+#[test]
+fn one_call_waits_on_hold_beside_another() {
+    let mut events = in_call(false, false);
+    let party = Party::Contact(ContactId(1));
+    let media = Media::Audio;
+    events.extend([
+        Event::Incoming {
+            call: SECOND,
+            party,
+            media,
+        },
+        Event::Command(Command::Accept(media, crate::event::Meanwhile::Hold)),
+        Event::Call(SECOND, CallEvent::State(CallState::Connected)),
+    ]);
+    check("held_beside", COLOUR, events);
+}
+
+#[test]
+fn a_call_is_on_hold_here() {
+    let mut events = in_call(false, false);
+    events.push(letter('o'));
+    check("on_hold", COLOUR, events);
+}
+
+#[test]
+fn a_call_is_on_hold_there() {
+    let mut events = in_call(false, false);
+    events.push(Event::Call(
+        CALL,
+        CallEvent::Far {
+            mic_muted: false,
+            camera_on: true,
+            on_hold: true,
+        },
+    ));
+    check("far_on_hold", COLOUR, events);
+}
+
+#[test]
+fn nothing_is_to_disturb() {
+    let mut events = start();
+    events.push(letter('D'));
+    check("do_not_disturb", COLOUR, events);
 }
 
 #[test]
@@ -281,10 +338,14 @@ fn a_call_in_ascii() {
 #[test]
 fn the_far_camera_is_off() {
     let mut events = in_call(false, false);
-    events.push(Event::Call(CallEvent::Far {
-        mic_muted: true,
-        camera_on: false,
-    }));
+    events.push(Event::Call(
+        CALL,
+        CallEvent::Far {
+            mic_muted: true,
+            camera_on: false,
+            on_hold: false,
+        },
+    ));
     check("far_camera_off", COLOUR, events);
 }
 
@@ -301,17 +362,18 @@ fn an_app_that_says_nothing_of_its_camera_is_seen_and_a_late_picture_is_not() {
     let mut events = inviting();
     events.extend([
         state(CallState::Connected),
-        Event::Call(CallEvent::FarPicture(Some(test_picture()))),
+        Event::Call(CALL, CallEvent::FarPicture(Some(test_picture()))),
     ]);
     let mut model = model(COLOUR, events);
     assert!(is_seen(&model));
     let far = CallEvent::Far {
         mic_muted: false,
         camera_on: false,
+        on_hold: false,
     };
     let late = CallEvent::FarPicture(Some(test_picture()));
     for event in [far, late] {
-        let _ = update(&mut model, Event::Call(event));
+        let _ = update(&mut model, Event::Call(CALL, event));
     }
     assert!(!is_seen(&model));
 }
@@ -430,6 +492,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             }
         });
     let id = || (0u64..5).prop_map(ContactId);
+    let number = || (1u64..6).prop_map(CallNumber);
     let media = || prop::sample::select(vec![Media::Audio, Media::Video]);
     let call_state = prop::sample::select(vec![
         CallState::Inviting,
@@ -457,20 +520,28 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (any::<bool>(), prop::option::of(".{0,80}"))
             .prop_map(|(up, reason)| Event::Server { up, reason }),
         1 => ".{0,400}".prop_map(|link| Event::Invited { link }),
-        2 => (id(), media()).prop_map(|(contact, media)| Event::Incoming { contact, media }),
-        2 => (id(), any::<bool>(), media()).prop_map(|(contact, incoming, media)| {
-            let direction = if incoming { Direction::Incoming } else { Direction::Outgoing };
-            Event::Call(CallEvent::Started { contact, direction, media })
+        2 => (number(), id(), media()).prop_map(|(call, contact, media)| {
+            Event::Incoming { call, party: Party::Contact(contact), media }
         }),
-        4 => call_state.prop_map(state),
-        2 => (any::<bool>(), any::<bool>())
-            .prop_map(|(mic_muted, camera_on)| Event::Call(CallEvent::Own { mic_muted, camera_on })),
-        2 => (any::<bool>(), any::<bool>())
-            .prop_map(|(mic_muted, camera_on)| Event::Call(CallEvent::Far { mic_muted, camera_on })),
-        1 => picture.clone().prop_map(|picture| Event::Call(CallEvent::FarPicture(picture))),
-        1 => picture.prop_map(|picture| Event::Call(CallEvent::OwnPicture(picture))),
+        2 => (number(), id(), media()).prop_map(|(call, contact, media)| {
+            Event::Call(call, CallEvent::Started { party: Party::Contact(contact), media })
+        }),
+        4 => (number(), call_state).prop_map(|(call, state)| Event::Call(call, CallEvent::State(state))),
+        2 => (number(), any::<[bool; 3]>()).prop_map(|(call, [mic_muted, camera_on, on_hold])| {
+            Event::Call(call, CallEvent::Own { mic_muted, camera_on, on_hold })
+        }),
+        2 => (number(), any::<[bool; 3]>()).prop_map(|(call, [mic_muted, camera_on, on_hold])| {
+            Event::Call(call, CallEvent::Far { mic_muted, camera_on, on_hold })
+        }),
+        1 => (number(), picture.clone())
+            .prop_map(|(call, picture)| Event::Call(call, CallEvent::FarPicture(picture))),
+        1 => (number(), picture)
+            .prop_map(|(call, picture)| Event::Call(call, CallEvent::OwnPicture(picture))),
+        1 => any::<[bool; 2]>().prop_map(|[do_not_disturb, is_ip_warned]| {
+            Event::Settings(Settings { do_not_disturb, is_ip_warned })
+        }),
         1 => ".{0,200}".prop_map(Event::Failed),
-        1 => ".{0,80}".prop_map(|words| Event::Call(CallEvent::Notice(words))),
+        1 => ".{0,80}".prop_map(|words| Event::Call(CALL, CallEvent::Notice(words))),
         1 => Just(Event::Tick),
         1 => Just(Event::Command(Command::Mute(Switch::Toggle))),
         1 => Just(Event::Stop(StopReason::Signal)),
@@ -541,7 +612,7 @@ proptest! {
             let _ = update(&mut model, event);
         }
         for effect in update(&mut model, key(code)) {
-            let is_grave = matches!(effect, Effect::AcceptCall(_) | Effect::RejectCall | Effect::HangUp);
+            let is_grave = matches!(effect, Effect::AcceptCall(..) | Effect::RejectCall { .. } | Effect::HangUp(_));
             prop_assert!(!is_grave, "{effect:?}");
         }
     }

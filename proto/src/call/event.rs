@@ -24,6 +24,8 @@ pub enum Input<'a> {
     },
     /// The person does not take the call. Callee only.
     Reject,
+    /// The person does not take the call because of another one, and the caller may know. Callee only.
+    RejectAsBusy,
     /// The person ends the call, or gives up calling.
     HangUp,
     /// The contact sent this.

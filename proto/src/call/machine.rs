@@ -5,12 +5,15 @@
 //! callee  AwaitAccept ──accept──▶ AwaitOwnOffer ──local description──▶ AwaitAnswer ──answer──▶ AwaitSession ──▶ …
 //! ```
 //!
+//! A caller that is called by the same contact while it awaits the offer has met it half-way: of the two calls the one
+//! with the smaller id stays, on both sides, and its callee accepts it at once with what it asked for itself.
+//!
 //! From everywhere a hang-up, either side's end, a deadline or a lost session leads to `Ended`, which is never left.
 //! Driving: one [`CallMachine::handle_input`], then [`CallMachine::poll_output`] until it gives a `Timeout`, then the
 //! next input.
 //!
-//! What this does not do: it opens no session, knows no contact and no other call (being busy is for the caller of
-//! this machine to say), and starts no replacement session when the way is lost.
+//! What this does not do: it opens no session, knows no contact and no further call (being busy is for the caller of
+//! this machine to say, and that a contact's invitation belongs to this call too), and starts no replacement session when the way is lost.
 //!
 //! Source: the SimpleX call flow (the callee offers, the caller answers; extra candidates of the caller only after its
 //! answer), with ringing, refusal and both time-outs of our own. Every wait but that of a connected call has a
@@ -117,19 +120,8 @@ impl CallMachine {
         invitation: Invitation,
         mut rng: ChaCha20Rng,
     ) -> Result<Self, Refused> {
-        let Invitation {
-            call_id,
-            media,
-            public_key,
-            hullo,
-        } = invitation;
-        let peer_public = public_key.ok_or(Refused::NotEncrypted)?;
-        let layout = Layout::agreed(hullo.as_ref()).ok_or(Refused::Incompatible)?;
-        // Whether a key is weak does not depend on ours, so nobody is disturbed for it. The real pair is made when the
-        // call is accepted.
-        KeyPair::random(&mut rng)
-            .agree(&peer_public)
-            .map_err(|_| Refused::WeakKey)?;
+        let (peer_public, layout) = acceptable(&invitation, &mut rng)?;
+        let Invitation { call_id, media, .. } = invitation;
         let state = State::AwaitAccept {
             peer_public,
             layout,
@@ -149,7 +141,8 @@ impl CallMachine {
         }
         match input {
             Input::Accept { media } => self.accept(now, media),
-            Input::Reject => self.reject(),
+            Input::Reject => self.reject(RefusalReason::Declined),
+            Input::RejectAsBusy => self.reject(RefusalReason::Busy),
             Input::HangUp => self.hang_up(),
             Input::Message(message) => self.receive(now, message),
             Input::LocalDescription { sdp, candidates } => self.describe(sdp, candidates),
@@ -275,16 +268,16 @@ impl CallMachine {
         self.event(CallEvent::MakeOffer { keys });
     }
 
-    fn reject(&mut self) {
+    fn reject(&mut self, reason: RefusalReason) {
         if let State::AwaitAccept { .. } = self.state {
-            self.refuse(RefusalReason::Declined, EndReason::Declined);
+            self.refuse(reason, EndReason::Declined);
         }
     }
 
     fn hang_up(&mut self) {
         match self.state {
             State::AwaitOffer { .. } => self.end_and_say(EndReason::Cancelled),
-            State::AwaitAccept { .. } => self.reject(),
+            State::AwaitAccept { .. } => self.reject(RefusalReason::Declined),
             State::Ended => {}
             _ => self.end_and_say(EndReason::HungUp),
         }
@@ -302,6 +295,11 @@ impl CallMachine {
     }
 
     fn receive(&mut self, now: Instant, message: &Message) {
+        if let (State::AwaitOffer { .. }, Message::Invitation(theirs)) = (&self.state, message)
+            && theirs.call_id != self.call_id
+        {
+            return self.meet(now, theirs);
+        }
         if message.call_id() != Some(self.call_id) {
             return self.ignore();
         }
@@ -339,6 +337,28 @@ impl CallMachine {
             }
             // A second offer above all: one offer for each call, so that its keys are fixed.
             _ => self.ignore(),
+        }
+    }
+
+    /// Both called at once: the smaller id wins, so that both sides decide the same without a word.
+    fn meet(&mut self, now: Instant, theirs: &Invitation) {
+        if !theirs.call_id.wins_over(self.call_id) {
+            // The other side will take this call.
+            return self.ignore();
+        }
+        // They drop it anyway; where their own call ended before they heard of ours, this stops the ringing.
+        self.transmit(Message::End(self.call_id));
+        (self.call_id, self.role) = (theirs.call_id, Role::Callee);
+        match acceptable(theirs, &mut self.rng) {
+            Err(refused) => self.end_and_say(EndReason::PeerIncompatible(refused.to_string())),
+            Ok((peer_public, layout)) => {
+                self.state = State::AwaitAccept {
+                    peer_public,
+                    layout,
+                    deadline: now + CONNECT_TIMEOUT,
+                };
+                self.accept(now, self.media);
+            }
         }
     }
 
@@ -493,6 +513,21 @@ impl CallMachine {
     fn event(&mut self, event: CallEvent) {
         self.outputs.push_back(Output::Event(event));
     }
+}
+
+/// The caller's key and the layout of an invitation that can lead to an encrypted call.
+fn acceptable(
+    invitation: &Invitation,
+    rng: &mut ChaCha20Rng,
+) -> Result<([u8; 32], Layout), Refused> {
+    let peer_public = invitation.public_key.ok_or(Refused::NotEncrypted)?;
+    let layout = Layout::agreed(invitation.hullo.as_ref()).ok_or(Refused::Incompatible)?;
+    // Whether a key is weak does not depend on ours, so nobody is disturbed for it. The real pair is made when the
+    // call is accepted.
+    KeyPair::random(rng)
+        .agree(&peer_public)
+        .map_err(|_| Refused::WeakKey)?;
+    Ok((peer_public, layout))
 }
 
 /// The secret, the callee's key and the layout that an offer leads to; never one without encryption.

@@ -275,6 +275,12 @@ impl CallId {
         rng.fill_bytes(&mut bytes);
         Self(bytes)
     }
+
+    /// Whether this call stays and `other` goes, when two contacts call each other at once. Of two different ids
+    /// exactly one wins.
+    pub fn wins_over(self, other: Self) -> bool {
+        self.0 < other.0
+    }
 }
 
 impl Hullo {

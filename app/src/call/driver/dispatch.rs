@@ -11,7 +11,8 @@ use hullo_proto::frame::FrameKind;
 use super::super::engine::Event;
 use super::super::frames::FrameQueue;
 use super::super::latency::Latency;
-use super::super::media::{CallMedia, CardTimes, MediaSpecs, Pictures, open_in_background};
+use super::super::lease::Devices;
+use super::super::media::{CallMedia, CardTimes, MediaSpecs, Opened, Pictures, open_in_background};
 use super::super::side::SideState;
 use super::{Command, Commands, DriverEvent};
 use crate::event::{CallEvent, CallState};
@@ -24,6 +25,7 @@ pub(super) struct Dispatch {
     pub(super) stop_reason: Option<&'static str>,
     specs: MediaSpecs,
     pictures: Pictures,
+    devices: Devices,
     commands: Commands,
     on_event: Box<dyn Fn(DriverEvent) + Send>,
     media: Option<(CallMedia, CardTimes)>,
@@ -50,7 +52,7 @@ impl Dispatch {
     pub(super) fn new(
         _now: Instant,
         specs: MediaSpecs,
-        pictures: Pictures,
+        (pictures, devices): (Pictures, Devices),
         own: SideState,
         queue: FrameQueue,
         commands: Commands,
@@ -62,6 +64,7 @@ impl Dispatch {
             stop_reason: None,
             specs,
             pictures,
+            devices,
             commands,
             on_event,
             media: None,
@@ -109,29 +112,57 @@ impl Dispatch {
             Command::CameraOn(on) => self.own.camera = on,
             Command::Camera(camera) => self.take_camera(camera),
             Command::Devices => {}
-            Command::Hold(hold) => self.own.hold = hold,
+            Command::Hold(hold) => self.hold(hold),
             Command::Want(size) => self.own.want = size,
-            Command::Opened(opened) => {
-                for notice in &opened.notices {
-                    self.call(CallEvent::Notice(notice.clone()));
-                }
-                if self.times.ended.is_none() {
-                    let commands = self.commands.clone();
-                    let wants_keyframe = move || commands.send(Command::WantKeyframe);
-                    self.media = Some(CallMedia::start(
-                        self.specs.clone(),
-                        *opened,
-                        self.queue.clone(),
-                        self.pictures.clone(),
-                        self.own.muted || self.own.hold,
-                        wants_keyframe,
-                    ));
-                }
-            }
+            Command::Opened(opened) => self.take_devices(*opened),
             _ => return false,
         }
         self.apply_own();
         self.own != before
+    }
+
+    fn take_devices(&mut self, opened: Opened) {
+        self.opening = false;
+        for notice in &opened.notices {
+            self.call(CallEvent::Notice(notice.clone()));
+        }
+        // Put on hold while they were being opened: they go to whichever call wants them.
+        if self.times.ended.is_some() || self.own.hold {
+            return;
+        }
+        match &mut self.media {
+            Some((media, _)) => media.resume(opened, self.own.muted),
+            None => {
+                let commands = self.commands.clone();
+                let wants_keyframe = move || commands.send(Command::WantKeyframe);
+                self.media = Some(CallMedia::start(
+                    self.specs.clone(),
+                    opened,
+                    self.queue.clone(),
+                    self.pictures.clone(),
+                    self.own.muted,
+                    wants_keyframe,
+                ));
+            }
+        }
+    }
+
+    /// On hold the devices are closed, for they belong to the call one is in; afterwards they are opened again.
+    fn hold(&mut self, hold: bool) {
+        if std::mem::replace(&mut self.own.hold, hold) == hold {
+            return;
+        }
+        if let Some((media, _)) = &mut self.media
+            && hold
+        {
+            media.release();
+        }
+        if !hold && self.times.accepted.is_some() && self.times.ended.is_none() {
+            self.open_devices();
+        }
+        if self.media.is_none() {
+            self.tell_own();
+        }
     }
 
     fn take_camera(&mut self, camera: Result<Option<Box<dyn VideoSource>>, DeviceError>) {
@@ -155,20 +186,28 @@ impl Dispatch {
         };
         media.set_muted(self.own.muted || self.own.hold);
         // Pictures taken before they can leave are taken for nothing.
-        let wanted = self.own.camera && !self.own.hold && self.times.connected.is_some();
+        let wanted = self.own.camera
+            && !self.own.hold
+            && self.times.connected.is_some()
+            && media.has_devices();
         if !wanted {
             media.close_camera();
         } else if !media.is_camera_on() {
             let commands = self.commands.clone();
             media.open_camera(move |camera| commands.send(Command::Camera(camera)));
         }
+        self.tell_own();
+        if !self.own.camera || self.own.hold {
+            self.call(CallEvent::OwnPicture(None));
+        }
+    }
+
+    fn tell_own(&self) {
         self.call(CallEvent::Own {
             mic_muted: self.own.muted,
             camera_on: self.own.camera,
+            on_hold: self.own.hold,
         });
-        if !self.own.camera {
-            self.call(CallEvent::OwnPicture(None));
-        }
     }
 
     pub(super) fn event(&mut self, now: Instant, event: Event) {
@@ -202,7 +241,9 @@ impl Dispatch {
                         received: true,
                     });
                 }
-                if let Some((media, _)) = &self.media {
+                if let Some((media, _)) = &self.media
+                    && !self.own.hold
+                {
                     media.show(frame);
                 }
             }
@@ -281,11 +322,15 @@ impl Dispatch {
     }
 
     fn open_devices(&mut self) {
-        if !std::mem::replace(&mut self.opening, true) {
+        if !self.own.hold && !std::mem::replace(&mut self.opening, true) {
             let commands = self.commands.clone();
-            open_in_background(self.specs.clone(), move |opened| {
-                commands.send(Command::Opened(Box::new(opened)))
-            });
+            let is_first = self.media.is_none();
+            open_in_background(
+                self.specs.clone(),
+                self.devices.clone(),
+                is_first,
+                move |opened| commands.send(Command::Opened(Box::new(opened))),
+            );
         }
     }
 
@@ -296,8 +341,9 @@ impl Dispatch {
         let switches = |state: SideState| (state.muted, state.camera, state.hold);
         if switches(far) != switches(self.far) || !far.camera {
             self.call(CallEvent::Far {
-                mic_muted: far.muted || far.hold,
-                camera_on: far.camera && !far.hold,
+                mic_muted: far.muted,
+                camera_on: far.camera,
+                on_hold: far.hold,
             });
         }
         if !far.camera || far.hold {

@@ -29,7 +29,12 @@ pub enum Input<'a> {
     /// The user takes the call.
     Accept(Media),
     /// The user declines it.
-    Reject,
+    Reject {
+        /// Because of another call, and the caller may know.
+        busy: bool,
+    },
+    /// The other program has forgotten this call: it was ended and started again.
+    Forgotten,
     /// The user ends it.
     HangUp,
     /// An encoder made a frame.

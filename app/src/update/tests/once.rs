@@ -14,7 +14,7 @@ fn the_one_call_starts_by_itself_and_ends_the_program() {
     let mut program = call_bob();
     assert_eq!(
         program.take(contacts()),
-        [Effect::StartCall(BOB, Media::Video)]
+        [Effect::StartCall(Party::Contact(BOB), Media::Video)]
     );
     program.take(server(true));
     program.connect(BOB, Direction::Outgoing);
@@ -51,7 +51,7 @@ fn a_contact_still_being_made_is_waited_for() {
     assert_eq!(program.wait(9_000), []);
     assert_eq!(
         program.take(contacts()),
-        [Effect::StartCall(BOB, Media::Video)]
+        [Effect::StartCall(Party::Contact(BOB), Media::Video)]
     );
 
     let mut program = call_bob();
@@ -88,7 +88,7 @@ fn a_server_that_is_down_ends_the_one_call_after_ten_seconds() {
     let mut program = call_bob();
     program.take(contacts());
     program.take(server(false));
-    assert_eq!(program.wait(10_000)[0], Effect::HangUp);
+    assert_eq!(program.wait(10_000)[0], Effect::HangUp(OUT));
     assert_eq!(program.quit_status(), Some(5));
 }
 
@@ -123,13 +123,16 @@ fn one_call_is_taken_from_the_one_who_was_named() {
     program.wait(60_000);
     assert_eq!(
         program.take(incoming(ALICE, Media::Video)),
-        [Effect::RejectCall]
+        [Effect::RejectCall {
+            call: CallNumber(1),
+            busy: false
+        }]
     );
     program.take(ended("declined"));
     assert_eq!(program.quit_status(), None);
     assert_eq!(
         program.take(incoming(BOB, Media::Video)),
-        [Effect::AcceptCall(Media::Audio)]
+        [Effect::AcceptCall(CallNumber(2), Media::Audio)]
     );
     program.connect(BOB, Direction::Incoming);
     program.take(ended("far_hung_up"));
@@ -137,30 +140,48 @@ fn one_call_is_taken_from_the_one_who_was_named() {
 }
 
 #[test]
-fn a_call_told_of_in_two_ways_is_taken_once() {
-    let mut program = Program::new(Mode::AnswerOnce {
-        name: None,
-        media: Media::Video,
-    });
-    program.take(contacts());
-    let started = CallEvent::Started {
-        contact: BOB,
-        direction: Direction::Incoming,
-        media: Media::Video,
-    };
-    let accept = [Effect::AcceptCall(Media::Video)];
-    assert_eq!(program.take(Event::Call(started)), accept);
-    assert_eq!(program.take(incoming(BOB, Media::Video)), []);
-    assert!(program.model.incoming.is_none());
+fn a_call_told_of_twice_rings_once() {
+    let mut program = Program::ready();
+    for _ in 0..2 {
+        program.take(incoming(BOB, Media::Video));
+    }
+    program.press('i');
+    program.take(incoming(BOB, Media::Video));
     let is_incoming = |report: &&&Report| matches!(report, Report::Incoming { .. });
     assert_eq!(program.reports().iter().filter(is_incoming).count(), 1);
+}
+
+#[test]
+fn the_program_stays_while_a_call_taken_beside_the_one_goes_on() {
+    let mut program = call_bob();
+    program.take(contacts());
+    program.connect(BOB, Direction::Outgoing);
+    program.take(incoming(ALICE, Media::Audio));
+    let accept = Command::Accept(Media::Audio, Meanwhile::Hold);
+    program.take(Event::Command(accept));
+    let over = CallState::Ended {
+        reason: "lost",
+        words: "the connection was lost".to_owned(),
+        duration: std::time::Duration::from_secs(1),
+    };
+    program.take(Event::Call(OUT, CallEvent::State(over)));
+    assert_eq!(program.quit_status(), None);
+    program.take(ended("hung_up"));
+    assert_eq!(
+        program.quit_status(),
+        Some(5),
+        "the status is that of the one call"
+    );
 }
 
 #[test]
 fn both_calling_at_once_is_one_call() {
     let mut program = call_bob();
     program.take(incoming(BOB, Media::Video));
-    assert_eq!(program.take(contacts()), [Effect::AcceptCall(Media::Video)]);
+    assert_eq!(
+        program.take(contacts()),
+        [Effect::AcceptCall(CallNumber(2), Media::Video)]
+    );
 }
 
 #[test]
@@ -184,7 +205,7 @@ fn the_end_of_the_seconds_tells_whether_there_was_a_call() {
     program.connect(BOB, Direction::Incoming);
     assert_eq!(
         program.take(Event::Stop(StopReason::Seconds)),
-        [Effect::HangUp]
+        [Effect::HangUp(CallNumber(2))]
     );
     program.take(ended("hung_up"));
     assert_eq!(program.quit_status(), Some(0));

@@ -4,6 +4,7 @@ use super::*;
 
 mod candidates;
 mod ending;
+mod meeting;
 mod outside;
 
 const ID: CallId = CallId([5; 16]);

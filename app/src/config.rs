@@ -1,0 +1,286 @@
+//! `config.toml`: what people set for themselves. Read once at the start, never written.
+//!
+//! ```toml
+//! relay_only = true                     # calls go over a TURN server or not at all: nobody sees your address
+//! stun = ["stun:stun.example.org:3478"]
+//!
+//! [[turn]]
+//! url = "turns:turn.example.org:5349"   # turn: or turns:
+//! username = "me"
+//! password = "secret"
+//! ```
+//!
+//! A file that is wrong anywhere counts nowhere, but for a `relay_only = true` that can be seen in it: who asked not
+//! to be seen must not be seen because of a slip elsewhere.
+
+use std::fmt;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+use zeroize::Zeroize;
+
+/// A file of settings is short; a larger one is something else.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+/// Servers of a kind. ICE asks all of them for each of a machine's addresses, so more only slow a call down.
+const SERVERS_MAX: usize = 8;
+
+/// What can be set.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Calls go over a TURN server or not at all, so that the other side does not see our address.
+    pub relay_only: bool,
+    /// Servers that tell us our address as others see it (RFC 8489).
+    pub stun: Vec<StunUrl>,
+    /// Servers that carry calls (RFC 8656).
+    pub turn: Vec<TurnServer>,
+}
+
+/// A TURN server and how it knows us.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TurnServer {
+    /// Where.
+    pub url: TurnUrl,
+    /// Given by whoever runs it.
+    pub username: String,
+    /// The same.
+    pub password: Password,
+}
+
+/// A password: never shown, wiped when dropped.
+#[derive(Deserialize)]
+pub struct Password(String);
+
+/// Host and port of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// A name, or an address without brackets.
+    pub host: String,
+    /// 1..=65535.
+    pub port: u16,
+}
+
+/// `stun:HOST[:PORT]` (RFC 7064).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct StunUrl(pub Address);
+
+/// `turn:HOST[:PORT]` or `turns:HOST[:PORT]`, with `?transport=udp` or `tcp` (RFC 7065).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TurnUrl {
+    /// Where.
+    pub address: Address,
+    /// Over TLS.
+    pub is_tls: bool,
+    /// Over TCP instead of UDP.
+    pub is_tcp: bool,
+}
+
+/// Why the file does not count: its writer's to mend.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The system's failure.
+    #[error("{} cannot be read: {reason}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        reason: io::Error,
+    },
+    /// Not TOML, or not what can be set.
+    #[error("{} line {line}: {reason}. {}", .path.display(), consequence(*.relay_only))]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong and what is allowed, in one line.
+        reason: String,
+        /// This much was understood all the same.
+        relay_only: bool,
+    },
+}
+
+fn consequence(relay_only: bool) -> &'static str {
+    if relay_only {
+        "Nothing in the file counts but relay_only = true"
+    } else {
+        "Nothing in the file counts until this is mended"
+    }
+}
+
+/// What is wrong with a server's URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum UrlError {
+    /// Not of this kind.
+    #[error("a STUN server is written `stun:HOST` or `stun:HOST:PORT`")]
+    Stun,
+    /// Not of this kind.
+    #[error(
+        "a TURN server is written `turn:HOST:PORT` or `turns:HOST:PORT`, with `?transport=tcp` where it is wanted"
+    )]
+    Turn,
+}
+
+/// Which file counts: the one in the profile folder where there is one, else the one in the configuration folder.
+#[must_use]
+pub fn path(profile: &Path) -> PathBuf {
+    let own = profile.join("config.toml");
+    let usual = directories::ProjectDirs::from("", "", "hullo");
+    match usual {
+        Some(dirs) if !own.exists() => dirs.config_dir().join("config.toml"),
+        _ => own,
+    }
+}
+
+/// What is set, and what is wrong with the file if it is.
+#[must_use]
+pub fn read(path: &Path) -> (Config, Option<ConfigError>) {
+    let mut text = String::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(FILE_BYTES_MAX).read_to_string(&mut text));
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (Config::default(), None),
+        Err(reason) => {
+            let path = path.to_owned();
+            (Config::default(), Some(ConfigError::Read { path, reason }))
+        }
+        Ok(_) => match parse(&text) {
+            Ok(config) => (config, None),
+            Err((line, reason)) => {
+                let relay_only = text.lines().any(asks_for_relay_only);
+                let config = Config {
+                    relay_only,
+                    ..Config::default()
+                };
+                let path = path.to_owned();
+                let error = ConfigError::Form {
+                    path,
+                    line,
+                    reason,
+                    relay_only,
+                };
+                (config, Some(error))
+            }
+        },
+    }
+}
+
+/// What the text sets, or the line and the words of what is wrong.
+fn parse(text: &str) -> Result<Config, (usize, String)> {
+    let config: Config = toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        let before = text.get(..at).unwrap_or(text);
+        let reason = error.message().split_whitespace().collect::<Vec<_>>();
+        (before.matches('\n').count() + 1, reason.join(" "))
+    })?;
+    for (count, what) in [(config.stun.len(), "stun"), (config.turn.len(), "turn")] {
+        if count > SERVERS_MAX {
+            let reason = format!("`{what}` has {count} servers, {SERVERS_MAX} are allowed");
+            return Err((text.lines().count(), reason));
+        }
+    }
+    Ok(config)
+}
+
+fn asks_for_relay_only(line: &str) -> bool {
+    line.split_once('=').is_some_and(|(key, value)| {
+        let value = value.split('#').next().unwrap_or("");
+        key.trim() == "relay_only" && value.trim() == "true"
+    })
+}
+
+impl Password {
+    /// The secret itself, for the server alone.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Password {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for Config {
+    /// Without who we are to a server.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("relay_only", &self.relay_only)
+            .field("stun", &self.stun.len())
+            .field("turn", &self.turn.len())
+            .finish()
+    }
+}
+
+impl Address {
+    /// Reads `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`.
+    fn parse(text: &str, port_default: u16) -> Option<Self> {
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (host, rest) = rest.split_once(']')?;
+                host.parse::<std::net::Ipv6Addr>().ok()?;
+                let port = match rest {
+                    "" => None,
+                    _ => Some(rest.strip_prefix(':')?),
+                };
+                (host, port)
+            }
+            None => match text.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            },
+        };
+        let port = match port {
+            Some(port) => port.parse().ok().filter(|port| *port > 0)?,
+            None => port_default,
+        };
+        let is_host = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
+        let host = host.to_owned();
+        (!host.is_empty() && host.chars().all(is_host)).then_some(Self { host, port })
+    }
+}
+
+impl TryFrom<String> for StunUrl {
+    type Error = UrlError;
+
+    fn try_from(text: String) -> Result<Self, UrlError> {
+        let address = text.strip_prefix("stun:").ok_or(UrlError::Stun)?;
+        Address::parse(address, 3_478)
+            .map(Self)
+            .ok_or(UrlError::Stun)
+    }
+}
+
+impl TryFrom<String> for TurnUrl {
+    type Error = UrlError;
+
+    fn try_from(text: String) -> Result<Self, UrlError> {
+        let (rest, is_tcp) = match text.split_once("?transport=") {
+            Some((rest, "tcp")) => (rest, true),
+            Some((rest, "udp")) => (rest, false),
+            Some(_) => return Err(UrlError::Turn),
+            None => (text.as_str(), false),
+        };
+        let (address, is_tls, port) = match rest.split_once(':') {
+            Some(("turn", address)) => (address, false, 3_478),
+            Some(("turns", address)) => (address, true, 5_349),
+            _ => return Err(UrlError::Turn),
+        };
+        let address = Address::parse(address, port).ok_or(UrlError::Turn)?;
+        Ok(Self {
+            address,
+            is_tls,
+            is_tcp,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! Words about several calls, calls that did not ring, and why.
+
+use crate::event::Unrung;
+
+pub(crate) const TOO_MANY_CALLS: &str = "You are in as many calls as there may be: end one first, e ends this one and takes the new one.";
+pub(crate) const NOTHING_HELD: &str = "No call waits on hold.";
+pub(crate) const ON_HOLD: &str = "ON HOLD";
+pub(crate) const ON_HOLD_HERE: &str =
+    "You have put this call on hold: nobody hears or sees you. o goes on.";
+pub(crate) const DO_NOT_DISTURB: &str = "DO NOT DISTURB";
+
+pub(crate) fn missed(name: &str) -> String {
+    format!("Missed call from {name}.")
+}
+
+/// Why somebody's call did not ring.
+pub(crate) fn missed_because(name: &str, why: Unrung) -> String {
+    let missed = missed(name);
+    match why {
+        Unrung::Late => missed,
+        Unrung::DoNotDisturb => format!("{missed} You do not want to be disturbed."),
+        Unrung::TooMany => format!("{missed} Too many calls rang at once."),
+        Unrung::NoTurn => format!("{missed} {NO_TURN}"),
+    }
+}
+
+/// Only relayed calls are allowed, and no relay for them is known.
+pub const NO_TURN: &str = "No call is possible: relay_only is set in config.toml, and calls over a TURN server are not there in this version. Remove relay_only to call directly, which shows your IP address.";
+
+pub(crate) fn ignored(name: &str) -> String {
+    format!("The call of {name} rings on without a sound.")
+}
+
+pub(crate) fn resumed(name: &str) -> String {
+    format!("You are back in the call with {name}, and heard again.")
+}
+
+pub(crate) fn in_call_already(name: &str) -> String {
+    format!("You are in a call with {name} already.")
+}
+
+/// What do-not-disturb now does.
+#[must_use]
+pub fn do_not_disturb(on: bool) -> &'static str {
+    if on {
+        "Do not disturb: calls do not ring, they are noted as missed."
+    } else {
+        "Calls ring again."
+    }
+}
+
+pub(crate) fn held_beside(name: &str) -> String {
+    format!("{name} on hold")
+}
+
+pub(crate) fn far_on_hold(name: &str) -> String {
+    format!("{name} has put the call on hold.")
+}
