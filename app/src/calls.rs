@@ -94,6 +94,12 @@ impl Calls {
         self.number
     }
 
+    /// Whose and which call has this number, while its thread is at work.
+    pub fn call_of(&self, number: u64) -> Option<(ContactId, CallId)> {
+        let current = self.current.as_ref()?;
+        (current.number == number).then_some((current.contact, current.call_id))
+    }
+
     /// The contact of the current call.
     pub fn contact(&self) -> Option<ContactId> {
         self.current.as_ref().map(|current| current.contact)

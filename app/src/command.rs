@@ -7,6 +7,12 @@ use crate::event::{Command, Media, Switch};
 /// # Errors
 /// The user's: a sentence to show.
 pub fn parse(line: &str) -> Result<Command, String> {
+    // The only one that takes a whole sentence.
+    if let Some((name, text)) = (line.trim().strip_prefix("send "))
+        .and_then(|rest| rest.trim_start().split_once(char::is_whitespace))
+    {
+        return Ok(Command::Send(name.to_owned(), text.trim().to_owned()));
+    }
     let mut words = line.split_whitespace();
     let (first, second, rest) = (words.next().unwrap_or(""), words.next(), words.next());
     if rest.is_some() {
@@ -27,6 +33,7 @@ pub fn parse(line: &str) -> Result<Command, String> {
         ("quit", None) => Command::Quit,
         ("invite", None) => Command::Invite,
         ("add", Some(link)) => Command::Add(link.to_owned()),
+        ("seen", Some(name)) => Command::Seen(name.to_owned()),
         ("call", Some(name)) => Command::Call(name.to_owned(), Media::Audio),
         ("videocall", Some(name)) => Command::Call(name.to_owned(), Media::Video),
         _ => return Err(unknown(line)),
@@ -47,7 +54,8 @@ fn unknown(line: &str) -> String {
     let shown: String = line.chars().filter(|c| !c.is_control()).take(40).collect();
     format!(
         "`{shown}` is no command; known are mute, unmute, toggle, video on|off|toggle, hold on|off|toggle, \
-         accept [video], reject, hangup, call NAME, videocall NAME, invite, add LINK, status, quit"
+         accept [video], reject, hangup, call NAME, videocall NAME, send NAME TEXT, seen NAME, invite, \
+         add LINK, status, quit"
     )
 }
 
@@ -69,6 +77,8 @@ mod tests {
             "hangup",
             "status",
             " mute  ",
+            "send bob how are you?",
+            "seen bob",
         ] {
             assert!(parse(line).is_ok(), "{line}");
         }

@@ -1,5 +1,7 @@
 //! All the program may do to the world: plain data out of `update`, executed by the loop in `run`.
 
+use hullo_signalling::history::EntryId;
+
 use crate::event::{ContactId, Media};
 use crate::report::Report;
 
@@ -22,6 +24,17 @@ pub enum Effect {
     SetHold(bool),
     /// The far picture is drawn at this size now (pixels the cells can show); `None`: not drawn.
     WantPicture(Option<(u32, u32)>),
+    /// Send a text message.
+    SendText(ContactId, String),
+    /// Read a page of a conversation, before this entry or the newest.
+    ReadHistory {
+        /// Whose.
+        contact: ContactId,
+        /// Where it ends.
+        before: Option<EntryId>,
+    },
+    /// Nothing of this conversation is new any more.
+    MarkSeen(ContactId),
     /// Make an invitation link.
     Invite,
     /// Redeem a link.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use hullo_media::frame::Picture;
 
+use crate::conversation::HistoryEvent;
+
 /// Something happened; [`crate::update`] turns it into model changes and effects.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -48,6 +50,8 @@ pub enum Event {
     },
     /// The current call changed.
     Call(CallEvent),
+    /// A conversation changed.
+    History(HistoryEvent),
     /// Something the user asked for failed; words that say what to do.
     Failed(String),
     /// A second passed, or a deadline of the model is due.
@@ -179,6 +183,10 @@ pub enum Command {
     Video(Switch),
     /// Pause or resume both.
     Hold(Switch),
+    /// Send this text to the contact of this name.
+    Send(String, String),
+    /// Nothing of the contact of this name is new any more.
+    Seen(String),
     /// Make a contact link.
     Invite,
     /// Redeem a contact link.

@@ -16,6 +16,7 @@ pub mod calls;
 pub mod cli;
 pub mod command;
 pub mod control;
+pub mod conversation;
 pub mod demo;
 pub mod effect;
 pub mod event;

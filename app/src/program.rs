@@ -126,7 +126,9 @@ impl From<ChannelError> for Failure {
             ChannelError::Link(_)
             | ChannelError::OwnLink
             | ChannelError::Name
-            | ChannelError::TooLong => USAGE,
+            | ChannelError::TooLong
+            | ChannelError::TextTooLong
+            | ChannelError::TextEmpty => USAGE,
             ChannelError::LinkUsed
             | ChannelError::LinkGone
             | ChannelError::AlreadyContact { .. }
@@ -248,6 +250,12 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
         Some(Action::Add { link }) => small(Small::Add(link)),
         Some(Action::Contacts { remove: None }) => small(Small::Contacts),
         Some(Action::Contacts { remove: Some(name) }) => small(Small::Remove(name)),
+        Some(Action::History { name, limit }) => small(Small::History {
+            name,
+            limit,
+            marks_seen: face != Face::Json,
+        }),
+        Some(Action::Send { name, text }) => small(Small::Send { name, text }),
         Some(Action::Ctl { command }) => small(Small::Ctl(command.join(" "))),
     }
 }
@@ -337,6 +345,7 @@ fn main_loop(
     terminal::spawn_signals(move |event| signal_wake.send(Wake::Event(event)).is_ok())
         .map_err(|error| Failure::of(&error, OTHER))?;
     let mut model = Model::new(mode, look(options.color));
+    model.clock = crate::threads::wall_clock();
     let (mut front, entered) = open_front(face, &wake, &mut model)?;
     let calls = Calls::new(specs, pictures.clone(), random()?, wake);
     let mut runner = Runner {
@@ -349,6 +358,7 @@ fn main_loop(
         wakes: inbox,
         started,
         ends_at: seconds.map(|seconds| started + seconds),
+        journal: crate::run::Journal::default(),
         rng: random()?,
         notes: crate::run::Notes::default(),
     };

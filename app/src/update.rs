@@ -7,6 +7,7 @@ pub(crate) mod call;
 mod command;
 pub(crate) mod deadline;
 pub mod field;
+pub(crate) mod history;
 mod keys;
 mod once;
 #[cfg(test)]
@@ -63,12 +64,14 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         }
         Event::Incoming { contact, media } => call::ring(model, contact, media, effects_of),
         Event::Call(change) => call::take(model, change, effects_of),
+        Event::History(news) => history::take(model, news, effects_of),
         Event::Failed(words) => take_failure(model, words, effects_of),
         Event::Tick => {}
         Event::Stop(reason) => stop(model, reason, effects_of),
     }
     deadline::settle(model, effects_of);
     once::advance(model, effects_of);
+    history::settle(model, effects_of);
     want_picture(model, effects_of);
     effects
 }

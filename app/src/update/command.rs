@@ -1,6 +1,6 @@
 //! Commands from stdin, the control socket and the command line: the same deeds as the keys, failures told outside.
 
-use super::{call, fail, stop};
+use super::{call, fail, history, stop};
 use crate::effect::Effect;
 use crate::event::{Command, StopReason};
 use crate::model::Model;
@@ -22,6 +22,8 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
         Command::Mute(switch) => call::set_mute(model, switch, effects),
         Command::Video(switch) => call::set_camera(model, switch, effects),
         Command::Hold(switch) => call::set_hold(model, switch, effects),
+        Command::Send(name, words) => history::send(model, &name, &words, effects),
+        Command::Seen(name) => history::seen(model, &name, effects),
         Command::Invite => invite(model, effects),
         Command::Add(link) if link.trim().is_empty() => Err(text::NOTHING_TYPED.to_owned()),
         Command::Add(link) => {
