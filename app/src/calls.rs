@@ -138,6 +138,12 @@ impl Calls {
         self.find(number).map(|current| &current.pictures)
     }
 
+    /// Whose and which call has this number, while its thread is at work.
+    pub fn call_of(&self, number: CallNumber) -> Option<(ContactId, CallId)> {
+        self.find(number)
+            .map(|current| (current.contact, current.call_id))
+    }
+
     fn find(&self, number: CallNumber) -> Option<&Current> {
         self.current.iter().find(|current| current.number == number)
     }

@@ -110,6 +110,21 @@ pub enum Action {
         #[arg(long, value_name = "NAME")]
         remove: Option<String>,
     },
+    /// What was written and who called, of one contact or of all. Without --json it counts as seen then.
+    History {
+        /// Only of this contact.
+        name: Option<String>,
+        /// At most so many entries, the newest.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
+        limit: u16,
+    },
+    /// Send a text message to a contact; `-` reads it from stdin.
+    Send {
+        /// The contact's name.
+        name: String,
+        /// The words.
+        text: String,
+    },
     /// Call a contact.
     Call {
         /// The contact's name.
@@ -130,8 +145,9 @@ pub enum Action {
     Mirror,
     /// Tell a running hullo what to do.
     Ctl {
-        /// `mute`, `unmute`, `toggle`, `video on|off|toggle`, `accept`, `reject`, `hold`, `hangup`, `status`.
-        #[arg(required = true, num_args = 1..=2)]
+        /// `mute`, `unmute`, `toggle`, `video on|off|toggle`, `accept`, `reject`, `hold`, `hangup`, `status`,
+        /// `send NAME TEXT`, `seen NAME`.
+        #[arg(required = true, num_args = 1..)]
         command: Vec<String>,
     },
 }

@@ -7,6 +7,12 @@ use crate::event::{Command, Meanwhile, Media, Switch};
 /// # Errors
 /// The user's: a sentence to show.
 pub fn parse(line: &str) -> Result<Command, String> {
+    // The only one that takes a whole sentence.
+    if let Some((name, text)) = (line.trim().strip_prefix("send "))
+        .and_then(|rest| rest.trim_start().split_once(char::is_whitespace))
+    {
+        return Ok(Command::Send(name.to_owned(), text.trim().to_owned()));
+    }
     let mut words = line.split_whitespace();
     let (first, second, rest) = (words.next().unwrap_or(""), words.next(), words.next());
     if rest.is_some() {
@@ -32,6 +38,7 @@ pub fn parse(line: &str) -> Result<Command, String> {
         ("quit", None) => Command::Quit,
         ("invite", None) => Command::Invite,
         ("add", Some(link)) => Command::Add(link.to_owned()),
+        ("seen", Some(name)) => Command::Seen(name.to_owned()),
         ("call", Some(name)) => Command::Call(name.to_owned(), Media::Audio),
         ("videocall", Some(name)) => Command::Call(name.to_owned(), Media::Video),
         _ => return Err(unknown(line)),
@@ -53,7 +60,8 @@ fn unknown(line: &str) -> String {
     format!(
         "`{shown}` is no command; known are mute, unmute, toggle, video on|off|toggle, hold on|off|toggle, \
          swap, accept [video], \
-         answer hold|end, reject, ignore, hangup, dnd on|off|toggle, call NAME, videocall NAME, invite, add LINK, status, quit"
+         answer hold|end, reject, ignore, hangup, dnd on|off|toggle, call NAME, videocall NAME, send NAME TEXT, \
+         seen NAME, invite, add LINK, status, quit"
     )
 }
 
@@ -80,6 +88,8 @@ mod tests {
             "hangup",
             "status",
             " mute  ",
+            "send bob how are you?",
+            "seen bob",
         ] {
             assert!(parse(line).is_ok(), "{line}");
         }

@@ -1,7 +1,8 @@
 //! What other processes of the same user ask of the one that owns the profile.
 //!
 //! The request's `command` is `ctl` (with a `line` as on stdin), `contacts`, `name` (with a `name` to set one),
-//! `invite`, `add` (with a `link`) or `remove` (with a `name`). The answers are the same JSON lines as with `--json`.
+//! `invite`, `add` (with a `link`), `remove` (with a `name`), `send` (with `name` and `text`) or `history` (with a
+//! `name` and a `limit` if wanted, and `seen` when a person reads it). The answers are the same JSON lines as with `--json`.
 
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,22 @@ pub enum Ask {
     Add(String),
     /// To forget the contact of this name.
     Remove(String),
+    /// To send a text.
+    Send {
+        /// To whom.
+        name: String,
+        /// The words.
+        text: String,
+    },
+    /// Entries of conversations.
+    History {
+        /// Of this contact only.
+        name: Option<String>,
+        /// At most so many.
+        limit: usize,
+        /// They count as seen then.
+        marks_seen: bool,
+    },
 }
 
 /// Reads a request.
@@ -54,10 +71,20 @@ pub fn parse(request: &ControlRequest) -> Result<Ask, String> {
         "invite" => Ask::Invite,
         "add" => Ask::Add(needed("link")?),
         "remove" => Ask::Remove(needed("name")?),
+        "send" => Ask::Send {
+            name: needed("name")?,
+            text: needed("text")?,
+        },
+        "history" => Ask::History {
+            name: text("name"),
+            limit: usize::try_from(request.body["limit"].as_u64().unwrap_or(50)).unwrap_or(50),
+            marks_seen: request.body["seen"].as_bool().unwrap_or(false),
+        },
         other => {
             let shown: String = other.chars().filter(|c| !c.is_control()).take(20).collect();
             return Err(format!(
-                "`{shown}` is no request; known are ctl, contacts, name, invite, add, remove"
+                "`{shown}` is no request; known are ctl, contacts, name, invite, add, remove, send, \
+                 history"
             ));
         }
     })

@@ -1,6 +1,8 @@
 //! All the program may do to the world: plain data out of `update`, executed by the loop in `run`.
 
-use crate::event::{CallNumber, Media, Party, Settings};
+use hullo_signalling::history::EntryId;
+
+use crate::event::{CallNumber, ContactId, Media, Party, Settings};
 use crate::report::Report;
 
 /// One thing to do.
@@ -29,6 +31,17 @@ pub enum Effect {
     WantPicture(CallNumber, Option<(u32, u32)>),
     /// Remember this beyond the end of the program.
     SaveSettings(Settings),
+    /// Send a text message.
+    SendText(ContactId, String),
+    /// Read a page of a conversation, before this entry or the newest.
+    ReadHistory {
+        /// Whose.
+        contact: ContactId,
+        /// Where it ends.
+        before: Option<EntryId>,
+    },
+    /// Nothing of this conversation is new any more.
+    MarkSeen(ContactId),
     /// Make an invitation link.
     Invite,
     /// Redeem a link.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use hullo_media::frame::Picture;
 use serde::{Deserialize, Serialize};
 
+use crate::conversation::HistoryEvent;
+
 /// Something happened; [`crate::update`] turns it into model changes and effects.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -60,6 +62,8 @@ pub enum Event {
     },
     /// What this profile remembers between runs, as read at the start.
     Settings(Settings),
+    /// A conversation changed.
+    History(HistoryEvent),
     /// Something the user asked for failed; words that say what to do.
     Failed(String),
     /// A second passed, or a deadline of the model is due.
@@ -233,6 +237,10 @@ pub enum Command {
     Swap,
     /// Let nothing ring.
     DoNotDisturb(Switch),
+    /// Send this text to the contact of this name.
+    Send(String, String),
+    /// Nothing of the contact of this name is new any more.
+    Seen(String),
     /// Make a contact link.
     Invite,
     /// Redeem a contact link.

@@ -115,6 +115,7 @@ fn known(value: &serde_json::Value) -> Option<Report> {
             name: text("name")?,
             id: text("id")?,
         },
+        "entry" => Report::Entry(Box::new(serde_json::from_value(value.clone()).ok()?)),
         "notice" => Report::Notice {
             text: text("text")?,
         },

@@ -41,6 +41,12 @@ pub enum Action {
     Invite,
     /// Open the field for a link.
     Add,
+    /// Give the keys to the field for a text message.
+    Write,
+    /// A page up in the conversation.
+    PageUp,
+    /// A page down.
+    PageDown,
     /// One line up.
     Up,
     /// One line down.
@@ -98,7 +104,7 @@ pub struct Binding {
 }
 
 /// The table, in the order of the bottom bar and the help. The first valid row of a key wins.
-pub const BINDINGS: [Binding; 23] = [
+pub const BINDINGS: [Binding; 26] = [
     row(&[letter('a')], Action::Accept, Group::Call),
     row(&[letter('e')], Action::EndAndAccept, Group::Call),
     row(&[letter('x')], Action::Decline, Group::Call),
@@ -115,6 +121,17 @@ pub const BINDINGS: [Binding; 23] = [
     row(&[letter('C')], Action::CallVideo, Group::Contacts),
     row(&[letter('i')], Action::Invite, Group::Contacts),
     row(&[letter('+'), letter('A')], Action::Add, Group::Contacts),
+    row(
+        &[letter('t'), plain(KeyCode::Tab)],
+        Action::Write,
+        Group::Contacts,
+    ),
+    row(&[plain(KeyCode::PageUp)], Action::PageUp, Group::Contacts),
+    row(
+        &[plain(KeyCode::PageDown)],
+        Action::PageDown,
+        Group::Contacts,
+    ),
     row(
         &[plain(KeyCode::Up), letter('k')],
         Action::Up,
@@ -157,6 +174,9 @@ impl Key {
             KeyCode::Esc => "Esc".to_owned(),
             KeyCode::Up => "Up".to_owned(),
             KeyCode::Down => "Down".to_owned(),
+            KeyCode::Tab => "Tab".to_owned(),
+            KeyCode::PageUp => "PgUp".to_owned(),
+            KeyCode::PageDown => "PgDn".to_owned(),
             other => other.to_string(),
         };
         if self.is_control {
@@ -201,7 +221,11 @@ pub fn action(model: &Model, event: KeyEvent) -> Option<Action> {
         let is_alt = event.modifiers.contains(KeyModifiers::ALT);
         return bound()
             .find(|binding| match binding.action {
-                Action::Confirm | Action::Close | Action::Interrupt => !is_alt,
+                Action::Confirm
+                | Action::Close
+                | Action::Interrupt
+                | Action::PageUp
+                | Action::PageDown => !is_alt,
                 _ => is_alt && binding.group == Group::Call,
             })
             .map(|binding| binding.action);
@@ -215,7 +239,7 @@ pub fn action(model: &Model, event: KeyEvent) -> Option<Action> {
 /// Whether letters are text now.
 #[must_use]
 pub fn has_text_field(model: &Model) -> bool {
-    matches!(model.overlay, Some(Overlay::Add(_)))
+    matches!(model.overlay, Some(Overlay::Add(_))) || model.writing_to().is_some()
 }
 
 /// Whether the action would do something now.
@@ -244,27 +268,43 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         Action::Confirm => match &model.overlay {
             Some(Overlay::Add(field)) => !field.text().is_empty(),
             Some(_) => false,
-            None => is_valid(model, Action::CallAudio),
+            None => match model.writing_to() {
+                Some(contact) => model
+                    .drafts
+                    .of(contact)
+                    .is_some_and(|field| !field.text().is_empty()),
+                None => is_valid(model, Action::CallAudio),
+            },
         },
         Action::CallAudio | Action::CallVideo => {
             may_call
+                && !has_text_field(model)
                 && model.overlay.is_none()
                 && model.selected_contact().is_some_and(|contact| {
                     let party = Party::Contact(contact.id);
                     contact.ready && model.live_calls().all(|call| call.party != party)
                 })
         }
-        Action::Invite | Action::Add => model.overlay.is_none(),
+        Action::Invite | Action::Add => model.overlay.is_none() && !has_text_field(model),
+        Action::Write => {
+            let can = model.overlay.is_none() && model.conversation.is_some();
+            can && !has_text_field(model)
+        }
+        Action::PageUp | Action::PageDown => {
+            crate::view::shows_conversation(model) && crate::view::conversation_scroll(model).1 > 0
+        }
         Action::Up | Action::Down => match model.overlay {
             Some(Overlay::Help(_)) => crate::view::help_scroll_max(model.size) > 0,
             Some(_) => false,
-            None => model.contacts().len() > 1,
+            None => model.contacts().len() > 1 && !has_text_field(model),
         },
         Action::Help | Action::DoNotDisturb => !has_text_field(model),
         Action::Close => {
-            model.overlay.is_some() || model.call.as_ref().is_some_and(|call| !call.is_live())
+            has_text_field(model)
+                || model.overlay.is_some()
+                || model.call.as_ref().is_some_and(|call| !call.is_live())
         }
-        Action::Back => model.overlay.is_some() || is_free,
+        Action::Back => model.overlay.is_some() || (is_free && !has_text_field(model)),
         Action::Interrupt => true,
     }
 }

@@ -17,6 +17,7 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod control;
+pub mod conversation;
 pub mod demo;
 pub mod effect;
 pub mod event;

@@ -3,10 +3,13 @@
 //! It serves all front ends: the screen draws it, `--plain` and `--json` only follow the reports it causes.
 //! It holds no device, socket or clock; the time is told by [`Model::set_now`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hullo_media::frame::Picture;
+use hullo_signalling::history::Unseen;
 
+use crate::conversation::{Conversation, Drafts, WallClock};
 use crate::event::{
     CallNumber, CallState, Contact, ContactId, Direction, Media, Party, Settings, StopReason,
 };
@@ -208,6 +211,14 @@ pub struct Model {
     pub ignored: Vec<Incoming>,
     /// When the bell rang last.
     pub(crate) bell_ms: Option<u64>,
+    /// The chosen contact's conversation; `None` before the history was read, and without a screen.
+    pub conversation: Option<Conversation>,
+    /// Texts begun and not sent.
+    pub drafts: Drafts,
+    /// What nobody has seen; `None` before it was read.
+    pub unseen: Option<BTreeMap<ContactId, Unseen>>,
+    /// The time of day.
+    pub clock: WallClock,
     /// What lies over the main view.
     pub overlay: Option<Overlay>,
     /// The sentence at the bottom.
@@ -244,6 +255,10 @@ impl Model {
             waiting: Vec::new(),
             ignored: Vec::new(),
             bell_ms: None,
+            conversation: None,
+            drafts: Drafts::default(),
+            unseen: None,
+            clock: WallClock::default(),
             overlay: None,
             message: None,
             is_relay_only: false,
@@ -323,6 +338,14 @@ impl Model {
     #[must_use]
     pub fn selected_contact(&self) -> Option<&Contact> {
         self.selected.and_then(|id| self.contact(id))
+    }
+
+    /// The contact a text is being typed for; `None` while the keys are keys.
+    #[must_use]
+    pub fn writing_to(&self) -> Option<ContactId> {
+        let conversation = self.conversation.as_ref()?;
+        let has_keys = conversation.is_writing && self.overlay.is_none();
+        has_keys.then_some(conversation.contact)
     }
 
     /// The name of a contact, or words for one that is no longer in the list.

@@ -4,15 +4,16 @@
 //! A server that is down or goes away is an event and a pause, never an end: calls go from peer to peer.
 #![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use hullo_signalling::channel::{
-    Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact, Own,
-    ServerId,
+    Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact,
+    ContactId, Own, ServerId,
 };
+use hullo_signalling::history::{EntryId, HistoryEntry, Unseen};
 use hullo_signalling::relay_channel::RelayChannel;
 use hullo_signalling::store::Store;
 use rand::SeedableRng;
@@ -21,6 +22,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::conversation::PAGE_ENTRIES;
 use crate::profile::Profile;
 use line::{Line, LineEvent};
 
@@ -49,6 +51,17 @@ pub enum NetEvent {
     },
     /// From the channel, in its order.
     Channel(ChannelEvent),
+    /// Entries asked for by [`Net::read_history`].
+    History {
+        /// Whose.
+        contact: ContactId,
+        /// They end before this one.
+        before: Option<EntryId>,
+        /// The oldest first.
+        entries: Vec<HistoryEntry>,
+    },
+    /// What nobody has seen, at the start and after every change.
+    Unseen(BTreeMap<ContactId, Unseen>),
 }
 
 /// Why the thread did not start or does not listen.
@@ -68,10 +81,14 @@ pub enum NetError {
     Ended,
 }
 
+type Entries = Result<Vec<HistoryEntry>, NetError>;
+
 enum Ask {
     Command(ChannelCommand),
     Contacts(SyncSender<Result<Vec<Contact>, ChannelError>>),
     Own(SyncSender<Result<Own, ChannelError>>),
+    Entries(Option<ContactId>, usize, SyncSender<Entries>),
+    History(ContactId, Option<EntryId>),
     Stop,
 }
 
@@ -145,6 +162,30 @@ impl Net {
         Ok(answer
             .recv_timeout(ANSWER_TIME_MAX)
             .map_err(|_| NetError::Ended)??)
+    }
+
+    /// The newest entries of one conversation or of all, the oldest of them first.
+    ///
+    /// # Errors
+    /// The store's, or [`NetError::Busy`], [`NetError::Ended`].
+    pub fn history(&self, contact: Option<ContactId>, limit: usize) -> Entries {
+        let (reply, answer) = sync_channel(1);
+        self.ask(Ask::Entries(contact, limit, reply))?;
+        answer
+            .recv_timeout(ANSWER_TIME_MAX)
+            .map_err(|_| NetError::Ended)?
+    }
+
+    /// Asks for a page of a conversation without waiting for it: it comes as [`NetEvent::History`].
+    ///
+    /// # Errors
+    /// [`NetError::Busy`], [`NetError::Ended`].
+    pub fn read_history(
+        &self,
+        contact: ContactId,
+        before: Option<EntryId>,
+    ) -> Result<(), NetError> {
+        self.ask(Ask::History(contact, before))
     }
 
     /// What others see of us.
@@ -230,6 +271,7 @@ impl Shell {
                 tracing::error!(%error, "the store failed at the start")
             }
         }
+        self.tell_unseen();
         let Some(mut reports) = self.inbox.take() else {
             return;
         };
@@ -247,6 +289,11 @@ impl Shell {
                     // Whoever asked and left does not miss the answer.
                     Some(Ask::Contacts(reply)) => drop(reply.try_send(self.channel.contacts())),
                     Some(Ask::Own(reply)) => drop(reply.try_send(self.channel.own())),
+                    Some(Ask::Entries(contact, limit, reply)) => {
+                        let entries = self.channel.history(contact, None, limit);
+                        drop(reply.try_send(entries.map_err(NetError::from)));
+                    }
+                    Some(Ask::History(contact, before)) => self.tell_history(contact, before),
                     Some(Ask::Stop) | None => farewell = Some(Instant::now() + FAREWELL_TIME_MAX),
                 },
                 report = reports.recv() => match report {
@@ -258,6 +305,24 @@ impl Shell {
                 }
             }
             deadline = self.drain();
+        }
+    }
+
+    fn tell_history(&mut self, contact: ContactId, before: Option<EntryId>) {
+        match self.channel.history(Some(contact), before, PAGE_ENTRIES) {
+            Ok(entries) => (self.on_event)(NetEvent::History {
+                contact,
+                before,
+                entries,
+            }),
+            Err(error) => tracing::error!(%error, "a conversation could not be read"),
+        }
+    }
+
+    fn tell_unseen(&mut self) {
+        match self.channel.unseen() {
+            Ok(unseen) => (self.on_event)(NetEvent::Unseen(unseen)),
+            Err(error) => tracing::error!(%error, "what is unseen could not be counted"),
         }
     }
 
@@ -287,6 +352,7 @@ impl Shell {
 
     /// Does what the machine says, until it says when to come back.
     fn drain(&mut self) -> Option<Instant> {
+        let mut has_changed = false;
         loop {
             match self.channel.poll_output() {
                 ChannelOutput::Connect { server, url } => {
@@ -301,8 +367,22 @@ impl Shell {
                         line.send(bytes);
                     }
                 }
-                ChannelOutput::Event(event) => (self.on_event)(NetEvent::Channel(event)),
-                ChannelOutput::Timeout(deadline) => return deadline.map(Instant::from_std),
+                ChannelOutput::Event(event) => {
+                    has_changed |= matches!(
+                        event,
+                        ChannelEvent::History { .. }
+                            | ChannelEvent::HistoryRemoved { .. }
+                            | ChannelEvent::Seen { .. }
+                            | ChannelEvent::ContactRemoved { .. }
+                    );
+                    (self.on_event)(NetEvent::Channel(event));
+                }
+                ChannelOutput::Timeout(deadline) => {
+                    if has_changed {
+                        self.tell_unseen();
+                    }
+                    return deadline.map(Instant::from_std);
+                }
             }
         }
     }

@@ -7,6 +7,7 @@ use hullo_signalling::channel;
 use hullo_signalling::channel::{ChannelEvent, ContactState, Own};
 
 use crate::call::sockets::Reach;
+use crate::conversation::HistoryEvent;
 use crate::event::{Contact, ContactId, Event};
 use crate::net::NetEvent;
 
@@ -29,6 +30,20 @@ impl People {
                 vec![profile(&own), self.list()]
             }
             NetEvent::Channel(event) => self.take_channel(event),
+            NetEvent::History {
+                contact,
+                before,
+                entries,
+            } => vec![Event::History(HistoryEvent::Page {
+                contact: ContactId(contact.0),
+                before,
+                entries,
+            })],
+            NetEvent::Unseen(unseen) => {
+                let unseen = unseen.into_iter();
+                let unseen = unseen.map(|(contact, unseen)| (ContactId(contact.0), unseen));
+                vec![Event::History(HistoryEvent::Unseen(unseen.collect()))]
+            }
         }
     }
 
@@ -64,7 +79,14 @@ impl People {
             ChannelEvent::Failed { reason, .. } => {
                 vec![Event::Failed(sentence(&reason.to_string()))]
             }
-            ChannelEvent::Message { .. } | ChannelEvent::Delivered { .. } => Vec::new(),
+            ChannelEvent::History { entry } => vec![Event::History(HistoryEvent::Entry(entry))],
+            ChannelEvent::HistoryRemoved { contact, entry } => {
+                let contact = ContactId(contact.0);
+                vec![Event::History(HistoryEvent::Removed(contact, entry))]
+            }
+            ChannelEvent::Message { .. }
+            | ChannelEvent::Delivered { .. }
+            | ChannelEvent::Seen { .. } => Vec::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A report as one sentence: what `--plain` appends, for logs, screen readers and pipes.
 
 use crate::event::Unrung;
-use crate::report::{Report, Summary};
+use crate::report::{EntryReport, Report, Summary};
 use crate::text;
 
 /// The sentence for a report, in one line fit for a terminal; `None` for what only machines want, like each second's
@@ -22,6 +22,9 @@ pub fn sentence(report: &Report) -> Option<String> {
             (true, false) => format!("{name} is a contact, unverified."),
             (false, _) => format!("{name} is being added: waiting for the other side."),
         },
+        Report::Message { name, text } => format!("{name}: {text}"),
+        Report::Entry(entry) => return Some(text::shown(&entry_sentence(entry))),
+        Report::Unseen { name, texts, calls } => text::unseen_sentence(name, *texts, *calls),
         Report::Name { name, .. } => text::renamed(name),
         Report::Incoming {
             name,
@@ -78,6 +81,22 @@ pub fn sentence(report: &Report) -> Option<String> {
         Report::Summary(figures) => summary(figures),
     };
     Some(text::shown(&words))
+}
+
+/// `2026-11-20 15:04 bob: hello`; calls between brackets, so that no text can look like one.
+fn entry_sentence(entry: &EntryReport) -> String {
+    let at = std::time::Duration::from_millis(entry.time_ms);
+    let time = text::date_and_time(at, crate::threads::wall_clock());
+    let EntryReport { name, words, .. } = entry;
+    if let Some(words) = words {
+        return format!("{time} {name} [{words}]");
+    }
+    let said = entry.text.as_deref().unwrap_or_default();
+    match entry.state.as_deref() {
+        Some("received") => format!("{time} {name}: {said}"),
+        Some("waiting") => format!("{time} you to {name}: {said}{}", text::WAITS),
+        _ => format!("{time} you to {name}: {said}"),
+    }
 }
 
 fn call(state: &str, name: &str, words: Option<&str>, duration_ms: u64) -> String {

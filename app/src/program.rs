@@ -128,7 +128,9 @@ impl From<ChannelError> for Failure {
             ChannelError::Link(_)
             | ChannelError::OwnLink
             | ChannelError::Name
-            | ChannelError::TooLong => USAGE,
+            | ChannelError::TooLong
+            | ChannelError::TextTooLong
+            | ChannelError::TextEmpty => USAGE,
             ChannelError::LinkUsed
             | ChannelError::LinkGone
             | ChannelError::AlreadyContact { .. }
@@ -250,6 +252,12 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
         Some(Action::Add { link }) => small(Small::Add(link)),
         Some(Action::Contacts { remove: None }) => small(Small::Contacts),
         Some(Action::Contacts { remove: Some(name) }) => small(Small::Remove(name)),
+        Some(Action::History { name, limit }) => small(Small::History {
+            name,
+            limit,
+            marks_seen: face != Face::Json,
+        }),
+        Some(Action::Send { name, text }) => small(Small::Send { name, text }),
         Some(Action::Ctl { command }) => small(Small::Ctl(command.join(" "))),
     }
 }
@@ -338,6 +346,7 @@ fn main_loop(
     let remembered = memory.read();
     let mut model = Model::new(mode, look(options.color));
     model.is_relay_only = config.relay_only;
+    model.clock = crate::threads::wall_clock();
     let (mut front, entered) = open_front(face, &wake, &mut model)?;
     let is_drawn = face == Face::Screen;
     let calls = Calls::new(specs, is_drawn, config.relay_only, random()?, wake);
@@ -351,6 +360,7 @@ fn main_loop(
         wakes: inbox,
         started,
         ends_at: seconds.map(|seconds| started + seconds),
+        journal: crate::run::Journal::default(),
         rng: random()?,
         notes: crate::run::Notes::default(),
     };

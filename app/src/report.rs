@@ -2,7 +2,8 @@
 //!
 //! Names and members are stable: scripts rely on them. Times are milliseconds since the program's start.
 
-use serde::Serialize;
+use hullo_signalling::history::{CallOutcome, Direction, EntryKind, HistoryEntry, TextState};
+use serde::{Deserialize, Serialize};
 
 /// One JSON object on one line. `at_ms` is added by the writer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,6 +30,24 @@ pub enum Report {
         verified: bool,
         /// Whether both sides have each other's keys.
         ready: bool,
+    },
+    /// A text message came.
+    Message {
+        /// Who wrote it.
+        name: String,
+        /// The words, with line feeds.
+        text: String,
+    },
+    /// An entry of a conversation: listed, or one of ours that came further, or a call that is over.
+    Entry(Box<EntryReport>),
+    /// At the start: what came and nobody has seen.
+    Unseen {
+        /// Whose.
+        name: String,
+        /// Text messages.
+        texts: u32,
+        /// Missed calls.
+        calls: u32,
     },
     /// Our own name.
     Name {
@@ -229,4 +248,94 @@ pub struct Percentiles {
     pub p50: f64,
     /// 95th percentile.
     pub p95: f64,
+}
+
+/// One entry of a conversation.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct EntryReport {
+    /// Its number in this profile; later ones are higher.
+    pub id: u64,
+    /// The contact.
+    pub name: String,
+    /// Milliseconds since 1970.
+    pub time_ms: u64,
+    /// `incoming` or `outgoing`.
+    pub direction: String,
+    /// `text` or `call`.
+    pub kind: String,
+    /// False for what nobody has seen yet.
+    pub seen: bool,
+    /// The words of a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Of a text: `waiting sent received`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Of a call: `audio` or `video`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media: Option<String>,
+    /// Of a call: `ringing accepted in_call missed declined busy unanswered cancelled answered_elsewhere ended cut_off
+    /// failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Of a call that was connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// Of a call, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+}
+
+impl EntryReport {
+    /// The entry of the contact of this name.
+    #[must_use]
+    pub fn of(entry: &HistoryEntry, name: &str) -> Self {
+        let millis = crate::text::duration_ms;
+        let word = |word: &str| Some(word.to_owned());
+        let direction = match entry.direction {
+            Direction::Incoming => "incoming",
+            Direction::Outgoing => "outgoing",
+        };
+        let report = Self {
+            id: entry.id.0,
+            name: name.to_owned(),
+            time_ms: millis(entry.at),
+            direction: direction.to_owned(),
+            seen: entry.is_seen,
+            ..Self::default()
+        };
+        match &entry.kind {
+            EntryKind::Text { text, state } => Self {
+                kind: "text".to_owned(),
+                text: Some(text.clone()),
+                state: word(match state {
+                    TextState::Waiting => "waiting",
+                    TextState::Sent => "sent",
+                    TextState::Received => "received",
+                }),
+                ..report
+            },
+            EntryKind::Call { media, outcome, .. } => Self {
+                kind: "call".to_owned(),
+                media: word(match media {
+                    hullo_proto::call::Media::Audio => "audio",
+                    hullo_proto::call::Media::Video => "video",
+                }),
+                outcome: word(outcome.as_str()),
+                duration_ms: match outcome {
+                    CallOutcome::Ended { duration, .. } => Some(millis(*duration)),
+                    _ => None,
+                },
+                words: Some(crate::text::call(entry.direction, *media, outcome)),
+                ..report
+            },
+        }
+    }
+
+    /// Whether it is a text of ours that is durable here.
+    #[must_use]
+    pub fn is_own_text(&self) -> bool {
+        self.kind == "text" && self.direction == "outgoing"
+    }
 }

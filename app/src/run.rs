@@ -26,6 +26,10 @@ use crate::profile::settings::SettingsFile;
 use crate::report::Report;
 use crate::update::update;
 
+pub use history::Journal;
+
+mod history;
+
 /// Everything that can wake the program.
 pub enum Wake {
     /// Something for the model as it is.
@@ -74,6 +78,8 @@ pub struct Runner<'a> {
     pub started: Instant,
     /// When `--seconds` are over.
     pub ends_at: Option<Instant>,
+    /// What the history is told of calls.
+    pub journal: Journal,
     /// Random bytes for message ids.
     pub rng: rand_chacha::ChaCha20Rng,
     /// The loop's own notes.
@@ -241,6 +247,21 @@ impl Runner<'_> {
                     Event::Failed(sentence(&format!("this is not remembered: {error}")))
                 });
             }
+            Effect::SendText(contact, text) => {
+                let contact = channel::ContactId(contact.0);
+                return self.tell_net(ChannelCommand::SendText { contact, text });
+            }
+            Effect::MarkSeen(contact) => {
+                let contact = channel::ContactId(contact.0);
+                return self.tell_net(ChannelCommand::MarkSeen(contact));
+            }
+            Effect::ReadHistory { contact, before } => {
+                let contact = channel::ContactId(contact.0);
+                let asked = self.net.read_history(contact, before);
+                return asked
+                    .err()
+                    .map(|error| Event::Failed(sentence(&error.to_string())));
+            }
             Effect::Invite => return self.tell_net(ChannelCommand::Invite { server: None }),
             Effect::Add(link) => return self.tell_net(ChannelCommand::Add { link }),
             Effect::SetName(name) => return self.tell_net(ChannelCommand::SetName(name)),
@@ -256,6 +277,7 @@ impl Runner<'_> {
 
     fn driver_event(&mut self, number: CallNumber, event: DriverEvent) {
         let contact = self.calls.contact(number);
+        let call = self.calls.call_of(number);
         if let Some(news) = self.calls.note(number, &event) {
             self.news(&news);
         }
@@ -265,7 +287,13 @@ impl Runner<'_> {
                     self.send_to(contact, &message);
                 }
             }
-            DriverEvent::Call(event) => self.event(Event::Call(number, event)),
+            DriverEvent::Call(event) => {
+                let told = call.and_then(|(contact, id)| self.journal.note(contact, id, &event));
+                if let Some(failed) = told.and_then(|command| self.tell_net(command)) {
+                    self.event(failed);
+                }
+                self.event(Event::Call(number, event));
+            }
             DriverEvent::Finished(summary) => {
                 self.notes.summary = Some((*summary).clone());
                 self.report(&Report::Summary(summary));
@@ -378,6 +406,19 @@ impl Runner<'_> {
                 }
             }
             Ask::Remove(name) => self.remove(&name, responder),
+            Ask::Send { name, text } => {
+                self.notes.waiting.add(
+                    now,
+                    responder.clone(),
+                    |report| matches!(report, Report::Entry(entry) if entry.is_own_text()),
+                );
+                self.event(Event::Command(Command::Send(name, text)));
+            }
+            Ask::History {
+                name,
+                limit,
+                marks_seen,
+            } => self.list_history(name.as_deref(), limit, marks_seen, responder),
             Ask::Name(None) => match &self.model.profile {
                 Some(profile) => control::send(
                     responder,
@@ -424,6 +465,22 @@ impl Runner<'_> {
         }
         let text = format!("{name} is forgotten. A new link makes you contacts again.");
         control::send(responder, &Report::Notice { text });
+    }
+
+    fn list_history(
+        &mut self,
+        name: Option<&str>,
+        limit: usize,
+        marks_seen: bool,
+        responder: &Responder,
+    ) {
+        let listed = crate::small::entries(&self.net, name, limit, marks_seen);
+        match listed {
+            Ok(entries) => entries
+                .into_iter()
+                .for_each(|entry| control::send(responder, &Report::Entry(Box::new(entry)))),
+            Err(failure) => control::say(responder, &failure.words),
+        }
     }
 
     fn answer_at_once(&mut self, event: Event, responder: &Responder) {

@@ -1,4 +1,4 @@
-//! The commands that ask or change one thing and end: `name`, `invite`, `add`, `contacts`, `ctl`.
+//! The commands that ask or change one thing and end: `name`, `invite`, `add`, `contacts`, `history`, `send`, `ctl`.
 //!
 //! When another Hullo owns the profile they run through its control socket, else they own it for a moment.
 
@@ -8,7 +8,8 @@ use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
-use hullo_signalling::channel::{ChannelCommand, ChannelError, ChannelEvent, Wish};
+use hullo_signalling::channel::{ChannelCommand, ChannelError, ChannelEvent, TEXT_BYTES_MAX, Wish};
+use hullo_signalling::history::{EntryKind, TextState};
 use hullo_signalling::link::{Link, LinkError};
 use hullo_signalling::server_url::{ServerUrl, ServerUrlError};
 use serde_json::{Value, json};
@@ -19,10 +20,12 @@ use crate::people;
 use crate::profile::control::{self, ControlError};
 use crate::profile::{Profile, ProfileError};
 use crate::program::{Failure, USAGE};
-use crate::report::Report;
+use crate::report::{EntryReport, Report};
 
 /// A link is made or used within this, or the server is not there.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A text is with the server within this, or is left waiting.
+const SEND_PATIENCE: Duration = Duration::from_secs(10);
 /// Events that wait for this thread.
 const EVENTS_MAX: usize = 256;
 /// Longest link read from stdin.
@@ -44,6 +47,22 @@ pub enum Small {
     Contacts,
     /// Forget a contact.
     Remove(String),
+    /// List entries of conversations.
+    History {
+        /// Of this contact only.
+        name: Option<String>,
+        /// At most so many.
+        limit: u16,
+        /// A person reads them.
+        marks_seen: bool,
+    },
+    /// Send a text; `-` reads stdin.
+    Send {
+        /// To whom.
+        name: String,
+        /// The words.
+        text: String,
+    },
     /// A line for the running program.
     Ctl(String),
 }
@@ -59,7 +78,7 @@ impl Small {
         server: Option<&str>,
         front: &mut dyn Front,
     ) -> Result<(), Failure> {
-        let this = self.with_link()?;
+        let this = self.with_link()?.with_text()?;
         let server = server.map(parse_server).transpose()?;
         if let Self::Ctl(line) = &this {
             return ask(folder, &json!({ "command": "ctl", "line": line }), front);
@@ -99,6 +118,24 @@ impl Small {
         Ok(Self::Add(text))
     }
 
+    /// Reads the text where it was left to stdin.
+    fn with_text(self) -> Result<Self, Failure> {
+        match self {
+            Self::Send { name, text } if text == "-" => {
+                let mut bytes = Vec::new();
+                // One more than allowed, so that too much is told and not cut.
+                let limit = u64::try_from(TEXT_BYTES_MAX * 2).unwrap_or(u64::MAX);
+                std::io::stdin()
+                    .take(limit)
+                    .read_to_end(&mut bytes)
+                    .map_err(|error| Failure::other(format!("stdin cannot be read: {error}.")))?;
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                Ok(Self::Send { name, text })
+            }
+            other => Ok(other),
+        }
+    }
+
     fn pass_on(&self, folder: &std::path::Path, front: &mut dyn Front) -> Result<(), Failure> {
         let request = match self {
             Self::Name(None) => json!({ "command": "name" }),
@@ -107,6 +144,14 @@ impl Small {
             Self::Add(link) => json!({ "command": "add", "link": link }),
             Self::Contacts => json!({ "command": "contacts" }),
             Self::Remove(name) => json!({ "command": "remove", "name": name }),
+            Self::History {
+                name,
+                limit,
+                marks_seen,
+            } => {
+                json!({ "command": "history", "name": name, "limit": limit, "seen": marks_seen })
+            }
+            Self::Send { name, text } => json!({ "command": "send", "name": name, "text": text }),
             Self::Ctl(line) => json!({ "command": "ctl", "line": line }),
         };
         ask(folder, &request, front)
@@ -140,6 +185,12 @@ impl Small {
             Self::Remove(name) => errand.remove(&name),
             Self::Invite { wait } => errand.invite(has_server, wait),
             Self::Add(link) => errand.add(link),
+            Self::History {
+                name,
+                limit,
+                marks_seen,
+            } => errand.history(name.as_deref(), limit, marks_seen),
+            Self::Send { name, text } => errand.send(&name, text),
             Self::Ctl(_) => Err(ControlError::NotRunning.into()),
         }
     }
@@ -217,12 +268,105 @@ impl Errand<'_> {
         self.tell(&contact)
     }
 
+    fn history(&mut self, name: Option<&str>, limit: u16, marks_seen: bool) -> Result<(), Failure> {
+        for entry in entries(&self.net, name, usize::from(limit), marks_seen)? {
+            self.tell(&Report::Entry(Box::new(entry)))?;
+        }
+        Ok(())
+    }
+
+    /// Until the relay has it. A server that does not answer leaves it waiting, which is said.
+    fn send(&mut self, name: &str, text: String) -> Result<(), Failure> {
+        let contacts = self.net.contacts()?;
+        let contact = contacts.iter().find(|contact| contact.name == name);
+        let contact = contact.ok_or(ChannelError::NoContact)?.id;
+        self.net
+            .command(ChannelCommand::SendText { contact, text })?;
+        let mut last = None;
+        let sent = until(
+            &self.events,
+            Wish::Send(contact),
+            Some(SEND_PATIENCE),
+            |event| {
+                let ChannelEvent::History { entry } = event else {
+                    return None;
+                };
+                let is_ours = entry.contact == contact
+                    && matches!(&entry.kind, EntryKind::Text { state, .. } if *state != TextState::Received)
+                    && last.as_ref().is_none_or(|(id, _)| *id == entry.id);
+                if is_ours {
+                    let is_sent = matches!(
+                        &entry.kind,
+                        EntryKind::Text {
+                            state: TextState::Sent,
+                            ..
+                        }
+                    );
+                    // An older text may leave first; ours is the one that begins by waiting.
+                    if last.is_some() || !is_sent {
+                        last = Some((entry.id, entry));
+                        return is_sent.then_some(());
+                    }
+                }
+                None
+            },
+        );
+        match (sent, last) {
+            (Ok(()), Some((_, entry))) => {
+                self.tell(&Report::Entry(Box::new(EntryReport::of(&entry, name))))
+            }
+            (Err(_), Some((_, entry))) => {
+                self.tell(&Report::Entry(Box::new(EntryReport::of(&entry, name))))?;
+                Err(Failure::network(
+                    "The server does not answer. The message is kept and goes out by itself with the next hullo that \
+                     reaches it: do not send it again.",
+                ))
+            }
+            (Err(failure), None) => Err(failure),
+            (Ok(()), None) => Ok(()),
+        }
+    }
+
     fn tell(&mut self, report: &Report) -> Result<(), Failure> {
         let at_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.front
             .report(at_ms, report)
             .map_err(|_| Failure::other("Nobody reads the output."))
     }
+}
+
+/// Entries of conversations, and nothing of them is new any more if a person reads them.
+///
+/// # Errors
+/// No such contact, or the store's.
+pub fn entries(
+    net: &Net,
+    name: Option<&str>,
+    limit: usize,
+    marks_seen: bool,
+) -> Result<Vec<EntryReport>, Failure> {
+    let contacts = net.contacts()?;
+    let known = |name: &str| contacts.iter().find(|contact| contact.name == name);
+    let contact = match name {
+        Some(name) => Some(known(name).ok_or(ChannelError::NoContact)?.id),
+        None => None,
+    };
+    let entries = net.history(contact, limit)?;
+    let mut reports = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let with = contacts.iter().find(|contact| contact.id == entry.contact);
+        let name = with.map_or(crate::text::UNKNOWN_CONTACT, |contact| &contact.name);
+        reports.push(EntryReport::of(&entry, name));
+    }
+    if marks_seen {
+        for contact in contacts
+            .iter()
+            .filter(|known| contact.is_none_or(|id| id == known.id))
+        {
+            net.command(ChannelCommand::MarkSeen(contact.id))?;
+        }
+    }
+    Ok(reports)
 }
 
 fn added(event: ChannelEvent) -> Option<Report> {
@@ -280,7 +424,7 @@ fn until<T>(
                     return Ok(found);
                 }
             }
-            NetEvent::Ready { .. } => {}
+            NetEvent::Ready { .. } | NetEvent::History { .. } | NetEvent::Unseen(_) => {}
         }
     }
 }

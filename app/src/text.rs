@@ -2,6 +2,8 @@
 //!
 //! Names come from other people: sentences are cleaned by [`shown`] where they meet a terminal.
 
+mod history;
+
 use std::time::Duration;
 
 mod call;
@@ -11,6 +13,12 @@ pub use call::*;
 use crate::event::{CallState, Contact, Direction, Media, Party};
 use crate::keymap::{Action, Group};
 use crate::model::{Call, Mode, Model, Overlay, Profile, Server};
+
+pub(crate) use history::{
+    KEPT_OLDER, NO_TEXT, NOBODY_TO_WRITE, OLDER, WAITS, WRITE_HINT, YOU_WROTE, arrow, text_came,
+    unseen_sentence,
+};
+pub use history::{call, date_and_time, day, length, time_of_day, unseen};
 
 /// Stands for the name of a contact that is no longer in the list.
 pub const UNKNOWN_CONTACT: &str = "somebody";
@@ -40,6 +48,8 @@ pub(crate) const CLOSE_FIRST: &str = "Esc closes this first.";
 pub(crate) const NOTHING_TYPED: &str = "Paste the link you were sent, then press Enter.";
 pub(crate) const PASTE_HERE: &str = "Pasted text is taken in the field for links only: + opens it.";
 pub(crate) const LINK_TOO_LONG: &str = "That is too long to be a link.";
+pub(crate) const TEXT_TOO_LONG: &str =
+    "That is too long for one message: `hullo send NAME -` takes more from a file.";
 pub(crate) const ADDING: &str = "Adding the contact...";
 pub(crate) const COPIED: &str =
     "Sent to the clipboard. If it did not arrive, your terminal forbids it: select the link.";
@@ -107,7 +117,9 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::HangUp => "hang up",
         Action::Copy => "copy",
         Action::Confirm if matches!(model.overlay, Some(Overlay::Add(_))) => "add",
+        Action::Confirm if model.writing_to().is_some() => "send",
         Action::Confirm => "call",
+        Action::Write => "text",
         Action::CallVideo => "video",
         // Room for the keys of the call first; they work all the same.
         Action::Invite | Action::Add if model.live_call().is_some() => return None,
@@ -117,6 +129,8 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Close => "close",
         Action::Back if model.overlay.is_none() => "quit",
         Action::Down if matches!(model.overlay, Some(Overlay::Help(_))) => "more",
+        Action::PageUp if model.writing_to().is_some() => "older",
+        Action::PageUp | Action::PageDown => return None,
         Action::DoNotDisturb
         | Action::Back
         | Action::CallAudio
@@ -144,7 +158,10 @@ pub fn help(action: Action) -> &'static str {
         Action::Video => "your camera on or off",
         Action::HangUp => "hang up",
         Action::Copy => "copy the link shown",
-        Action::Confirm => "call; add what was typed",
+        Action::Confirm => "call; add or send what was typed",
+        Action::Write => "write a message",
+        Action::PageUp => "older entries",
+        Action::PageDown => "newer entries",
         Action::CallAudio => "call, sound only",
         Action::CallVideo => "call with pictures",
         Action::Invite => "invite: make a link",
@@ -430,7 +447,7 @@ pub(crate) fn contact_lines(contact: &Contact, is_free: bool) -> Vec<String> {
     if contact.ready {
         if is_free {
             lines.extend([
-                "Enter calls, C calls with pictures.".to_owned(),
+                "Enter calls, C calls with pictures, t writes a message.".to_owned(),
                 String::new(),
             ]);
         }

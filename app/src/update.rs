@@ -7,6 +7,7 @@ pub(crate) mod call;
 mod command;
 pub(crate) mod deadline;
 pub mod field;
+pub(crate) mod history;
 mod keys;
 mod once;
 #[cfg(test)]
@@ -67,12 +68,14 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Call(number, change) => call::take(model, number, change, effects_of),
         Event::Missed { party, why } => call::ring::missed(model, party, why, effects_of),
         Event::Settings(settings) => model.settings = settings,
+        Event::History(news) => history::take(model, news, effects_of),
         Event::Failed(words) => take_failure(model, words, effects_of),
         Event::Tick => {}
         Event::Stop(reason) => stop(model, reason, effects_of),
     }
     deadline::settle(model, effects_of);
     once::advance(model, effects_of);
+    history::settle(model, effects_of);
     want_picture(model, effects_of);
     effects
 }

@@ -6,6 +6,7 @@
 mod bars;
 mod call;
 mod contacts;
+mod conversation;
 mod fit;
 mod layout;
 mod line;
@@ -41,8 +42,40 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
 #[must_use]
 pub fn far_picture_area(model: &Model, area: Rect) -> Option<Rect> {
     model.taken_call()?;
+    // What is typed covers the picture.
+    if model.writing_to().is_some() {
+        return None;
+    }
     let pane = layout::panes(model, area)?.call?;
     Some(layout::picture(pane))
+}
+
+/// Whether a conversation stands in the right pane: something is typed there, or there is one and no call.
+#[must_use]
+pub fn shows_conversation(model: &Model) -> bool {
+    let Some(conversation) = &model.conversation else {
+        return false;
+    };
+    let is_idle = match &model.call {
+        Some(call) => call.is_ringing_here() && model.incoming.is_some(),
+        None => true,
+    };
+    let has_room = model
+        .size
+        .and_then(|(columns, rows)| layout::panes(model, Rect::new(0, 0, columns, rows)))
+        .is_some_and(|panes| panes.call.is_some());
+    let is_there = conversation.is_writing || (is_idle && !conversation.entries.is_empty());
+    has_room && is_there && model.overlay.is_none()
+}
+
+/// Lines to turn by one page of the conversation, and the farthest it can be scrolled; both 0 where it is not shown.
+#[must_use]
+pub fn conversation_scroll(model: &Model) -> (usize, usize) {
+    let pane = model
+        .size
+        .and_then(|(columns, rows)| layout::panes(model, Rect::new(0, 0, columns, rows)))
+        .and_then(|panes| panes.call);
+    pane.map_or((0, 0), |pane| conversation::scroll(model, pane))
 }
 
 /// Draws, and tells where the cursor belongs when text is being typed.
@@ -56,8 +89,14 @@ fn draw(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<(u16, u16)> {
     if let Some(pane) = panes.contacts {
         contacts::draw(model, pane, panes.call.is_some(), buffer);
     }
+    let mut typing = None;
     if let Some(pane) = panes.call {
-        call::draw(model, pane, panes.is_wide, buffer);
+        match &model.conversation {
+            Some(conversation) if shows_conversation(model) => {
+                typing = conversation::draw(model, conversation, pane, buffer);
+            }
+            _ => call::draw(model, pane, panes.is_wide, buffer),
+        }
     }
     let cursor = match &model.overlay {
         Some(Overlay::Help(scroll)) => {
@@ -69,7 +108,7 @@ fn draw(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<(u16, u16)> {
             None
         }
         Some(Overlay::Add(field)) => overlay::draw_add(field, panes.main, buffer),
-        None => None,
+        None => typing,
     };
     if let Some(area) = panes.banner {
         bars::draw_banner(model, area, buffer);
@@ -91,6 +130,8 @@ fn to_ascii(buffer: &mut Buffer) {
             "─" => "-",
             "┌" | "┐" | "└" | "┘" => "+",
             "…" => "~",
+            "↗" => ">",
+            "↙" => "<",
             _ => "?",
         };
         cell.set_symbol(replacement);

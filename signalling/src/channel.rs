@@ -3,15 +3,19 @@
 //! A [`Channel`] is a machine: one [`ChannelInput`], then [`Channel::poll_output`] until `Timeout`. Which servers and
 //! which protocol carry the bytes is its own affair; [`crate::relay_channel`] is the first kind.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use hullo_proto::call::CallId;
 use hullo_proto::service::relay::RefusedReason;
 use thiserror::Error;
 
 pub use crate::block::PAYLOAD_BYTES_MAX;
+use crate::history::{CallProgress, EntryId, HistoryEntry, Unseen};
 use crate::link::LinkError;
 use crate::server_url::ServerUrl;
 use crate::store::StoreError;
+pub use crate::text_message::TEXT_BYTES_MAX;
 
 /// Carries payloads between contacts, each at least once, in order, and shown once.
 pub trait Channel {
@@ -27,6 +31,24 @@ pub trait Channel {
     /// # Errors
     /// [`ChannelError::Store`].
     fn contacts(&self) -> Result<Vec<Contact>, ChannelError>;
+
+    /// The newest entries of one conversation or of all, before `before` if given: at most `limit`, and never more than
+    /// 500, the oldest of them first.
+    ///
+    /// # Errors
+    /// [`ChannelError::Store`].
+    fn history(
+        &self,
+        contact: Option<ContactId>,
+        before: Option<EntryId>,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>, ChannelError>;
+
+    /// What nobody has seen yet; contacts without anything are left out.
+    ///
+    /// # Errors
+    /// [`ChannelError::Store`].
+    fn unseen(&self) -> Result<BTreeMap<ContactId, Unseen>, ChannelError>;
 
     /// What others see of us.
     ///
@@ -124,6 +146,24 @@ pub enum ChannelCommand {
         /// At most [`PAYLOAD_BYTES_MAX`].
         payload: Vec<u8>,
     },
+    /// Send a text message: [`ChannelEvent::History`] when it is durable here, and again when the relay has it.
+    SendText {
+        /// To whom.
+        contact: ContactId,
+        /// At most [`TEXT_BYTES_MAX`] once control characters are gone.
+        text: String,
+    },
+    /// What its messages do not tell of a call; one that is not in the history, or over, is left alone.
+    CallOutcome {
+        /// With whom.
+        contact: ContactId,
+        /// Which.
+        call_id: CallId,
+        /// What happened now. [`CallProgress::Alive`] every ten seconds while connected.
+        progress: CallProgress,
+    },
+    /// The conversation was looked at: [`ChannelEvent::Seen`].
+    MarkSeen(ContactId),
     /// What new contacts will see: [`ChannelEvent::OwnChanged`].
     SetName(String),
     /// Where invitations are made: [`ChannelEvent::OwnChanged`].
@@ -189,6 +229,23 @@ pub enum ChannelEvent {
         payload: Vec<u8>,
         /// How long it was under way, by the relay's measure; it lay there while we were away.
         sent_ago: Duration,
+    },
+    /// An entry of a conversation is new, or another than before. It is durable.
+    History {
+        /// As it is now.
+        entry: HistoryEntry,
+    },
+    /// An entry turned out to be part of another: both called each other at once.
+    HistoryRemoved {
+        /// Whose.
+        contact: ContactId,
+        /// Which.
+        entry: EntryId,
+    },
+    /// Nothing of this conversation is unseen any more.
+    Seen {
+        /// Whose.
+        contact: ContactId,
     },
     /// The relay has one more of the messages for this contact, durably.
     Delivered {
@@ -293,6 +350,12 @@ pub enum ChannelError {
     /// Too many bytes.
     #[error("a message may be {PAYLOAD_BYTES_MAX} bytes long")]
     TooLong,
+    /// Too long a text.
+    #[error("a text message may be {TEXT_BYTES_MAX} bytes long: send it in parts")]
+    TextTooLong,
+    /// Nothing left after cleaning.
+    #[error("a text message needs at least one visible character")]
+    TextEmpty,
     /// The contact's server has been unreachable for long.
     #[error(
         "too many messages wait for this contact already: its server has not taken any for long"

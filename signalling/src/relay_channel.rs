@@ -20,6 +20,7 @@ use crate::channel::{
     Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact,
     ContactId, Own, ServerId, Wish,
 };
+use crate::history::{EntryId, HistoryEntry, Unseen};
 use crate::identity::Identity;
 use crate::name;
 use crate::server_url::ServerUrl;
@@ -27,6 +28,7 @@ use crate::store::{QueueUse, Store, StoreError};
 use server::{Server, State, Task};
 
 mod contacts;
+mod history;
 mod messages;
 mod requests;
 mod server;
@@ -56,6 +58,8 @@ pub struct RelayChannel {
     counts: Counts,
     /// Payloads are for another program than this one.
     leaves_messages: bool,
+    /// Calls that have not connected, and when they are given up; at most a few for each contact.
+    rings: BTreeMap<EntryId, Instant>,
 }
 
 /// How often things happened since the start.
@@ -105,6 +109,7 @@ impl RelayChannel {
             given: Vec::new(),
             counts: Counts::default(),
             leaves_messages: false,
+            rings: BTreeMap::new(),
         };
         if channel.store.rows().setting(NAME)?.is_none() {
             let name = name::clean(default_name).unwrap_or_else(|| "somebody".to_owned());
@@ -116,6 +121,7 @@ impl RelayChannel {
         for queue in channel.store.rows().all_outbound()? {
             channel.server(&queue.server);
         }
+        channel.close_left_open()?;
         channel.repeat_inbox()?;
         Ok(channel)
     }
@@ -274,6 +280,25 @@ impl RelayChannel {
                     self.fail(Wish::Send(contact), reason);
                 }
             }
+            ChannelCommand::SendText { contact, text } => {
+                if let Err(reason) = self.send_text(contact, &text) {
+                    self.fail(Wish::Send(contact), reason);
+                }
+            }
+            ChannelCommand::CallOutcome {
+                contact,
+                call_id,
+                progress,
+            } => {
+                if let Err(reason) = self.note_progress(contact, call_id, progress) {
+                    self.fail(Wish::Set, reason);
+                }
+            }
+            ChannelCommand::MarkSeen(contact) => {
+                if let Err(reason) = self.mark_seen(contact) {
+                    self.fail(Wish::Set, reason);
+                }
+            }
             ChannelCommand::SetName(name) => {
                 let result = match name::clean(&name) {
                     Some(name) => self.set(NAME, &name),
@@ -309,6 +334,7 @@ impl RelayChannel {
         for id in ids {
             self.run_server_timers(id);
         }
+        self.end_rings();
         if self.now >= self.purge_at {
             self.purge_at = self.now + PURGE_EVERY;
             if let Err(error) = self.close_expired() {
@@ -413,13 +439,27 @@ impl Channel for RelayChannel {
             }
             None => {
                 let servers = self.servers.values().filter_map(Server::deadline);
-                ChannelOutput::Timeout(servers.chain([self.purge_at]).min())
+                let others = [self.purge_at].into_iter().chain(self.next_ring_end());
+                ChannelOutput::Timeout(servers.chain(others).min())
             }
         }
     }
 
     fn contacts(&self) -> Result<Vec<Contact>, ChannelError> {
         Ok(self.store.rows().contacts()?)
+    }
+
+    fn history(
+        &self,
+        contact: Option<ContactId>,
+        before: Option<EntryId>,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>, ChannelError> {
+        Ok(self.store.rows().history(contact, before, limit)?)
+    }
+
+    fn unseen(&self) -> Result<BTreeMap<ContactId, Unseen>, ChannelError> {
+        Ok(self.store.rows().unseen()?)
     }
 
     fn own(&self) -> Result<Own, ChannelError> {

@@ -22,6 +22,7 @@ pub(crate) use contacts::ContactKeys;
 pub(crate) use rows::{InboundQueue, OutboundQueue, QueueUse, Rows};
 
 mod contacts;
+mod history;
 mod rows;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Commands from stdin, the control socket and the command line: the same deeds as the keys, failures told outside.
 
 use super::call::{self, hold, ring};
-use super::{fail, stop};
+use super::{fail, history, stop};
 use crate::effect::Effect;
 use crate::event::{Command, Party, StopReason};
 use crate::model::Model;
@@ -29,6 +29,8 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
             call::set_do_not_disturb(model, switch, effects);
             Ok(())
         }
+        Command::Send(name, words) => history::send(model, &name, &words, effects),
+        Command::Seen(name) => history::seen(model, &name, effects),
         Command::Invite => invite(model, effects),
         Command::Add(link) if link.trim().is_empty() => Err(text::NOTHING_TYPED.to_owned()),
         Command::Add(link) => {

@@ -11,9 +11,20 @@ pub struct Field {
     text: String,
     /// Byte index of the cursor, always between characters.
     cursor: usize,
+    /// Blanks are part of the text.
+    keeps_blanks: bool,
 }
 
 impl Field {
+    /// A field for words rather than for a link: blanks stay, line ends become blanks.
+    #[must_use]
+    pub fn for_words() -> Self {
+        Self {
+            keeps_blanks: true,
+            ..Self::default()
+        }
+    }
+
     /// What was typed.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -29,9 +40,9 @@ impl Field {
     /// Inserts at the cursor, without blanks, line ends and control characters: neither links nor codes have any, and
     /// a link copied from a narrow window comes with line ends inside. Returns false when it did not fit.
     pub fn insert(&mut self, text: &str) -> bool {
-        for character in text
-            .chars()
-            .filter(|c| !c.is_whitespace() && !c.is_control())
+        let blank = |c: char| if c.is_whitespace() { ' ' } else { c };
+        for character in (text.chars().map(blank))
+            .filter(|c| !c.is_control() && (self.keeps_blanks || *c != ' '))
         {
             if self.text.len() + character.len_utf8() > FIELD_BYTES_MAX {
                 return false;
@@ -46,7 +57,10 @@ impl Field {
     pub fn press(&mut self, key: KeyEvent) {
         let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
-            KeyCode::Char('u') if is_control => *self = Self::default(),
+            KeyCode::Char('u') if is_control => {
+                self.text.clear();
+                self.cursor = 0;
+            }
             KeyCode::Char('a') if is_control => self.cursor = 0,
             KeyCode::Char('e') if is_control => self.cursor = self.text.len(),
             KeyCode::Char(_) if is_control || key.modifiers.contains(KeyModifiers::ALT) => {}
@@ -96,6 +110,16 @@ mod tests {
         let mut field = Field::default();
         assert!(field.insert(" hullo:abc\r\n  def\u{1b}[2J\n"));
         assert_eq!(field.text(), "hullo:abcdef[2J");
+    }
+
+    #[test]
+    fn words_keep_their_blanks_on_one_line() {
+        let mut field = Field::for_words();
+        assert!(field.insert("how are\r\nyou\u{1b}[2J?"));
+        assert_eq!(field.text(), "how are  you[2J?");
+        field.press(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+        press(&mut field, KeyCode::Char(' '));
+        assert_eq!(field.text(), " ");
     }
 
     #[test]

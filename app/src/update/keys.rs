@@ -3,7 +3,7 @@
 use crossterm::event::KeyEvent;
 
 use super::call::{self, hold, ring};
-use super::{command, notice, say, stop};
+use super::{command, history, notice, say, stop};
 use crate::effect::Effect;
 use crate::event::{Meanwhile, Media, Party, StopReason, Switch};
 use crate::keymap::{self, Action};
@@ -27,15 +27,24 @@ pub(super) fn press(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>)
         None => {
             if let Some(Overlay::Add(field)) = &mut model.overlay {
                 field.press(key);
+            } else if let Some(contact) = model.writing_to() {
+                model.drafts.of_mut(contact).press(key);
             }
         }
     }
+    history::look(model, effects);
 }
 
 /// Text pasted: into the field, or a link into a field opened for it. Never run as keys.
 pub(super) fn paste(model: &mut Model, pasted: &str) {
     if model.mode == Mode::Mirror {
         return say(model, text::ONLY_A_MIRROR);
+    }
+    if let Some(contact) = model.writing_to() {
+        if !model.drafts.of_mut(contact).insert(pasted) {
+            say(model, text::TEXT_TOO_LONG);
+        }
+        return;
     }
     if model.overlay.is_none() && pasted.trim_start().starts_with("hullo:") {
         model.overlay = Some(Overlay::Add(Field::default()));
@@ -104,6 +113,11 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
             model.overlay = Some(Overlay::Add(Field::default()));
             Ok(())
         }
+        Action::Write => history::write(model),
+        Action::PageUp | Action::PageDown => {
+            history::scroll(model, action == Action::PageUp, effects);
+            Ok(())
+        }
         Action::Up => step(model, -1),
         Action::Down => step(model, 1),
         Action::Help => {
@@ -138,6 +152,7 @@ fn confirm(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
             Ok(())
         }
         Some(_) => Err(text::CLOSE_FIRST.to_owned()),
+        None if model.writing_to().is_some() => history::send_typed(model, effects),
         None => start(model, Media::Audio, effects),
     }
 }
@@ -186,6 +201,11 @@ fn forget_ended(model: &mut Model) {
 }
 
 fn close(model: &mut Model) -> Result<(), String> {
+    if let (None, Some(conversation)) = (&model.overlay, &mut model.conversation)
+        && std::mem::take(&mut conversation.is_writing)
+    {
+        return Ok(());
+    }
     if model.overlay.take().is_none() {
         forget_ended(model);
         model.message = None;

@@ -60,7 +60,15 @@ pub(super) fn draw(model: &Model, area: Rect, has_neighbour: bool, buffer: &mut 
 /// `> name    state`, the name cut before the state is.
 fn line(model: &Model, contact: &Contact, is_chosen: bool, cells: usize) -> String {
     let mark = if is_chosen { "> " } else { "  " };
+    let unseen = (model.unseen.as_ref()).and_then(|unseen| unseen.get(&contact.id));
+    let unseen = text::unseen(unseen.copied().unwrap_or_default());
     let state = text::contact_state(model, contact);
+    // What is new matters more than what is always so.
+    let state = match state {
+        "calls you" | "in call" | "calling" => state,
+        _ if !unseen.is_empty() => unseen.as_str(),
+        _ => state,
+    };
     let room = cells.saturating_sub(mark.len() + state.len() + 2);
     let name = fit::clip(&text::shown(&contact.name), room);
     let gap = room.saturating_sub(fit::width(&name));

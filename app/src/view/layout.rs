@@ -97,7 +97,7 @@ fn split(model: &Model, main: Rect, is_wide: bool) -> (Option<Rect>, Option<Rect
         return (None, Some(main));
     }
     if !is_wide {
-        let is_call = model.call.is_some() || !has_contacts;
+        let is_call = model.call.is_some() || !has_contacts || model.writing_to().is_some();
         return if is_call {
             (None, Some(main))
         } else {

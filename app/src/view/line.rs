@@ -20,6 +20,14 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<(u1
         draw_message(model, area, buffer);
         return cursor;
     }
+    if model.incoming.is_none()
+        && let Some(contact) = model.writing_to()
+    {
+        let field = model.drafts.of(contact).cloned().unwrap_or_default();
+        let cursor = overlay::draw_field(&field, "> ", Rect { height: 1, ..area }, buffer);
+        draw_message(model, area, buffer);
+        return cursor;
+    }
     let line = line(model, cells);
     fit::put(buffer, area, 0, &line, Style::new());
     if model.taken_call().is_some_and(|call| call.own.mic_muted) {

@@ -590,7 +590,7 @@ proptest! {
         prop_assert!(!words.chars().any(char::is_control));
         prop_assert!(!ascii || words.is_ascii());
         let is_muted = model.taken_call().is_some_and(|call| call.own.mic_muted);
-        let is_typing = matches!(model.overlay, Some(Overlay::Add(_)));
+        let is_typing = crate::keymap::has_text_field(&model);
         let has_room = columns >= 40 && rows >= 10;
         let is_covered = !has_room && (is_typing || model.incoming.is_some());
         if is_muted && columns >= 5 && !is_covered {

@@ -480,16 +480,15 @@ impl CallMachine {
     }
 
     fn refuse(&mut self, reason: RefusalReason, end: EndReason) {
-        self.transmit(Message::Refused {
-            call_id: self.call_id,
-            reason,
-        });
+        let call_id = self.call_id;
+        // The reason first: once the message is out, a history knows the end by less than the reason.
         self.end(end);
+        self.transmit(Message::Refused { call_id, reason });
     }
 
     fn end_and_say(&mut self, reason: EndReason) {
-        self.transmit(Message::End(self.call_id));
         self.end(reason);
+        self.transmit(Message::End(self.call_id));
     }
 
     fn end(&mut self, reason: EndReason) {

@@ -334,6 +334,7 @@ impl RelayChannel {
                 name: rows.setting(NAME)?.unwrap_or_default(),
             };
             seal_into_outbox(rows, rng, &mut keys, &outbound, &welcome)?;
+            super::history::seal_waiting_texts(rows, rng, &mut keys, &outbound)?;
             seen(rows)?;
             Ok(contact)
         })
@@ -374,14 +375,14 @@ impl RelayChannel {
     }
 }
 
-/// The ratchet moves, and what it sealed waits to be sent: call it inside a transaction.
+/// The ratchet moves, and what it sealed waits to be sent: call it inside a transaction. Gives the block's number.
 pub(super) fn seal_into_outbox(
     rows: &Rows<'_>,
     rng: &mut rand_chacha::ChaCha20Rng,
     keys: &mut ContactKeys,
     queue: &OutboundQueue,
     content: &Content,
-) -> Result<(), ChannelError> {
+) -> Result<i64, ChannelError> {
     keys.sent += 1;
     let plain = content.write(keys.sent);
     let message: OlmMessage =
@@ -392,8 +393,7 @@ pub(super) fn seal_into_outbox(
             })?;
     let sealed = block::seal(&queue.seal_key, rng, &message).map_err(|_| ChannelError::TooLong)?;
     rows.save_contact_keys(queue.contact, keys)?;
-    rows.add_to_outbox(queue.contact, &sealed)?;
-    Ok(())
+    Ok(rows.add_to_outbox(queue.contact, &sealed)?)
 }
 
 /// An account to change: the one in use changes only when the store has the new one.

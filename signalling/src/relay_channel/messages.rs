@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use hullo_proto::service::relay::{BLOCK_BYTES, RecipientId};
+use rand_chacha::ChaCha20Rng;
 use vodozemac::olm::OlmMessage;
 use zeroize::Zeroizing;
 
 use super::contacts::seal_into_outbox;
-use super::{Queued, RelayChannel};
+use super::{Queued, RelayChannel, history};
 use crate::block::{self, Content, PAYLOAD_BYTES_MAX};
 use crate::channel::{ChannelError, ChannelEvent, ContactId, ContactState, Wish};
 use crate::store::{InboundQueue, QueueUse, Rows, StoreError};
@@ -25,15 +26,14 @@ impl RelayChannel {
         if payload.len() > PAYLOAD_BYTES_MAX {
             return Err(ChannelError::TooLong);
         }
+        let clock = self.clock();
         let rng = &mut self.rng;
-        self.store.transaction(|rows| {
-            let mut keys = rows.contact_keys(contact)?.ok_or(ChannelError::NoContact)?;
-            let queue = rows.outbound(contact)?.ok_or(ChannelError::NoContact)?;
-            if rows.outbox_length(contact)? >= OUTBOX_MESSAGES_MAX {
-                return Err(ChannelError::OutboxFull);
-            }
-            seal_into_outbox(rows, rng, &mut keys, &queue, &Content::Payload(payload))
+        let changes = self.store.transaction(|rows| -> Result<_, ChannelError> {
+            let changes = history::note_sent(rows, contact, &payload, clock)?;
+            seal_payload(rows, rng, contact, payload)?;
+            Ok(changes)
         })?;
+        self.tell_history(changes);
         self.has_work(contact)
     }
 
@@ -110,16 +110,26 @@ impl RelayChannel {
         }
         let missing = sequence - keys.received - 1;
         keys.received = sequence;
-        let sent = self.clock().saturating_sub(age);
+        let clock = self.clock();
+        let sent = clock.saturating_sub(age);
+        let mut changes = Vec::new();
         let inbox = self.store.transaction(|rows| -> Result<_, StoreError> {
             rows.save_contact_keys(contact, &keys)?;
             seen(rows)?;
             match &content {
-                Content::Payload(payload) => rows.add_to_inbox(contact, sent, payload).map(Some),
+                Content::Payload(payload) => {
+                    let noted = history::note_received(rows, contact, payload, clock, age)?;
+                    changes = noted.changes;
+                    if noted.is_text {
+                        return Ok(None);
+                    }
+                    rows.add_to_inbox(contact, sent, payload).map(Some)
+                }
                 Content::Welcome { .. } => rows.make_ready(contact).map(|()| None),
                 Content::Greeting(_) | Content::Unknown => Ok(None),
             }
         })?;
+        self.tell_history(changes);
         if missing > 0 {
             self.counts.missing += missing;
             tracing::warn!(missing, "messages never came");
@@ -145,4 +155,19 @@ impl RelayChannel {
         }
         Ok(true)
     }
+}
+
+/// Seals one payload for a contact: call it inside a transaction. Gives the block's number.
+pub(super) fn seal_payload(
+    rows: &Rows<'_>,
+    rng: &mut ChaCha20Rng,
+    contact: ContactId,
+    payload: Zeroizing<Vec<u8>>,
+) -> Result<i64, ChannelError> {
+    let mut keys = rows.contact_keys(contact)?.ok_or(ChannelError::NoContact)?;
+    let queue = rows.outbound(contact)?.ok_or(ChannelError::NoContact)?;
+    if rows.outbox_length(contact)? >= OUTBOX_MESSAGES_MAX {
+        return Err(ChannelError::OutboxFull);
+    }
+    seal_into_outbox(rows, rng, &mut keys, &queue, &Content::Payload(payload))
 }

@@ -6,6 +6,7 @@ use vodozemac::Ed25519SecretKey;
 use zeroize::Zeroizing;
 
 use super::RelayChannel;
+use super::history::Change;
 use super::server::{Asked, HOLD, NewQueue, State, Task};
 use crate::block::SealKey;
 use crate::channel::{
@@ -338,7 +339,11 @@ impl RelayChannel {
         self.landed(id, contact);
         match refused {
             None => {
-                self.store.rows().forget_in_outbox(outbox)?;
+                let text = self.store.transaction(|rows| -> Result<_, StoreError> {
+                    rows.forget_in_outbox(outbox)?;
+                    rows.text_sent(outbox)
+                })?;
+                self.tell_history(text.map(Change::Entry).into_iter().collect());
                 let waiting = self.store.rows().outbox_length(contact)?;
                 self.event(ChannelEvent::Delivered { contact, waiting });
             }

@@ -224,11 +224,11 @@ impl Rows<'_> {
         &self,
         contact: ContactId,
         block: &[u8; BLOCK_BYTES],
-    ) -> Result<(), StoreError> {
+    ) -> Result<i64, StoreError> {
         let sql = "INSERT INTO outbox (contact, block) VALUES (?1, ?2)";
         self.connection
             .execute(sql, (row_id(contact), &block[..]))?;
-        Ok(())
+        Ok(self.connection.last_insert_rowid())
     }
 
     pub(crate) fn outbox_length(&self, contact: ContactId) -> Result<u64, StoreError> {
@@ -394,10 +394,10 @@ pub(super) fn contact_id(id: i64) -> ContactId {
     ContactId(id.unsigned_abs())
 }
 
-fn millis(time: Duration) -> i64 {
+pub(super) fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn duration(millis: i64) -> Duration {
+pub(super) fn duration(millis: i64) -> Duration {
     Duration::from_millis(millis.unsigned_abs())
 }

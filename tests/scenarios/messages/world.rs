@@ -9,6 +9,7 @@ use hullo_signalling::channel::{
     Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact,
     ContactId, ServerId, Wish,
 };
+use hullo_signalling::history::{HistoryEntry, Unseen};
 use hullo_signalling::identity::Identity;
 use hullo_signalling::relay_channel::{Counts, RelayChannel};
 use hullo_signalling::server_url::ServerUrl;
@@ -495,5 +496,27 @@ impl World {
 
     pub(super) fn sent_to_relay(&self) -> &[Vec<u8>] {
         &self.sent_to_relay
+    }
+
+    pub(super) fn contact_id(&self, person: usize, other: usize) -> ContactId {
+        self.contact(person, other)
+    }
+
+    pub(super) fn history(&self, person: usize) -> Vec<HistoryEntry> {
+        let channel = self.people[person].channel.as_ref().expect("here");
+        channel
+            .history(None, None, 500)
+            .expect("a store that works")
+    }
+
+    pub(super) fn unseen(&self, person: usize) -> Unseen {
+        let channel = self.people[person].channel.as_ref().expect("here");
+        let unseen = channel.unseen().expect("a store that works");
+        unseen.into_values().next().unwrap_or_default()
+    }
+
+    /// What the person's programs have taken over since the last time, dead ones included.
+    pub(super) fn take_events(&mut self, person: usize) -> Vec<ChannelEvent> {
+        std::mem::take(&mut self.people[person].taken)
     }
 }
