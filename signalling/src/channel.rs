@@ -9,6 +9,7 @@ use hullo_proto::service::relay::RefusedReason;
 use thiserror::Error;
 
 pub use crate::block::PAYLOAD_BYTES_MAX;
+use crate::group::{Group, GroupCommand, GroupError, GroupEvent, GroupNumber};
 use crate::link::LinkError;
 use crate::server_url::ServerUrl;
 use crate::store::StoreError;
@@ -27,6 +28,12 @@ pub trait Channel {
     /// # Errors
     /// [`ChannelError::Store`].
     fn contacts(&self) -> Result<Vec<Contact>, ChannelError>;
+
+    /// The groups we are in, in the order we came in.
+    ///
+    /// # Errors
+    /// [`ChannelError::Store`].
+    fn groups(&self) -> Result<Vec<Group>, ChannelError>;
 
     /// What others see of us.
     ///
@@ -130,6 +137,8 @@ pub enum ChannelCommand {
     SetServer(ServerUrl),
     /// Forget a contact and all that is under way to and from it: [`ChannelEvent::ContactRemoved`].
     RemoveContact(ContactId),
+    /// About groups: [`ChannelEvent::Group`].
+    Group(GroupCommand),
 }
 
 /// One thing to do; `Timeout` says that there is nothing more.
@@ -208,6 +217,8 @@ pub enum ChannelEvent {
         /// Why not, in words for the user.
         reason: Option<String>,
     },
+    /// About groups.
+    Group(GroupEvent),
     /// Something asked for did not work.
     Failed {
         /// What.
@@ -232,6 +243,8 @@ pub enum Wish {
     Set,
     /// Removing this contact.
     Remove(ContactId),
+    /// Making a group (`None`), or something about this one.
+    Group(Option<GroupNumber>),
 }
 
 /// Why something did not work, in words that say what to do.
@@ -304,6 +317,9 @@ pub enum ChannelError {
     /// Nothing left after cleaning.
     #[error("a name needs at least one visible character")]
     Name,
+    /// Groups.
+    #[error(transparent)]
+    Group(#[from] GroupError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),

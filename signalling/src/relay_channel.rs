@@ -20,6 +20,7 @@ use crate::channel::{
     Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact,
     ContactId, Own, ServerId, Wish,
 };
+use crate::group::Group;
 use crate::identity::Identity;
 use crate::name;
 use crate::server_url::ServerUrl;
@@ -27,6 +28,7 @@ use crate::store::{QueueUse, Store, StoreError};
 use server::{Server, State, Task};
 
 mod contacts;
+mod groups;
 mod messages;
 mod requests;
 mod server;
@@ -56,6 +58,7 @@ pub struct RelayChannel {
     counts: Counts,
     /// Payloads are for another program than this one.
     leaves_messages: bool,
+    groups: groups::Groups,
 }
 
 /// How often things happened since the start.
@@ -105,6 +108,7 @@ impl RelayChannel {
             given: Vec::new(),
             counts: Counts::default(),
             leaves_messages: false,
+            groups: groups::Groups::default(),
         };
         if channel.store.rows().setting(NAME)?.is_none() {
             let name = name::clean(default_name).unwrap_or_else(|| "somebody".to_owned());
@@ -117,6 +121,7 @@ impl RelayChannel {
             channel.server(&queue.server);
         }
         channel.repeat_inbox()?;
+        channel.repeat_group_calls()?;
         Ok(channel)
     }
 
@@ -139,7 +144,7 @@ impl RelayChannel {
             matches!(server.state, State::Up { .. })
                 && !(server.in_flight.is_empty() && server.work.is_empty())
         };
-        self.servers.values().any(busy)
+        self.servers.values().any(busy) || self.is_sending_to_groups()
     }
 
     /// How often things happened.
@@ -288,6 +293,7 @@ impl RelayChannel {
                     self.fail(Wish::Set, reason);
                 }
             }
+            ChannelCommand::Group(command) => self.group_command(command),
             ChannelCommand::RemoveContact(contact) => {
                 if let Err(reason) = self.remove(contact) {
                     self.fail(Wish::Remove(contact), reason);
@@ -391,7 +397,13 @@ impl Channel for RelayChannel {
         match input {
             // The relay speaks first.
             ChannelInput::Connected { .. } | ChannelInput::Timeout => {}
+            ChannelInput::Disconnected { server, reason } if self.groups.owns(server) => {
+                self.group_line_lost(server, &reason);
+            }
             ChannelInput::Disconnected { server, reason } => self.lost(server, reason),
+            ChannelInput::Frame { server, bytes } if self.groups.owns(server) => {
+                self.take_group_frame(server, bytes);
+            }
             ChannelInput::Frame { server, bytes } => {
                 if let Err(reason) = self.frame(server, bytes) {
                     self.give_up(server, reason);
@@ -400,6 +412,8 @@ impl Channel for RelayChannel {
             ChannelInput::Command(command) => self.command(command),
         }
         self.run_timers();
+        self.run_group_timers();
+        self.drive_groups();
         self.ask_all();
     }
 
@@ -413,13 +427,18 @@ impl Channel for RelayChannel {
             }
             None => {
                 let servers = self.servers.values().filter_map(Server::deadline);
-                ChannelOutput::Timeout(servers.chain([self.purge_at]).min())
+                let groups = self.groups.deadline();
+                ChannelOutput::Timeout(servers.chain(groups).chain([self.purge_at]).min())
             }
         }
     }
 
     fn contacts(&self) -> Result<Vec<Contact>, ChannelError> {
         Ok(self.store.rows().contacts()?)
+    }
+
+    fn groups(&self) -> Result<Vec<Group>, ChannelError> {
+        Ok(self.group_list()?)
     }
 
     fn own(&self) -> Result<Own, ChannelError> {

@@ -7,6 +7,7 @@ use vodozemac::olm::OlmMessage;
 use zeroize::Zeroizing;
 
 use super::contacts::seal_into_outbox;
+use super::groups::hear_contact;
 use super::{Queued, RelayChannel};
 use crate::block::{self, Content, PAYLOAD_BYTES_MAX};
 use crate::channel::{ChannelError, ChannelEvent, ContactId, ContactState, Wish};
@@ -111,15 +112,26 @@ impl RelayChannel {
         let missing = sequence - keys.received - 1;
         keys.received = sequence;
         let sent = self.clock().saturating_sub(age);
-        let inbox = self.store.transaction(|rows| -> Result<_, StoreError> {
+        let (identity, clock) = (&self.identity, self.epoch + (self.now - self.started));
+        let mut about_group = None;
+        let inbox = self.store.transaction(|rows| -> Result<_, ChannelError> {
             rows.save_contact_keys(contact, &keys)?;
             seen(rows)?;
             match &content {
-                Content::Payload(payload) => rows.add_to_inbox(contact, sent, payload).map(Some),
-                Content::Welcome { .. } => rows.make_ready(contact).map(|()| None),
-                Content::Greeting(_) | Content::Unknown => Ok(None),
+                Content::Payload(payload) => {
+                    return Ok(rows.add_to_inbox(contact, sent, payload).map(Some)?);
+                }
+                Content::Welcome { .. } => rows.make_ready(contact)?,
+                Content::Group(said) => {
+                    about_group = Some(hear_contact(rows, identity, clock, contact, said)?);
+                }
+                Content::Greeting(_) | Content::Unknown => {}
             }
+            Ok(None)
         })?;
+        if let Some(news) = about_group {
+            self.heard_contact(contact, news);
+        }
         if missing > 0 {
             self.counts.missing += missing;
             tracing::warn!(missing, "messages never came");

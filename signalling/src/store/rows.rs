@@ -340,7 +340,7 @@ impl Rows<'_> {
     }
 }
 
-fn block_hash(block: &[u8; BLOCK_BYTES]) -> [u8; 32] {
+pub(super) fn block_hash(block: &[u8; BLOCK_BYTES]) -> [u8; 32] {
     hash(b"hullo-block", block)
 }
 
@@ -375,7 +375,7 @@ fn outbound_queue(row: &Row<'_>) -> rusqlite::Result<OutboundQueue> {
     })
 }
 
-fn server(row: &Row<'_>, column: usize) -> rusqlite::Result<ServerUrl> {
+pub(super) fn server(row: &Row<'_>, column: usize) -> rusqlite::Result<ServerUrl> {
     row.get::<_, String>(column)?.parse().map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(
             column,
@@ -394,10 +394,10 @@ pub(super) fn contact_id(id: i64) -> ContactId {
     ContactId(id.unsigned_abs())
 }
 
-fn millis(time: Duration) -> i64 {
+pub(super) fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn duration(millis: i64) -> Duration {
+pub(super) fn duration(millis: i64) -> Duration {
     Duration::from_millis(millis.unsigned_abs())
 }
