@@ -1,12 +1,13 @@
 //! What other processes of the same user ask of the one that owns the profile.
 //!
 //! The request's `command` is `ctl` (with a `line` as on stdin), `contacts`, `name` (with a `name` to set one),
-//! `invite`, `add` (with a `link`) or `remove` (with a `name`). The answers are the same JSON lines as with `--json`.
+//! `invite`, `add` (with a `link`), `remove` (with a `name`) or `group` (with a `group` as [`GroupErrand`] is written). The answers are the same JSON lines as with `--json`.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::groups::GroupErrand;
 use crate::profile::control::{ControlRequest, Responder};
 use crate::report::Report;
 
@@ -30,6 +31,8 @@ pub enum Ask {
     Add(String),
     /// To forget the contact of this name.
     Remove(String),
+    /// About groups.
+    Group(GroupErrand),
 }
 
 /// Reads a request.
@@ -54,10 +57,17 @@ pub fn parse(request: &ControlRequest) -> Result<Ask, String> {
         "invite" => Ask::Invite,
         "add" => Ask::Add(needed("link")?),
         "remove" => Ask::Remove(needed("name")?),
+        "group" => {
+            let errand = request.body.get("group").cloned().unwrap_or_default();
+            let errand = serde_json::from_value(errand);
+            Ask::Group(
+                errand.map_err(|_| "`group` needs a `group`: new, add, remove, leave, list")?,
+            )
+        }
         other => {
             let shown: String = other.chars().filter(|c| !c.is_control()).take(20).collect();
             return Err(format!(
-                "`{shown}` is no request; known are ctl, contacts, name, invite, add, remove"
+                "`{shown}` is no request; known are ctl, contacts, name, invite, add, remove, group"
             ));
         }
     })

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use hullo_media::frame::Picture;
 
+use crate::groups::GroupLine;
+
 /// Something happened; [`crate::update`] turns it into model changes and effects.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -18,6 +20,10 @@ pub enum Event {
     Command(Command),
     /// The contact list is now this, in the order to show.
     Contacts(Vec<Contact>),
+    /// The groups are now these.
+    Groups(Vec<GroupLine>),
+    /// Something happened in a group, in words.
+    GroupNews(String),
     /// Who we are in this profile: sent at the start and after every change.
     Profile {
         /// What others see.

@@ -19,6 +19,7 @@ use crate::control::{self, Ask, Waiting};
 use crate::effect::Effect;
 use crate::event::{CallEvent, Command, Contact, ContactId, Event, StopReason};
 use crate::front::Front;
+use crate::groups::{self, GroupErrand};
 use crate::model::Model;
 use crate::net::{Net, NetEvent};
 use crate::people::{People, sentence};
@@ -360,6 +361,7 @@ impl Runner<'_> {
                 }
             }
             Ask::Remove(name) => self.remove(&name, responder),
+            Ask::Group(errand) => self.group(&errand, responder),
             Ask::Name(None) => match &self.model.profile {
                 Some(profile) => control::send(
                     responder,
@@ -388,6 +390,32 @@ impl Runner<'_> {
                 });
                 self.do_effect(Effect::Add(link));
             }
+        }
+    }
+
+    fn group(&mut self, errand: &GroupErrand, responder: &Responder) {
+        let known = (self.people.groups(), self.people.contacts());
+        let command = match groups::command(errand, None, &known.0, &known.1) {
+            Ok(Some(command)) => command,
+            Ok(None) => {
+                for group in self.model.groups() {
+                    control::send(responder, &groups::report(group));
+                }
+                return;
+            }
+            Err(error) => return control::say(responder, &error.to_string()),
+        };
+        let wants: fn(&Report) -> bool = match errand {
+            GroupErrand::Leave { .. } => |report| matches!(report, Report::GroupLeft { .. }),
+            GroupErrand::New { .. } => {
+                |report| matches!(report, Report::Group { joined: true, .. })
+            }
+            _ => |report| matches!(report, Report::Group { .. }),
+        };
+        let now = Instant::now();
+        self.notes.waiting.add(now, responder.clone(), wants);
+        if let Some(failed) = self.tell_net(ChannelCommand::Group(command)) {
+            self.event(failed);
         }
     }
 

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 use hullo_signalling::channel::{ChannelCommand, ChannelError, ChannelEvent, Wish};
+use hullo_signalling::group::{GroupCommand, GroupEvent, GroupState};
 use hullo_signalling::link::{Link, LinkError};
 use hullo_signalling::server_url::{ServerUrl, ServerUrlError};
 use serde_json::{Value, json};
 
 use crate::front::Front;
+use crate::groups::{self, GroupErrand};
 use crate::net::{Net, NetEvent};
 use crate::people;
 use crate::profile::control::{self, ControlError};
@@ -44,6 +46,8 @@ pub enum Small {
     Contacts,
     /// Forget a contact.
     Remove(String),
+    /// About groups.
+    Group(GroupErrand),
     /// A line for the running program.
     Ctl(String),
 }
@@ -107,6 +111,7 @@ impl Small {
             Self::Add(link) => json!({ "command": "add", "link": link }),
             Self::Contacts => json!({ "command": "contacts" }),
             Self::Remove(name) => json!({ "command": "remove", "name": name }),
+            Self::Group(errand) => json!({ "command": "group", "group": errand }),
             Self::Ctl(line) => json!({ "command": "ctl", "line": line }),
         };
         ask(folder, &request, front)
@@ -138,6 +143,7 @@ impl Small {
             Self::Name(new) => errand.name(new),
             Self::Contacts => errand.contacts(),
             Self::Remove(name) => errand.remove(&name),
+            Self::Group(about) => errand.group(&about),
             Self::Invite { wait } => errand.invite(has_server, wait),
             Self::Add(link) => errand.add(link),
             Self::Ctl(_) => Err(ControlError::NotRunning.into()),
@@ -187,6 +193,40 @@ impl Errand<'_> {
         })?;
         let text = format!("{name} is forgotten. A new link makes you contacts again.");
         self.tell(&Report::Notice { text })
+    }
+
+    fn group(&mut self, errand: &GroupErrand) -> Result<(), Failure> {
+        let (known, contacts) = (self.net.groups()?, self.net.contacts()?);
+        let Some(command) = groups::command(errand, None, &known, &contacts)? else {
+            for group in &known {
+                self.tell(&groups::report(&groups::line(group)))?;
+            }
+            return Ok(());
+        };
+        let wish = Wish::Group(groups::number(&command));
+        let invited = match &command {
+            GroupCommand::Add { contact, .. } => Some(*contact),
+            _ => None,
+        };
+        let is_new = matches!(command, GroupCommand::New { .. });
+        self.net.command(ChannelCommand::Group(command))?;
+        let report = until(&self.events, wish, Some(PATIENCE), |event| match event {
+            ChannelEvent::Group(GroupEvent::Changed { group })
+                if !is_new || group.state == GroupState::In =>
+            {
+                Some(groups::report(&groups::line(&group)))
+            }
+            ChannelEvent::Group(GroupEvent::Left { name, .. }) => Some(Report::GroupLeft { name }),
+            _ => None,
+        })?;
+        if let Some(invited) = invited {
+            // The invitation is to leave before this program does.
+            until(&self.events, Wish::Send(invited), Some(PATIENCE), |event| {
+                matches!(event, ChannelEvent::Delivered { contact, waiting: 0 } if contact == invited)
+                    .then_some(())
+            })?;
+        }
+        self.tell(&report)
     }
 
     fn invite(&mut self, has_server: bool, wait: bool) -> Result<(), Failure> {

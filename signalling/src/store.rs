@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::identity::Identity;
 pub(crate) use contacts::ContactKeys;
-pub(crate) use group::{CallRow, GroupRow, MemberRow, MemberStanding, Standing};
+pub(crate) use group::{GroupRow, MemberRow, MemberStanding, Standing};
 pub(crate) use group_mail::{GroupInbox, GroupSession};
 pub(crate) use rows::{InboundQueue, OutboundQueue, QueueUse, Rows};
 

@@ -169,7 +169,8 @@ impl Statement {
 
     fn read(group: &GroupKey, bytes: &mut Bytes<'_>) -> Result<Self, RecordError> {
         let before = bytes.0;
-        let mut statement = Self::parse(bytes).ok_or(RecordError::Layout)?;
+        let verify = |keys: [u8; KEY_SET_BYTES]| KeySet::from_bytes(&keys).ok();
+        let mut statement = Self::parse(bytes, verify).ok_or(RecordError::Layout)?;
         let unsigned = &before[..before.len() - bytes.0.len()];
         let signature: [u8; 64] = bytes.array().ok_or(RecordError::Layout)?;
         let message = Zeroizing::new(statement_message(group, unsigned));
@@ -180,10 +181,21 @@ impl Statement {
         Ok(statement)
     }
 
-    fn parse(bytes: &mut Bytes<'_>) -> Option<Self> {
+    /// One that was verified before it was stored.
+    pub(crate) fn from_store(bytes: Vec<u8>) -> Option<Self> {
+        let bytes = Zeroizing::new(bytes);
+        let mut statement = Self::parse(&mut Bytes(&bytes), |keys| Some(KeySet::from_store(keys)))?;
+        statement.bytes = bytes;
+        Some(statement)
+    }
+
+    fn parse(
+        bytes: &mut Bytes<'_>,
+        key_set: impl Fn([u8; KEY_SET_BYTES]) -> Option<KeySet>,
+    ) -> Option<Self> {
         Some(Self {
             number: bytes.u64()?,
-            key_set: KeySet::from_bytes(&bytes.array::<KEY_SET_BYTES>()?).ok()?,
+            key_set: key_set(bytes.array()?)?,
             name: clean_name(bytes)?,
             inbox: Inbox {
                 server: read_server(bytes)?,
@@ -199,7 +211,11 @@ impl Statement {
 
 impl Record {
     /// The bytes that go to members, signed. `None`: too long for one block.
-    pub(crate) fn write(&self, group: &GroupKey, identity: &Identity) -> Option<Zeroizing<Vec<u8>>> {
+    pub(crate) fn write(
+        &self,
+        group: &GroupKey,
+        identity: &Identity,
+    ) -> Option<Zeroizing<Vec<u8>>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(RECORD_BYTES_MAX));
         bytes.push(VERSION);
         bytes.extend_from_slice(&group.creator.to_bytes());
@@ -227,9 +243,7 @@ impl Record {
         if bytes.len() > RECORD_BYTES_MAX {
             return Err(RecordError::Layout);
         }
-        let (signed, signature) = bytes
-            .split_last_chunk::<64>()
-            .ok_or(RecordError::Layout)?;
+        let (signed, signature) = bytes.split_last_chunk::<64>().ok_or(RecordError::Layout)?;
         let mut rest = Bytes(signed);
         match rest.u8() {
             Some(VERSION) => {}
@@ -368,12 +382,18 @@ pub(crate) mod tests {
         let (read_key, read) = Record::from_bytes(&bytes).unwrap();
         assert!(read_key == key && read.name == "hikers" && read.members.len() == 2);
         assert!((read.revision, read.removal, read.members[1].number) == (7, 3, 2));
-        assert!(read.write(&key, &ann).unwrap() == bytes, "the same bytes again");
+        assert!(
+            read.write(&key, &ann).unwrap() == bytes,
+            "the same bytes again"
+        );
         for index in 0..bytes.len() {
             let mut changed = bytes.to_vec();
             changed[index] ^= 1 << (index % 8);
             assert!(Record::from_bytes(&changed).is_err(), "byte {index}");
-            assert!(Record::from_bytes(&bytes[..index]).is_err(), "cut at {index}");
+            assert!(
+                Record::from_bytes(&bytes[..index]).is_err(),
+                "cut at {index}"
+            );
         }
     }
 
@@ -387,7 +407,9 @@ pub(crate) mod tests {
         };
         let own = statement(&ann, &key, 1);
         let borrowed = statement(&bob, &other, 2);
-        let bytes = record(vec![own.clone(), borrowed]).write(&key, &ann).unwrap();
+        let bytes = record(vec![own.clone(), borrowed])
+            .write(&key, &ann)
+            .unwrap();
         assert_eq!(Record::from_bytes(&bytes).err(), Some(RecordError::Member));
         let mut forged = statement(&bob, &key, 2);
         let end = forged.bytes.len();

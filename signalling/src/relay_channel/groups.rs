@@ -13,9 +13,7 @@ use zeroize::Zeroizing;
 use super::contacts::{copy, seal_into_outbox};
 use super::{NAME, RelayChannel, SERVER};
 use crate::block::Content;
-use crate::channel::{
-    ChannelError, ChannelEvent, ContactId, ContactState, ServerId, Wish,
-};
+use crate::channel::{ChannelError, ChannelEvent, ContactId, ContactState, ServerId, Wish};
 use crate::group::record::{GroupKey, Inbox, RECORD_BYTES_MAX, STATEMENT_BYTES_MAX, Statement};
 use crate::group::said::{ContactSaid, ContactWord, Said};
 use crate::group::{
@@ -34,9 +32,13 @@ mod apply;
 mod change;
 mod line;
 mod list;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 const FIRST_KEY: &str = "group-first-key";
+/// Groups ever met: those that are over stay, to keep their old records out, and no contact may invite without end.
+const GROUPS_EVER_MAX: usize = 512;
 
 /// What the channel knows of groups beside the store.
 #[derive(Default)]
@@ -253,6 +255,7 @@ impl RelayChannel {
     }
 
     fn leave_group(&mut self, group: GroupNumber) -> Result<(), ChannelError> {
+        let key = shown(&self.store.rows(), group)?.key;
         self.change_group(|change| {
             let mut group = shown(change.rows, group)?;
             let record = group.record.clone();
@@ -263,13 +266,27 @@ impl RelayChannel {
                     ended: true,
                 }
             } else {
-                Said::Leave
+                Said::Leave {
+                    number: group.stated,
+                }
             };
             change.close(&mut group, Standing::Left)?;
             // A ratchet that begins only now begins with it, as every one does.
             group.record = record;
             change.say_to_all(&group, &said)
-        })
+        })?;
+        // Who invited us and has not listed us yet hears it as a contact.
+        let Some(contact) = contact_of(&self.store.rows(), &key.creator)? else {
+            return Ok(());
+        };
+        let declined = ContactSaid {
+            id: key.id,
+            what: ContactWord::Declined,
+        };
+        let rng = &mut self.rng;
+        self.store
+            .transaction(|rows| say_to_contact(rows, rng, contact, &declined))?;
+        self.has_work(contact)
     }
 
     fn start_group_call(
@@ -491,15 +508,25 @@ fn accepted(
         return Ok(());
     };
     let mut member = change.rows.member_of(&group, key_set)?;
-    if member.standing != MemberStanding::Invited || !list::is_shown(&group) {
+    if !list::is_shown(&group) {
         return Ok(());
     }
     let Some(bytes) = statement else {
-        member.standing = MemberStanding::Gone;
-        change.rows.save_member(&member)?;
-        let words = "an invitation was declined: the contact is in too many groups";
-        return Ok(change.refuse(&mut group, words.to_owned())?);
+        return match member.standing {
+            MemberStanding::Gone => Ok(()),
+            // Left before our list came.
+            MemberStanding::In => change.member_gone(&mut group, &mut member),
+            MemberStanding::Invited => {
+                member.standing = MemberStanding::Gone;
+                change.rows.save_member(&member)?;
+                change.changed.insert(group.number);
+                Ok(())
+            }
+        };
     };
+    if member.standing != MemberStanding::Invited {
+        return Ok(());
+    }
     match Statement::from_bytes(&key, bytes) {
         Ok(statement) if statement.key_set == *key_set => change.admit(&mut group, statement),
         _ => {
@@ -527,7 +554,9 @@ fn state(
 }
 
 fn check_count(rows: &Rows<'_>) -> Result<(), ChannelError> {
-    if rows.all_groups()?.iter().filter(|group| list::is_shown(group)).count() < GROUPS_MAX {
+    let groups = rows.all_groups()?;
+    let shown = groups.iter().filter(|group| list::is_shown(group)).count();
+    if shown < GROUPS_MAX && groups.len() < GROUPS_EVER_MAX {
         Ok(())
     } else {
         Err(GroupError::TooManyGroups.into())

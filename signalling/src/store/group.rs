@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::StoreError;
 use super::rows::{Rows, duration, millis, server};
-use crate::group::record::{GroupKey, Statement};
+use crate::group::record::{GroupKey, RecordError, Statement};
 use crate::group::{GroupNumber, MemberNumber};
 use crate::identity::KeySet;
 use crate::name;
@@ -111,9 +111,7 @@ impl Rows<'_> {
         let mut statement = self
             .connection
             .prepare_cached(&format!("{GROUP} WHERE id = ?1"))?;
-        Ok(statement
-            .query_row([integer(number.0)], group)
-            .optional()?)
+        Ok(statement.query_row([integer(number.0)], group).optional()?)
     }
 
     pub(crate) fn group_by_key(&self, key: &GroupKey) -> Result<Option<GroupRow>, StoreError> {
@@ -149,7 +147,7 @@ impl Rows<'_> {
         let mut statement = self
             .connection
             .prepare_cached(&format!("{MEMBER} WHERE member_group = ?1 ORDER BY id"))?;
-        let rows = statement.query_map([integer(group.number.0)], |row| member(row, &group.key))?;
+        let rows = statement.query_map([integer(group.number.0)], member)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -166,7 +164,21 @@ impl Rows<'_> {
         let sql = format!("{MEMBER} WHERE member_group = ?1 AND key_set = ?2");
         let mut statement = self.connection.prepare_cached(&sql)?;
         let key = (integer(group.number.0), key_set.to_bytes());
-        Ok(statement.query_row(key, |row| member(row, &group.key))?)
+        Ok(statement.query_row(key, member)?)
+    }
+
+    /// One member and its group's number.
+    pub(crate) fn member(
+        &self,
+        number: MemberNumber,
+    ) -> Result<Option<(GroupNumber, MemberRow)>, StoreError> {
+        let sql = "SELECT id, key_set, statement, number, standing, sent, received, member_group
+             FROM group_member WHERE id = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let row = statement.query_row([integer(number.0)], |row| {
+            Ok((GroupNumber(unsigned(row.get(7)?)), member(row)?))
+        });
+        Ok(row.optional()?)
     }
 
     pub(crate) fn save_member(&self, member: &MemberRow) -> Result<(), StoreError> {
@@ -256,10 +268,10 @@ fn group(row: &Row<'_>) -> rusqlite::Result<GroupRow> {
     })
 }
 
-fn member(row: &Row<'_>, group: &GroupKey) -> rusqlite::Result<MemberRow> {
+fn member(row: &Row<'_>) -> rusqlite::Result<MemberRow> {
     let statement = row
         .get::<_, Option<Vec<u8>>>(2)?
-        .map(|bytes| Statement::from_bytes(group, &bytes).map_err(|error| wrong(2, error)))
+        .map(|bytes| Statement::from_store(bytes).ok_or_else(|| wrong(2, RecordError::Layout)))
         .transpose()?;
     Ok(MemberRow {
         number: MemberNumber(unsigned(row.get(0)?)),
@@ -277,19 +289,12 @@ fn member(row: &Row<'_>, group: &GroupKey) -> rusqlite::Result<MemberRow> {
 }
 
 fn key_set(row: &Row<'_>, column: usize) -> rusqlite::Result<KeySet> {
-    KeySet::from_bytes(&row.get::<_, Vec<u8>>(column)?).map_err(|error| wrong(column, error))
+    Ok(KeySet::from_store(row.get(column)?))
 }
 
 /// What this program never wrote.
-fn wrong(
-    column: usize,
-    error: impl std::error::Error + Send + Sync + 'static,
-) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(
-        column,
-        rusqlite::types::Type::Blob,
-        Box::new(error),
-    )
+fn wrong(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, Box::new(error))
 }
 
 /// SQLite's integers are signed; numbers, revisions and sequences are positive and never get near the end.

@@ -159,11 +159,7 @@ impl Rows<'_> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let found = statement
             .query_row(params, |row| {
-                Ok((
-                    row.get(0)?,
-                    row.get::<_, String>(1)?,
-                    row.get::<_, i64>(2)?,
-                ))
+                Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
             })
             .optional()?;
         let Some((tag, pickle, heard)) = found else {
@@ -248,17 +244,11 @@ impl Rows<'_> {
             .optional()?)
     }
 
-    /// Those for whom something waits, with their group.
-    pub(crate) fn waiting_members(&self) -> Result<Vec<(GroupNumber, MemberNumber)>, StoreError> {
-        let sql = "SELECT DISTINCT member_group, member FROM group_outbox
-             JOIN group_member ON group_member.id = member ORDER BY member";
+    /// Those for whom something waits.
+    pub(crate) fn waiting_members(&self) -> Result<Vec<MemberNumber>, StoreError> {
+        let sql = "SELECT DISTINCT member FROM group_outbox ORDER BY member";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map([], |row| {
-            Ok((
-                GroupNumber(unsigned(row.get(0)?)),
-                MemberNumber(unsigned(row.get(1)?)),
-            ))
-        })?;
+        let rows = statement.query_map([], |row| Ok(MemberNumber(unsigned(row.get(0)?))))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

@@ -2,9 +2,9 @@
 
 use super::change::Change;
 use crate::channel::ChannelError;
+use crate::group::GroupEvent;
 use crate::group::record::{Record, RecordError, Statement, is_twin};
 use crate::group::said::Said;
-use crate::group::GroupEvent;
 use crate::store::{GroupRow, MemberRow, MemberStanding, Standing, StoreError};
 
 /// People ever met in one group: their numbers keep old statements out. A creator who lists more is refused.

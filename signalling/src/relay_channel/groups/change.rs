@@ -387,8 +387,9 @@ impl<'a, 'r> Change<'a, 'r> {
                 }
             }
             Said::Statement(_) => Ok(()),
-            Said::Leave if is_creator => Ok(()),
-            Said::Leave => {
+            // Older than a statement: the member has come back since.
+            Said::Leave { number } if is_creator || number < member.stated => Ok(()),
+            Said::Leave { .. } => {
                 let mut member = self.rows.member_of(group, &member.key_set)?;
                 self.member_gone(group, &mut member)
             }
@@ -450,7 +451,5 @@ pub(super) fn is_start(group: &GroupRow, start: &[u8]) -> bool {
 /// Names a ratchet to who holds it; the relay never sees it.
 fn session_tag(session_id: &str) -> [u8; 16] {
     let hash = hash(b"hullo-session", session_id.as_bytes());
-    *hash
-        .first_chunk()
-        .expect("the hash is longer than the tag")
+    *hash.first_chunk().expect("the hash is longer than the tag")
 }

@@ -36,7 +36,8 @@ impl RelayChannel {
         let (server, purpose) = (line.url.authority(), line.purpose);
         if let (Purpose::Read(group), true) = (purpose, first) {
             let row = self.store.rows().group(group);
-            let joins = row.is_ok_and(|row| row.is_some_and(|row| row.standing == Standing::Joining));
+            let joins =
+                row.is_ok_and(|row| row.is_some_and(|row| row.standing == Standing::Joining));
             if joins {
                 let reason = reason.to_owned();
                 let reason = ChannelError::Unreachable { server, reason };
@@ -147,15 +148,15 @@ impl RelayChannel {
             return Ok(false);
         };
         let inboxes = self.store.rows().group_inboxes()?;
-        Ok(!inboxes.iter().any(|inbox| {
-            inbox.group == number && !inbox.closing && inbox.since >= group.removal
-        }))
+        Ok(!inboxes
+            .iter()
+            .any(|inbox| inbox.group == number && !inbox.closing && inbox.since >= group.removal))
     }
 
     fn writing_lines(&self) -> Result<Vec<(Purpose, ServerUrl)>, ChannelError> {
         let mut wanted = Vec::new();
-        for (group, member) in self.store.rows().waiting_members()? {
-            if let Some((inbox, stated)) = self.inbox_of(group, member)?
+        for member in self.store.rows().waiting_members()? {
+            if let Some((inbox, stated)) = self.inbox_of(member)?
                 && self.groups.lost.get(&member) != Some(&stated)
             {
                 wanted.push((Purpose::Write(member), inbox.server));
@@ -165,19 +166,9 @@ impl RelayChannel {
     }
 
     /// A member's inbox and the number of the statement that names it.
-    fn inbox_of(
-        &self,
-        group: GroupNumber,
-        member: MemberNumber,
-    ) -> Result<Option<(Inbox, u64)>, StoreError> {
-        let rows = self.store.rows();
-        let Some(group) = rows.group(group)? else {
-            return Ok(None);
-        };
-        let members = rows.members(&group)?.into_iter();
-        let statement = members
-            .filter(|row| row.number == member)
-            .find_map(|row| row.statement);
+    fn inbox_of(&self, member: MemberNumber) -> Result<Option<(Inbox, u64)>, StoreError> {
+        let row = self.store.rows().member(member)?;
+        let statement = row.and_then(|(_, row)| row.statement);
         Ok(statement.map(|statement| (statement.inbox, statement.number)))
     }
 
@@ -197,7 +188,9 @@ impl RelayChannel {
                 Purpose::Write(_) if line.is_up() => {
                     let since = *line.idle_since.get_or_insert(now);
                     let has_moved = writing.iter().any(|(purpose, _)| *purpose == here.0);
-                    has_moved || is_crowded || line.idle_until().is_some_and(|at| at <= now.max(since))
+                    has_moved
+                        || is_crowded
+                        || line.idle_until().is_some_and(|at| at <= now.max(since))
                 }
                 Purpose::Write(_) => true,
             };
@@ -212,8 +205,8 @@ impl RelayChannel {
     }
 
     fn open_line(&mut self, purpose: Purpose, url: ServerUrl) {
-        let is_there = (self.groups.lines.values())
-            .any(|line| line.purpose == purpose && line.url == url);
+        let is_there =
+            (self.groups.lines.values()).any(|line| line.purpose == purpose && line.url == url);
         let writing = (self.groups.lines.values())
             .filter(|line| matches!(line.purpose, Purpose::Write(_)))
             .filter(|line| !matches!(line.state, State::Pausing { .. }));
@@ -240,21 +233,31 @@ impl RelayChannel {
         }
     }
 
-    fn ask_as_group_reader(&mut self, id: ServerId, group: GroupNumber) -> Result<(), ChannelError> {
+    fn ask_as_group_reader(
+        &mut self,
+        id: ServerId,
+        group: GroupNumber,
+    ) -> Result<(), ChannelError> {
         let url = match self.groups.lines.get(&id) {
             Some(line) => line.url.clone(),
             None => return Ok(()),
         };
         let here = |inbox: &GroupInbox| inbox.group == group && inbox.inbox.server == url;
         let mut is_moving = false;
-        for inbox in self.store.rows().group_inboxes()?.iter().filter(|i| here(i)) {
+        for inbox in self
+            .store
+            .rows()
+            .group_inboxes()?
+            .iter()
+            .filter(|i| here(i))
+        {
             let recipient = inbox.recipient;
             let Some(line) = self.groups.lines.get(&id) else {
                 return Ok(());
             };
             if inbox.closing {
-                let is_asked =
-                    line.awaits(|asked| matches!(asked, Asked::Delete(known) if *known == recipient));
+                let is_asked = line
+                    .awaits(|asked| matches!(asked, Asked::Delete(known) if *known == recipient));
                 if !is_asked {
                     let command = Command::Delete { recipient };
                     self.ask_group(id, &inbox.secret, &command, Asked::Delete(recipient));
@@ -322,12 +325,7 @@ impl RelayChannel {
         let Some(next) = self.store.rows().next_in_group_outbox(member)? else {
             return Ok(());
         };
-        let waiting = self.store.rows().waiting_members()?.into_iter();
-        let group = waiting.filter(|(_, known)| *known == member).map(|(group, _)| group);
-        let Some(group) = group.into_iter().next() else {
-            return Ok(());
-        };
-        let Some((inbox, stated)) = self.inbox_of(group, member)? else {
+        let Some((inbox, stated)) = self.inbox_of(member)? else {
             return Ok(());
         };
         let block = block::seal_bytes(&inbox.seal_key, &mut self.rng, next.kind, &next.message)
