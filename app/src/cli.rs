@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec};
 
+use crate::groups::GroupErrand;
+
 /// Calls from the terminal, end-to-end encrypted.
 #[derive(Debug, Parser)]
 #[command(name = "hullo", version, about, long_about = None, after_help = EXIT_CODES)]
@@ -125,6 +127,12 @@ pub enum Action {
         /// The words.
         text: String,
     },
+    /// Groups: who is in, who comes in, who goes.
+    Group {
+        /// What about them.
+        #[command(subcommand)]
+        action: GroupAction,
+    },
     /// Call a contact.
     Call {
         /// The contact's name.
@@ -150,6 +158,49 @@ pub enum Action {
         #[arg(required = true, num_args = 1..)]
         command: Vec<String>,
     },
+}
+
+/// What about groups.
+#[derive(Clone, Debug, Subcommand)]
+pub enum GroupAction {
+    /// Make a group; who makes it adds and removes.
+    New {
+        /// What it is called.
+        name: String,
+    },
+    /// Add a contact: in as soon as that program answers.
+    Add {
+        /// The group's name.
+        group: String,
+        /// The contact's name.
+        contact: String,
+    },
+    /// Take somebody out: nothing reaches that person any more, and the next call has a new key.
+    Remove {
+        /// The group's name.
+        group: String,
+        /// The member's name, or its 8 characters.
+        member: String,
+    },
+    /// Leave a group. When who made it leaves, it ends for all.
+    Leave {
+        /// The group's name.
+        group: String,
+    },
+    /// List the groups with their members, and who vouches for each.
+    List,
+}
+
+impl From<GroupAction> for GroupErrand {
+    fn from(action: GroupAction) -> Self {
+        match action {
+            GroupAction::New { name } => Self::New { name },
+            GroupAction::Add { group, contact } => Self::Add { group, contact },
+            GroupAction::Remove { group, member } => Self::Remove { group, member },
+            GroupAction::Leave { group } => Self::Leave { group },
+            GroupAction::List => Self::List,
+        }
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -1,13 +1,15 @@
 //! What other processes of the same user ask of the one that owns the profile.
 //!
 //! The request's `command` is `ctl` (with a `line` as on stdin), `contacts`, `name` (with a `name` to set one),
-//! `invite`, `add` (with a `link`), `remove` (with a `name`), `send` (with `name` and `text`) or `history` (with a
-//! `name` and a `limit` if wanted, and `seen` when a person reads it). The answers are the same JSON lines as with `--json`.
+//! `invite`, `add` (with a `link`), `remove` (with a `name`), `send` (with `name` and `text`), `history` (with a
+//! `name` and a `limit` if wanted, and `seen` when a person reads it) or `group` (with a `group` as [`GroupErrand`] is
+//! written). The answers are the same JSON lines as with `--json`.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::groups::GroupErrand;
 use crate::profile::control::{ControlRequest, Responder};
 use crate::report::Report;
 
@@ -47,6 +49,8 @@ pub enum Ask {
         /// They count as seen then.
         marks_seen: bool,
     },
+    /// About groups.
+    Group(GroupErrand),
 }
 
 /// Reads a request.
@@ -80,11 +84,18 @@ pub fn parse(request: &ControlRequest) -> Result<Ask, String> {
             limit: usize::try_from(request.body["limit"].as_u64().unwrap_or(50)).unwrap_or(50),
             marks_seen: request.body["seen"].as_bool().unwrap_or(false),
         },
+        "group" => {
+            let errand = request.body.get("group").cloned().unwrap_or_default();
+            let errand = serde_json::from_value(errand);
+            Ask::Group(
+                errand.map_err(|_| "`group` needs a `group`: new, add, remove, leave, list")?,
+            )
+        }
         other => {
             let shown: String = other.chars().filter(|c| !c.is_control()).take(20).collect();
             return Err(format!(
                 "`{shown}` is no request; known are ctl, contacts, name, invite, add, remove, send, \
-                 history"
+                 history, group"
             ));
         }
     })

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::conversation::HistoryEvent;
 
+use crate::groups::GroupLine;
+
 /// Something happened; [`crate::update`] turns it into model changes and effects.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -21,6 +23,10 @@ pub enum Event {
     Command(Command),
     /// The contact list is now this, in the order to show.
     Contacts(Vec<Contact>),
+    /// The groups are now these.
+    Groups(Vec<GroupLine>),
+    /// Something happened in a group, in words.
+    GroupNews(String),
     /// Who we are in this profile: sent at the start and after every change.
     Profile {
         /// What others see.

@@ -22,6 +22,7 @@ pub mod demo;
 pub mod effect;
 pub mod event;
 pub mod front;
+pub mod groups;
 pub mod keymap;
 pub mod mirror;
 pub mod model;

@@ -13,6 +13,7 @@ use crate::conversation::{Conversation, Drafts, WallClock};
 use crate::event::{
     CallNumber, CallState, Contact, ContactId, Direction, Media, Party, Settings, StopReason,
 };
+use crate::groups::GroupLine;
 use crate::report::Stats;
 use crate::update::field::Field;
 use crate::view::look::Look;
@@ -195,6 +196,8 @@ pub struct Model {
     pub profile: Option<Profile>,
     /// All contacts, in the order to show; `None` before the list was read.
     pub contacts: Option<Vec<Contact>>,
+    /// All groups, in the order to show; `None` before the list was read.
+    pub groups: Option<Vec<GroupLine>>,
     /// The chosen contact. Kept by id, so that a changed list does not move it.
     pub selected: Option<ContactId>,
     /// The link to the server.
@@ -247,6 +250,7 @@ impl Model {
             size: None,
             profile: None,
             contacts: None,
+            groups: None,
             selected: None,
             server: Server::Unknown,
             call: None,
@@ -332,6 +336,12 @@ impl Model {
     #[must_use]
     pub fn contacts(&self) -> &[Contact] {
         self.contacts.as_deref().unwrap_or_default()
+    }
+
+    /// All groups, none before the list was read.
+    #[must_use]
+    pub fn groups(&self) -> &[GroupLine] {
+        self.groups.as_deref().unwrap_or_default()
     }
 
     /// The chosen contact.

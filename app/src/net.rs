@@ -13,6 +13,7 @@ use hullo_signalling::channel::{
     Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact,
     ContactId, Own, ServerId,
 };
+use hullo_signalling::group::Group;
 use hullo_signalling::history::{EntryId, HistoryEntry, Unseen};
 use hullo_signalling::relay_channel::RelayChannel;
 use hullo_signalling::store::Store;
@@ -48,6 +49,8 @@ pub enum NetEvent {
         own: Own,
         /// Everybody, by name.
         contacts: Vec<Contact>,
+        /// Those we are in.
+        groups: Vec<Group>,
     },
     /// From the channel, in its order.
     Channel(ChannelEvent),
@@ -89,6 +92,7 @@ enum Ask {
     Own(SyncSender<Result<Own, ChannelError>>),
     Entries(Option<ContactId>, usize, SyncSender<Entries>),
     History(ContactId, Option<EntryId>),
+    Groups(SyncSender<Result<Vec<Group>, ChannelError>>),
     Stop,
 }
 
@@ -200,6 +204,18 @@ impl Net {
             .map_err(|_| NetError::Ended)??)
     }
 
+    /// The groups we are in, as of now.
+    ///
+    /// # Errors
+    /// The store's, or [`NetError::Busy`], [`NetError::Ended`].
+    pub fn groups(&self) -> Result<Vec<Group>, NetError> {
+        let (reply, answer) = sync_channel(1);
+        self.ask(Ask::Groups(reply))?;
+        Ok(answer
+            .recv_timeout(ANSWER_TIME_MAX)
+            .map_err(|_| NetError::Ended)??)
+    }
+
     /// Ends the thread and waits for it: as dropping does, said aloud.
     pub fn shutdown(self) {
         drop(self);
@@ -265,11 +281,9 @@ impl Shell {
     }
 
     async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
-        match (self.channel.own(), self.channel.contacts()) {
-            (Ok(own), Ok(contacts)) => (self.on_event)(NetEvent::Ready { own, contacts }),
-            (Err(error), _) | (_, Err(error)) => {
-                tracing::error!(%error, "the store failed at the start")
-            }
+        match self.ready() {
+            Ok(ready) => (self.on_event)(ready),
+            Err(error) => tracing::error!(%error, "the store failed at the start"),
         }
         self.tell_unseen();
         let Some(mut reports) = self.inbox.take() else {
@@ -288,6 +302,7 @@ impl Shell {
                     Some(Ask::Command(command)) => self.input(ChannelInput::Command(command)),
                     // Whoever asked and left does not miss the answer.
                     Some(Ask::Contacts(reply)) => drop(reply.try_send(self.channel.contacts())),
+                    Some(Ask::Groups(reply)) => drop(reply.try_send(self.channel.groups())),
                     Some(Ask::Own(reply)) => drop(reply.try_send(self.channel.own())),
                     Some(Ask::Entries(contact, limit, reply)) => {
                         let entries = self.channel.history(contact, None, limit);
@@ -324,6 +339,14 @@ impl Shell {
             Ok(unseen) => (self.on_event)(NetEvent::Unseen(unseen)),
             Err(error) => tracing::error!(%error, "what is unseen could not be counted"),
         }
+    }
+
+    fn ready(&self) -> Result<NetEvent, ChannelError> {
+        Ok(NetEvent::Ready {
+            own: self.channel.own()?,
+            contacts: self.channel.contacts()?,
+            groups: self.channel.groups()?,
+        })
     }
 
     fn input(&mut self, input: ChannelInput<'_>) {

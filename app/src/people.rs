@@ -2,19 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use hullo_signalling::channel;
 use hullo_signalling::channel::{ChannelEvent, ContactState, Own};
+use hullo_signalling::group::{Group, GroupEvent, GroupNumber};
 
 use crate::call::sockets::Reach;
 use crate::conversation::HistoryEvent;
 use crate::event::{Contact, ContactId, Event};
+use crate::groups;
 use crate::net::NetEvent;
+
+/// A call that began longer ago is no news.
+const CALL_NEWS_AGE_MAX: Duration = Duration::from_secs(180);
 
 /// The contacts as last told, and what is known of servers.
 #[derive(Default)]
 pub struct People {
     contacts: BTreeMap<u64, channel::Contact>,
+    groups: BTreeMap<u64, Group>,
     servers: BTreeMap<String, bool>,
 }
 
@@ -22,12 +29,20 @@ impl People {
     /// Takes one event; gives what the model must know of it. A [`ChannelEvent::Message`] is not for the model.
     pub fn take(&mut self, event: NetEvent) -> Vec<Event> {
         match event {
-            NetEvent::Ready { own, contacts } => {
+            NetEvent::Ready {
+                own,
+                contacts,
+                groups,
+            } => {
+                self.groups = groups
+                    .into_iter()
+                    .map(|group| (group.number.0, group))
+                    .collect();
                 self.contacts = contacts
                     .into_iter()
                     .map(|contact| (contact.id.0, contact))
                     .collect();
-                vec![profile(&own), self.list()]
+                vec![profile(&own), self.list(), self.group_list()]
             }
             NetEvent::Channel(event) => self.take_channel(event),
             NetEvent::History {
@@ -45,6 +60,57 @@ impl People {
                 vec![Event::History(HistoryEvent::Unseen(unseen.collect()))]
             }
         }
+    }
+
+    /// The groups we are in.
+    pub fn groups(&self) -> Vec<Group> {
+        self.groups.values().cloned().collect()
+    }
+
+    /// The contacts as the channel knows them.
+    pub fn contacts(&self) -> Vec<channel::Contact> {
+        self.contacts.values().cloned().collect()
+    }
+
+    fn group_list(&self) -> Event {
+        Event::Groups(self.groups.values().map(groups::line).collect())
+    }
+
+    fn take_group(&mut self, event: GroupEvent) -> Vec<Event> {
+        let name = |number: GroupNumber| {
+            let group = self.groups.get(&number.0);
+            group.map_or("a group", |group| group.name.as_str())
+        };
+        let words = match event {
+            GroupEvent::Changed { group } => {
+                self.groups.insert(group.number.0, group);
+                return vec![self.group_list()];
+            }
+            GroupEvent::Left { group, .. } => {
+                self.groups.remove(&group.0);
+                return vec![self.group_list()];
+            }
+            GroupEvent::Removed { group, name, ended } => {
+                self.groups.remove(&group.0);
+                let words = if ended {
+                    format!("{name} was ended by who made it.")
+                } else {
+                    format!("You were taken out of {name}.")
+                };
+                return vec![self.group_list(), Event::GroupNews(words)];
+            }
+            GroupEvent::CallStarted {
+                group, sent_ago, ..
+            } if sent_ago < CALL_NEWS_AGE_MAX => format!("A call has begun in {}.", name(group)),
+            GroupEvent::CallStarted { .. } => return Vec::new(),
+            GroupEvent::CallsForgotten { group } => {
+                format!("Somebody left {}: its call is over.", name(group))
+            }
+            GroupEvent::Refused { group, words } => {
+                format!("{}: {}", name(group), sentence(&words))
+            }
+        };
+        vec![Event::GroupNews(words)]
     }
 
     /// Where peers are: on this machine when every known server is.
@@ -67,6 +133,7 @@ impl People {
                 self.contacts.remove(&contact.0);
                 vec![self.list()]
             }
+            ChannelEvent::Group(event) => self.take_group(event),
             ChannelEvent::OwnChanged(own) => vec![profile(&own)],
             ChannelEvent::ServerState { server, up, reason } => {
                 let loopback = server

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hullo_media::device::DeviceError;
 use hullo_signalling::channel::{ChannelCommand, ChannelError};
+use hullo_signalling::group::GroupError;
 use hullo_signalling::server_url::ServerUrl;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -139,7 +140,10 @@ impl From<ChannelError> for Failure {
             | ChannelError::Unreachable { .. }
             | ChannelError::Refused(_)
             | ChannelError::QueueLost { .. } => NETWORK,
-            ChannelError::NoContact => 3,
+            ChannelError::NoContact
+            | ChannelError::Group(GroupError::NoGroup | GroupError::NoMember) => 3,
+            ChannelError::Group(GroupError::NotIn | GroupError::Start) => OTHER,
+            ChannelError::Group(_) => REFUSED,
             ChannelError::OutboxFull
             | ChannelError::TooManyInvitations
             | ChannelError::Store(_) => OTHER,
@@ -250,6 +254,7 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
         Some(Action::Name { name }) => small(Small::Name(name)),
         Some(Action::Invite { wait }) => small(Small::Invite { wait }),
         Some(Action::Add { link }) => small(Small::Add(link)),
+        Some(Action::Group { action }) => small(Small::Group(action.into())),
         Some(Action::Contacts { remove: None }) => small(Small::Contacts),
         Some(Action::Contacts { remove: Some(name) }) => small(Small::Remove(name)),
         Some(Action::History { name, limit }) => small(Small::History {

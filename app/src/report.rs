@@ -49,6 +49,27 @@ pub enum Report {
         /// Missed calls.
         calls: u32,
     },
+    /// A group we are in (list, and after every change).
+    Group {
+        /// Unique name.
+        name: String,
+        /// Of the newest list of members.
+        revision: u64,
+        /// Whether we made it.
+        ours: bool,
+        /// False while it is being set up, or its creator has not listed us yet.
+        joined: bool,
+        /// Everybody, we and the invited too.
+        members: Vec<GroupMember>,
+        /// What was refused last, in words.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        trouble: Option<String>,
+    },
+    /// We are no longer in a group.
+    GroupLeft {
+        /// Its name.
+        name: String,
+    },
     /// Our own name.
     Name {
         /// What others see.
@@ -143,6 +164,21 @@ pub enum Report {
     },
     /// The last line of every call.
     Summary(Box<Summary>),
+}
+
+/// One person of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GroupMember {
+    /// Unique in the group.
+    pub name: String,
+    /// 8-character name of the key set.
+    pub id: String,
+    /// Who says that the keys are theirs: `you`, `verified` and `contact` of ours, or the `group` only.
+    pub vouched: &'static str,
+    /// Whether this is who made the group.
+    pub creator: bool,
+    /// Invited, and has not answered yet.
+    pub invited: bool,
 }
 
 /// Figures of one second of a call.

@@ -18,6 +18,7 @@ use crate::control::{self, Ask, Waiting};
 use crate::effect::Effect;
 use crate::event::{CallEvent, CallNumber, Command, Contact, ContactId, Event, StopReason};
 use crate::front::Front;
+use crate::groups::{self, GroupErrand};
 use crate::model::{Mode, Model};
 use crate::net::{Net, NetEvent};
 use crate::people::{People, sentence};
@@ -419,6 +420,7 @@ impl Runner<'_> {
                 limit,
                 marks_seen,
             } => self.list_history(name.as_deref(), limit, marks_seen, responder),
+            Ask::Group(errand) => self.group(&errand, responder),
             Ask::Name(None) => match &self.model.profile {
                 Some(profile) => control::send(
                     responder,
@@ -447,6 +449,32 @@ impl Runner<'_> {
                 });
                 self.do_effect(Effect::Add(link));
             }
+        }
+    }
+
+    fn group(&mut self, errand: &GroupErrand, responder: &Responder) {
+        let known = (self.people.groups(), self.people.contacts());
+        let command = match groups::command(errand, None, &known.0, &known.1) {
+            Ok(Some(command)) => command,
+            Ok(None) => {
+                for group in self.model.groups() {
+                    control::send(responder, &groups::report(group));
+                }
+                return;
+            }
+            Err(error) => return control::say(responder, &error.to_string()),
+        };
+        let wants: fn(&Report) -> bool = match errand {
+            GroupErrand::Leave { .. } => |report| matches!(report, Report::GroupLeft { .. }),
+            GroupErrand::New { .. } => {
+                |report| matches!(report, Report::Group { joined: true, .. })
+            }
+            _ => |report| matches!(report, Report::Group { .. }),
+        };
+        let now = Instant::now();
+        self.notes.waiting.add(now, responder.clone(), wants);
+        if let Some(failed) = self.tell_net(ChannelCommand::Group(command)) {
+            self.event(failed);
         }
     }
 

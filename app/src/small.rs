@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 use hullo_signalling::channel::{ChannelCommand, ChannelError, ChannelEvent, TEXT_BYTES_MAX, Wish};
+use hullo_signalling::group::{GroupCommand, GroupEvent, GroupState};
 use hullo_signalling::history::{EntryKind, TextState};
 use hullo_signalling::link::{Link, LinkError};
 use hullo_signalling::server_url::{ServerUrl, ServerUrlError};
 use serde_json::{Value, json};
 
 use crate::front::Front;
+use crate::groups::{self, GroupErrand};
 use crate::net::{Net, NetEvent};
 use crate::people;
 use crate::profile::control::{self, ControlError};
@@ -63,6 +65,8 @@ pub enum Small {
         /// The words.
         text: String,
     },
+    /// About groups.
+    Group(GroupErrand),
     /// A line for the running program.
     Ctl(String),
 }
@@ -152,6 +156,7 @@ impl Small {
                 json!({ "command": "history", "name": name, "limit": limit, "seen": marks_seen })
             }
             Self::Send { name, text } => json!({ "command": "send", "name": name, "text": text }),
+            Self::Group(errand) => json!({ "command": "group", "group": errand }),
             Self::Ctl(line) => json!({ "command": "ctl", "line": line }),
         };
         ask(folder, &request, front)
@@ -183,6 +188,7 @@ impl Small {
             Self::Name(new) => errand.name(new),
             Self::Contacts => errand.contacts(),
             Self::Remove(name) => errand.remove(&name),
+            Self::Group(about) => errand.group(&about),
             Self::Invite { wait } => errand.invite(has_server, wait),
             Self::Add(link) => errand.add(link),
             Self::History {
@@ -238,6 +244,40 @@ impl Errand<'_> {
         })?;
         let text = format!("{name} is forgotten. A new link makes you contacts again.");
         self.tell(&Report::Notice { text })
+    }
+
+    fn group(&mut self, errand: &GroupErrand) -> Result<(), Failure> {
+        let (known, contacts) = (self.net.groups()?, self.net.contacts()?);
+        let Some(command) = groups::command(errand, None, &known, &contacts)? else {
+            for group in &known {
+                self.tell(&groups::report(&groups::line(group)))?;
+            }
+            return Ok(());
+        };
+        let wish = Wish::Group(groups::number(&command));
+        let invited = match &command {
+            GroupCommand::Add { contact, .. } => Some(*contact),
+            _ => None,
+        };
+        let is_new = matches!(command, GroupCommand::New { .. });
+        self.net.command(ChannelCommand::Group(command))?;
+        let report = until(&self.events, wish, Some(PATIENCE), |event| match event {
+            ChannelEvent::Group(GroupEvent::Changed { group })
+                if !is_new || group.state == GroupState::In =>
+            {
+                Some(groups::report(&groups::line(&group)))
+            }
+            ChannelEvent::Group(GroupEvent::Left { name, .. }) => Some(Report::GroupLeft { name }),
+            _ => None,
+        })?;
+        if let Some(invited) = invited {
+            // The invitation is to leave before this program does.
+            until(&self.events, Wish::Send(invited), Some(PATIENCE), |event| {
+                matches!(event, ChannelEvent::Delivered { contact, waiting: 0 } if contact == invited)
+                    .then_some(())
+            })?;
+        }
+        self.tell(&report)
     }
 
     fn invite(&mut self, has_server: bool, wait: bool) -> Result<(), Failure> {

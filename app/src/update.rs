@@ -7,6 +7,7 @@ pub(crate) mod call;
 mod command;
 pub(crate) mod deadline;
 pub mod field;
+mod group;
 pub(crate) mod history;
 mod keys;
 mod once;
@@ -39,6 +40,8 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Paste(pasted) => keys::paste(model, &pasted),
         Event::Resize(columns, rows) => model.size = Some((columns, rows)),
         Event::Command(command) => command::run(model, command, effects_of),
+        Event::Groups(groups) => group::take(model, groups, effects_of),
+        Event::GroupNews(words) => notice(model, words, effects_of),
         Event::Contacts(contacts) => take_contacts(model, contacts, effects_of),
         Event::Profile {
             name,

@@ -78,15 +78,29 @@ pub fn seal(
     message: &OlmMessage,
 ) -> Result<Box<[u8; BLOCK_BYTES]>, BlockError> {
     let (kind, message) = message.to_parts();
+    let kind = u8::try_from(kind).expect("there are two kinds, 0 and 1");
+    seal_bytes(key, rng, kind, &message)
+}
+
+/// Puts bytes of some kind into a block; who opens it has to know what they are.
+///
+/// # Errors
+/// [`BlockError::TooLong`].
+pub(crate) fn seal_bytes(
+    key: &SealKey,
+    rng: &mut impl CryptoRng,
+    kind: u8,
+    message: &[u8],
+) -> Result<Box<[u8; BLOCK_BYTES]>, BlockError> {
     let length = u16::try_from(message.len()).map_err(|_| BlockError::TooLong)?;
     if message.len() > PLAIN_BYTES - HEADER_BYTES {
         return Err(BlockError::TooLong);
     }
     let mut plain = vec![0; PLAIN_BYTES];
     plain[0] = VERSION;
-    plain[1] = u8::try_from(kind).expect("there are two kinds, 0 and 1");
+    plain[1] = kind;
     plain[2..4].copy_from_slice(&length.to_be_bytes());
-    plain[4..4 + message.len()].copy_from_slice(&message);
+    plain[4..4 + message.len()].copy_from_slice(message);
     let mut nonce = [0; NONCE_BYTES];
     rng.fill_bytes(&mut nonce);
     let sealed = XSalsa20Poly1305::new((&key.0).into())
@@ -103,6 +117,18 @@ pub fn seal(
 /// # Errors
 /// The sender's fault: [`BlockError::Sealed`], [`BlockError::Content`].
 pub fn open(key: &SealKey, block: &[u8; BLOCK_BYTES]) -> Result<OlmMessage, BlockError> {
+    let (kind, message) = open_bytes(key, block)?;
+    read_message(kind, &message)
+}
+
+/// What [`seal_bytes`] put into a block.
+///
+/// # Errors
+/// The sender's fault: [`BlockError::Sealed`], [`BlockError::Content`].
+pub(crate) fn open_bytes(
+    key: &SealKey,
+    block: &[u8; BLOCK_BYTES],
+) -> Result<(u8, Vec<u8>), BlockError> {
     let (nonce, sealed) = block.split_at(NONCE_BYTES);
     let plain = XSalsa20Poly1305::new((&key.0).into())
         .decrypt(nonce.into(), sealed)
@@ -116,6 +142,14 @@ pub fn open(key: &SealKey, block: &[u8; BLOCK_BYTES]) -> Result<OlmMessage, Bloc
         .0
         .get(..usize::from(length))
         .ok_or(BlockError::Content)?;
+    Ok((kind, message.to_vec()))
+}
+
+/// A ratchet message of this kind.
+///
+/// # Errors
+/// The sender's fault: [`BlockError::Content`].
+pub(crate) fn read_message(kind: u8, message: &[u8]) -> Result<OlmMessage, BlockError> {
     let message = match kind {
         0 => PreKeyMessage::from_bytes(message).map(OlmMessage::PreKey),
         1 => Message::from_bytes(message).map(OlmMessage::Normal),
@@ -135,6 +169,8 @@ pub(crate) enum Content {
     },
     /// Bytes of the layer above.
     Payload(Zeroizing<Vec<u8>>),
+    /// About a group: see [`crate::group`].
+    Group(Zeroizing<Vec<u8>>),
     /// A kind this version does not know; to be ignored.
     Unknown,
 }
@@ -155,6 +191,7 @@ impl Content {
             Self::Greeting(_) => 1,
             Self::Welcome { .. } => 2,
             Self::Payload(_) => 3,
+            Self::Group(_) => 32,
             Self::Unknown => 0,
         };
         bytes.push(kind);
@@ -168,7 +205,7 @@ impl Content {
                 bytes.extend_from_slice(greeting.seal_key.as_bytes());
             }
             Self::Welcome { name } => write_text(&mut bytes, name),
-            Self::Payload(payload) => bytes.extend_from_slice(payload),
+            Self::Payload(payload) | Self::Group(payload) => bytes.extend_from_slice(payload),
             Self::Unknown => {}
         }
         Zeroizing::new(bytes)
@@ -194,6 +231,7 @@ impl Content {
                 name: name::clean(bytes.text()?)?,
             },
             3 => Self::Payload(Zeroizing::new(bytes.0.to_vec())),
+            32 => Self::Group(Zeroizing::new(bytes.0.to_vec())),
             _ => Self::Unknown,
         };
         Some((sequence, content))

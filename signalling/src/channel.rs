@@ -11,6 +11,7 @@ use hullo_proto::service::relay::RefusedReason;
 use thiserror::Error;
 
 pub use crate::block::PAYLOAD_BYTES_MAX;
+use crate::group::{Group, GroupCommand, GroupError, GroupEvent, GroupNumber};
 use crate::history::{CallProgress, EntryId, HistoryEntry, Unseen};
 use crate::link::LinkError;
 use crate::server_url::ServerUrl;
@@ -49,6 +50,12 @@ pub trait Channel {
     /// # Errors
     /// [`ChannelError::Store`].
     fn unseen(&self) -> Result<BTreeMap<ContactId, Unseen>, ChannelError>;
+
+    /// The groups we are in, in the order we came in.
+    ///
+    /// # Errors
+    /// [`ChannelError::Store`].
+    fn groups(&self) -> Result<Vec<Group>, ChannelError>;
 
     /// What others see of us.
     ///
@@ -170,6 +177,8 @@ pub enum ChannelCommand {
     SetServer(ServerUrl),
     /// Forget a contact and all that is under way to and from it: [`ChannelEvent::ContactRemoved`].
     RemoveContact(ContactId),
+    /// About groups: [`ChannelEvent::Group`].
+    Group(GroupCommand),
 }
 
 /// One thing to do; `Timeout` says that there is nothing more.
@@ -265,6 +274,8 @@ pub enum ChannelEvent {
         /// Why not, in words for the user.
         reason: Option<String>,
     },
+    /// About groups.
+    Group(GroupEvent),
     /// Something asked for did not work.
     Failed {
         /// What.
@@ -289,6 +300,8 @@ pub enum Wish {
     Set,
     /// Removing this contact.
     Remove(ContactId),
+    /// Making a group (`None`), or something about this one.
+    Group(Option<GroupNumber>),
 }
 
 /// Why something did not work, in words that say what to do.
@@ -367,6 +380,9 @@ pub enum ChannelError {
     /// Nothing left after cleaning.
     #[error("a name needs at least one visible character")]
     Name,
+    /// Groups.
+    #[error(transparent)]
+    Group(#[from] GroupError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -74,6 +74,11 @@ impl KeySet {
         Ok(key_set)
     }
 
+    /// One that was verified before it was stored.
+    pub(crate) fn from_store(bytes: [u8; KEY_SET_BYTES]) -> Self {
+        Self { bytes }
+    }
+
     /// The canonical bytes; see the module.
     pub fn to_bytes(&self) -> [u8; KEY_SET_BYTES] {
         self.bytes

@@ -15,6 +15,7 @@
 pub mod block;
 mod bytes;
 pub mod channel;
+pub mod group;
 mod hash;
 pub mod history;
 pub mod identity;

@@ -20,6 +20,7 @@ use crate::channel::{
     Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact,
     ContactId, Own, ServerId, Wish,
 };
+use crate::group::Group;
 use crate::history::{EntryId, HistoryEntry, Unseen};
 use crate::identity::Identity;
 use crate::name;
@@ -29,6 +30,7 @@ use server::{Server, State, Task};
 
 mod contacts;
 mod history;
+mod groups;
 mod messages;
 mod requests;
 mod server;
@@ -60,6 +62,7 @@ pub struct RelayChannel {
     leaves_messages: bool,
     /// Calls that have not connected, and when they are given up; at most a few for each contact.
     rings: BTreeMap<EntryId, Instant>,
+    groups: groups::Groups,
 }
 
 /// How often things happened since the start.
@@ -110,6 +113,7 @@ impl RelayChannel {
             counts: Counts::default(),
             leaves_messages: false,
             rings: BTreeMap::new(),
+            groups: groups::Groups::default(),
         };
         if channel.store.rows().setting(NAME)?.is_none() {
             let name = name::clean(default_name).unwrap_or_else(|| "somebody".to_owned());
@@ -123,6 +127,7 @@ impl RelayChannel {
         }
         channel.close_left_open()?;
         channel.repeat_inbox()?;
+        channel.repeat_group_calls()?;
         Ok(channel)
     }
 
@@ -145,7 +150,7 @@ impl RelayChannel {
             matches!(server.state, State::Up { .. })
                 && !(server.in_flight.is_empty() && server.work.is_empty())
         };
-        self.servers.values().any(busy)
+        self.servers.values().any(busy) || self.is_sending_to_groups()
     }
 
     /// How often things happened.
@@ -313,6 +318,7 @@ impl RelayChannel {
                     self.fail(Wish::Set, reason);
                 }
             }
+            ChannelCommand::Group(command) => self.group_command(command),
             ChannelCommand::RemoveContact(contact) => {
                 if let Err(reason) = self.remove(contact) {
                     self.fail(Wish::Remove(contact), reason);
@@ -417,7 +423,13 @@ impl Channel for RelayChannel {
         match input {
             // The relay speaks first.
             ChannelInput::Connected { .. } | ChannelInput::Timeout => {}
+            ChannelInput::Disconnected { server, reason } if self.groups.owns(server) => {
+                self.group_line_lost(server, &reason);
+            }
             ChannelInput::Disconnected { server, reason } => self.lost(server, reason),
+            ChannelInput::Frame { server, bytes } if self.groups.owns(server) => {
+                self.take_group_frame(server, bytes);
+            }
             ChannelInput::Frame { server, bytes } => {
                 if let Err(reason) = self.frame(server, bytes) {
                     self.give_up(server, reason);
@@ -426,6 +438,8 @@ impl Channel for RelayChannel {
             ChannelInput::Command(command) => self.command(command),
         }
         self.run_timers();
+        self.run_group_timers();
+        self.drive_groups();
         self.ask_all();
     }
 
@@ -440,7 +454,8 @@ impl Channel for RelayChannel {
             None => {
                 let servers = self.servers.values().filter_map(Server::deadline);
                 let others = [self.purge_at].into_iter().chain(self.next_ring_end());
-                ChannelOutput::Timeout(servers.chain(others).min())
+                let groups = self.groups.deadline();
+                ChannelOutput::Timeout(servers.chain(others).chain(groups).min())
             }
         }
     }
@@ -460,6 +475,10 @@ impl Channel for RelayChannel {
 
     fn unseen(&self) -> Result<BTreeMap<ContactId, Unseen>, ChannelError> {
         Ok(self.store.rows().unseen()?)
+    }
+
+    fn groups(&self) -> Result<Vec<Group>, ChannelError> {
+        Ok(self.group_list()?)
     }
 
     fn own(&self) -> Result<Own, ChannelError> {

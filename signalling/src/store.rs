@@ -19,9 +19,13 @@ use zeroize::Zeroizing;
 
 use crate::identity::Identity;
 pub(crate) use contacts::ContactKeys;
+pub(crate) use group::{GroupRow, MemberRow, MemberStanding, Standing};
+pub(crate) use group_mail::{GroupInbox, GroupSession};
 pub(crate) use rows::{InboundQueue, OutboundQueue, QueueUse, Rows};
 
 mod contacts;
+mod group;
+mod group_mail;
 mod history;
 mod rows;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha20Rng;
 use world::{ANN, BOB, CAT, World};
 
 mod crash;
+mod groups;
 mod history;
 mod world;
 

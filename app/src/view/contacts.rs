@@ -34,6 +34,7 @@ pub(super) fn draw(model: &Model, area: Rect, has_neighbour: bool, buffer: &mut 
         height: area.height.saturating_sub(1),
         ..area
     };
+    let list = draw_groups(model, list, buffer);
     let contacts = model.contacts();
     let chosen = contacts
         .iter()
@@ -57,6 +58,31 @@ pub(super) fn draw(model: &Model, area: Rect, has_neighbour: bool, buffer: &mut 
     }
 }
 
+/// The groups under the contacts, as many as a third of the rows can show. What is left for the contacts.
+fn draw_groups(model: &Model, area: Rect, buffer: &mut Buffer) -> Rect {
+    let groups = model.groups();
+    let shown = groups.len().min(usize::from(area.height / 3));
+    let rows = u16::try_from(shown).expect("at most a third of the rows") + 2;
+    if shown == 0 || area.height < rows {
+        return area;
+    }
+    let contacts = u16::try_from(model.contacts().len()).unwrap_or(u16::MAX);
+    let height = (area.height - rows).min(contacts);
+    let below = Rect {
+        y: area.y + height + 1,
+        height: rows - 1,
+        ..area
+    };
+    let bold = Style::new().add_modifier(Modifier::BOLD);
+    fit::put(buffer, below, 0, text::GROUPS_TITLE, bold);
+    for (group, row) in groups.iter().take(shown).zip(1..) {
+        let state = text::group_state(group);
+        let line = columns("  ", &group.name, &state, usize::from(below.width));
+        fit::put(buffer, below, row, &line, Style::new());
+    }
+    Rect { height, ..area }
+}
+
 /// `> name    state`, the name cut before the state is.
 fn line(model: &Model, contact: &Contact, is_chosen: bool, cells: usize) -> String {
     let mark = if is_chosen { "> " } else { "  " };
@@ -69,8 +95,12 @@ fn line(model: &Model, contact: &Contact, is_chosen: bool, cells: usize) -> Stri
         _ if !unseen.is_empty() => unseen.as_str(),
         _ => state,
     };
+    columns(mark, &contact.name, state, cells)
+}
+
+fn columns(mark: &str, name: &str, state: &str, cells: usize) -> String {
     let room = cells.saturating_sub(mark.len() + state.len() + 2);
-    let name = fit::clip(&text::shown(&contact.name), room);
+    let name = fit::clip(&text::shown(name), room);
     let gap = room.saturating_sub(fit::width(&name));
     format!("{mark}{name}{:gap$} {state} ", "")
 }

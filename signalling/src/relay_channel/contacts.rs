@@ -397,6 +397,6 @@ pub(super) fn seal_into_outbox(
 }
 
 /// An account to change: the one in use changes only when the store has the new one.
-fn copy(account: &Account) -> Account {
+pub(super) fn copy(account: &Account) -> Account {
     Account::from_pickle(account.pickle())
 }

@@ -8,6 +8,7 @@ use vodozemac::olm::OlmMessage;
 use zeroize::Zeroizing;
 
 use super::contacts::seal_into_outbox;
+use super::groups::hear_contact;
 use super::{Queued, RelayChannel, history};
 use crate::block::{self, Content, PAYLOAD_BYTES_MAX};
 use crate::channel::{ChannelError, ChannelEvent, ContactId, ContactState, Wish};
@@ -112,8 +113,10 @@ impl RelayChannel {
         keys.received = sequence;
         let clock = self.clock();
         let sent = clock.saturating_sub(age);
+        let identity = &self.identity;
         let mut changes = Vec::new();
-        let inbox = self.store.transaction(|rows| -> Result<_, StoreError> {
+        let mut about_group = None;
+        let inbox = self.store.transaction(|rows| -> Result<_, ChannelError> {
             rows.save_contact_keys(contact, &keys)?;
             seen(rows)?;
             match &content {
@@ -123,13 +126,20 @@ impl RelayChannel {
                     if noted.is_text {
                         return Ok(None);
                     }
-                    rows.add_to_inbox(contact, sent, payload).map(Some)
+                    return Ok(rows.add_to_inbox(contact, sent, payload).map(Some)?);
                 }
-                Content::Welcome { .. } => rows.make_ready(contact).map(|()| None),
-                Content::Greeting(_) | Content::Unknown => Ok(None),
+                Content::Welcome { .. } => rows.make_ready(contact)?,
+                Content::Group(said) => {
+                    about_group = Some(hear_contact(rows, identity, clock, contact, said)?);
+                }
+                Content::Greeting(_) | Content::Unknown => {}
             }
+            Ok(None)
         })?;
         self.tell_history(changes);
+        if let Some(news) = about_group {
+            self.heard_contact(contact, news);
+        }
         if missing > 0 {
             self.counts.missing += missing;
             tracing::warn!(missing, "messages never came");

@@ -13,16 +13,16 @@ use crate::link::Link;
 use crate::server_url::ServerUrl;
 
 /// Making a connection and hearing the greeting: the shell has limits of its own, this is for when it says nothing.
-const OPENING_TIME_MAX: Duration = Duration::from_secs(30);
+pub(super) const OPENING_TIME_MAX: Duration = Duration::from_secs(30);
 /// An answer: a relay that takes longer is as good as gone.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
+pub(super) const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
 /// First pause before trying again; doubles from there.
-const PAUSE_MIN: Duration = Duration::from_millis(500);
+pub(super) const PAUSE_MIN: Duration = Duration::from_millis(500);
 /// Longest pause: a server that was restarted is found again within this.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A connection that stood this long was a good one: pauses begin small again. Shorter ones come of two copies of a
 /// profile taking the mailboxes from one another, or of a relay that fails at once.
-const GOOD_TIME_MIN: Duration = Duration::from_secs(30);
+pub(super) const GOOD_TIME_MIN: Duration = Duration::from_secs(30);
 /// Pause of one contact's messages after the relay refused one (full, too fast).
 pub(super) const HOLD: Duration = Duration::from_secs(5);
 

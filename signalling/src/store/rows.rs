@@ -340,7 +340,7 @@ impl Rows<'_> {
     }
 }
 
-fn block_hash(block: &[u8; BLOCK_BYTES]) -> [u8; 32] {
+pub(super) fn block_hash(block: &[u8; BLOCK_BYTES]) -> [u8; 32] {
     hash(b"hullo-block", block)
 }
 
@@ -375,7 +375,7 @@ fn outbound_queue(row: &Row<'_>) -> rusqlite::Result<OutboundQueue> {
     })
 }
 
-fn server(row: &Row<'_>, column: usize) -> rusqlite::Result<ServerUrl> {
+pub(super) fn server(row: &Row<'_>, column: usize) -> rusqlite::Result<ServerUrl> {
     row.get::<_, String>(column)?.parse().map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(
             column,

@@ -20,7 +20,9 @@ use rand_chacha::ChaCha20Rng;
 pub(super) const ANN: usize = 0;
 pub(super) const BOB: usize = 1;
 pub(super) const CAT: usize = 2;
-const NAMES: [&str; 3] = ["ann", "bob", "cat"];
+pub(super) const DAN: usize = 3;
+pub(super) const EVE: usize = 4;
+const NAMES: [&str; 5] = ["ann", "bob", "cat", "dan", "eve"];
 
 /// More than any scenario needs: a world that never settles is a fault.
 const STEPS_MAX: usize = 50_000;
@@ -69,7 +71,7 @@ fn folder() -> tempfile::TempDir {
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
-        Self::with_people(seed, NAMES.len())
+        Self::with_people(seed, 3)
     }
 
     #[allow(
@@ -109,6 +111,33 @@ impl World {
 
     pub(super) fn url(&self) -> ServerUrl {
         ServerUrl::new("relay.test", 4433, [1; 32]).expect("a good address")
+    }
+
+    /// The person's program.
+    pub(super) fn channel(&self, person: usize) -> &RelayChannel {
+        self.people[person].channel.as_ref().expect("here")
+    }
+
+    /// What the person's program was told and took over.
+    pub(super) fn taken(&self, person: usize) -> &[ChannelEvent] {
+        &self.people[person].taken
+    }
+
+    pub(super) fn forget_taken(&mut self, person: usize) {
+        self.people[person].taken.clear();
+    }
+
+    /// What is under way arrives a second time, as after an answer that was lost.
+    pub(super) fn repeat_arrivals(&mut self) {
+        let again: Vec<_> = (self.network.iter())
+            .filter_map(|flight| match flight {
+                Flight::ToPerson(connection, bytes) if bytes[0] == 0x84 => {
+                    Some(Flight::ToPerson(*connection, bytes.clone()))
+                }
+                _ => None,
+            })
+            .collect();
+        self.network.extend(again);
     }
 
     pub(super) fn name(&self, person: usize) -> &'static str {
@@ -382,7 +411,7 @@ impl World {
             })
     }
 
-    fn contact(&self, person: usize, other: usize) -> ContactId {
+    pub(super) fn contact(&self, person: usize, other: usize) -> ContactId {
         let contacts = self.contacts(person);
         contacts
             .iter()
