@@ -12,9 +12,12 @@
     )
 )]
 
+pub mod backup;
 pub mod block;
 mod bytes;
 pub mod channel;
+pub mod code;
+mod compare;
 mod hash;
 pub mod identity;
 pub mod link;
@@ -22,3 +25,4 @@ pub mod name;
 pub mod relay_channel;
 pub mod server_url;
 pub mod store;
+pub mod words;

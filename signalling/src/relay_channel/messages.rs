@@ -25,14 +25,33 @@ impl RelayChannel {
         if payload.len() > PAYLOAD_BYTES_MAX {
             return Err(ChannelError::TooLong);
         }
-        let rng = &mut self.rng;
+        if self.store.rows().is_blocked(contact)? {
+            return Err(self.blocked(contact)?);
+        }
+        self.say(contact, &Content::Payload(payload))
+    }
+
+    /// Seals something for a contact; it goes as soon as its relay can be reached.
+    pub(super) fn say(
+        &mut self,
+        contact: ContactId,
+        content: &Content,
+    ) -> Result<(), ChannelError> {
+        let (rng, copied) = (&mut self.rng, &self.copied);
         self.store.transaction(|rows| {
             let mut keys = rows.contact_keys(contact)?.ok_or(ChannelError::NoContact)?;
-            let queue = rows.outbound(contact)?.ok_or(ChannelError::NoContact)?;
+            let queue = rows.outbound(contact)?.ok_or(ChannelError::OutOfTouch)?;
+            if copied.contains(&queue.server) {
+                return Err(ChannelError::CopiedProfile);
+            }
             if rows.outbox_length(contact)? >= OUTBOX_MESSAGES_MAX {
                 return Err(ChannelError::OutboxFull);
             }
-            seal_into_outbox(rows, rng, &mut keys, &queue, &Content::Payload(payload))
+            let known = rows.contact(contact)?;
+            if known.is_some_and(|known| known.state == ContactState::Pending) {
+                rows.add_unanswered(contact, content)?;
+            }
+            seal_into_outbox(rows, rng, &mut keys, &queue, content)
         })?;
         self.has_work(contact)
     }
@@ -52,6 +71,11 @@ impl RelayChannel {
         };
         if self.store.rows().was_seen(recipient, block)? {
             self.counts.repeated += 1;
+            return Ok(());
+        }
+        if self.codes.reads(recipient) {
+            self.store.rows().remember_seen(recipient, block)?;
+            self.code_block(recipient, block);
             return Ok(());
         }
         let seen = |rows: &Rows<'_>| rows.remember_seen(recipient, block);
@@ -110,14 +134,29 @@ impl RelayChannel {
         }
         let missing = sequence - keys.received - 1;
         keys.received = sequence;
+        if self.store.rows().is_blocked(contact)? && !matches!(content, Content::Welcome { .. }) {
+            // Dropped unseen, and the sender is not told: to it this looks like somebody who never answers.
+            self.store.transaction(|rows| {
+                rows.save_contact_keys(contact, &keys)?;
+                seen(rows)
+            })?;
+            return Ok(true);
+        }
+        if let Content::Words(said) = content {
+            return self.words_heard(contact, keys, said, seen);
+        }
         let sent = self.clock().saturating_sub(age);
         let inbox = self.store.transaction(|rows| -> Result<_, StoreError> {
             rows.save_contact_keys(contact, &keys)?;
             seen(rows)?;
             match &content {
                 Content::Payload(payload) => rows.add_to_inbox(contact, sent, payload).map(Some),
-                Content::Welcome { .. } => rows.make_ready(contact).map(|()| None),
-                Content::Greeting(_) | Content::Unknown => Ok(None),
+                Content::Welcome { name } => {
+                    rows.make_ready(contact)?;
+                    rows.called(contact, name).map(|_| None)
+                }
+                Content::Named { name } => rows.called(contact, name).map(|_| None),
+                Content::Greeting(_) | Content::Words(_) | Content::Unknown => Ok(None),
             }
         })?;
         if missing > 0 {
@@ -135,9 +174,8 @@ impl RelayChannel {
                 };
                 self.outputs.push_back(Queued::Message { inbox, event });
             }
-            (Content::Welcome { .. }, _) => {
+            (Content::Welcome { .. } | Content::Named { .. }, _) => {
                 if let Some(contact) = self.store.rows().contact(contact)? {
-                    debug_assert!(contact.state == ContactState::Ready);
                     self.event(ChannelEvent::ContactChanged { contact });
                 }
             }
