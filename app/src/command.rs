@@ -1,12 +1,15 @@
 //! The words a script may send: on stdin in `--plain` and `--json`, and through `hullo ctl`. The same as the keys.
 
-use crate::event::{Command, Media, Switch};
+use crate::event::{Command, Media, PersonChange, Switch};
 
 /// Reads one line. Unknown words give an error that lists the known ones.
 ///
 /// # Errors
 /// The user's: a sentence to show.
 pub fn parse(line: &str) -> Result<Command, String> {
+    if let Some(command) = about_a_person(line) {
+        return Ok(command);
+    }
     let mut words = line.split_whitespace();
     let (first, second, rest) = (words.next().unwrap_or(""), words.next(), words.next());
     if rest.is_some() {
@@ -26,12 +29,32 @@ pub fn parse(line: &str) -> Result<Command, String> {
         ("status", None) => Command::Status,
         ("quit", None) => Command::Quit,
         ("invite", None) => Command::Invite,
-        ("add", Some(link)) => Command::Add(link.to_owned()),
         ("call", Some(name)) => Command::Call(name.to_owned(), Media::Audio),
         ("videocall", Some(name)) => Command::Call(name.to_owned(), Media::Video),
         _ => return Err(unknown(line)),
     };
     Ok(command)
+}
+
+/// Commands whose rest is a name or a code, with whatever blanks are in it.
+fn about_a_person(line: &str) -> Option<Command> {
+    let (first, rest) = line.trim().split_once(char::is_whitespace)?;
+    let rest = rest.trim().to_owned();
+    let change = match first {
+        "add" => return Some(Command::Add(rest)),
+        "block" => PersonChange::Block,
+        "unblock" => PersonChange::Unblock,
+        "words" => PersonChange::CompareWords,
+        "same" => PersonChange::WordsMatch,
+        "differ" => PersonChange::WordsDiffer,
+        "rename" => {
+            let (old, new) = rest.split_once(char::is_whitespace)?;
+            let change = PersonChange::Rename(new.trim().to_owned());
+            return Some(Command::Person(old.to_owned(), change));
+        }
+        _ => return None,
+    };
+    Some(Command::Person(rest, change))
 }
 
 fn switch(word: &str) -> Option<Switch> {
@@ -47,7 +70,8 @@ fn unknown(line: &str) -> String {
     let shown: String = line.chars().filter(|c| !c.is_control()).take(40).collect();
     format!(
         "`{shown}` is no command; known are mute, unmute, toggle, video on|off|toggle, hold on|off|toggle, \
-         accept [video], reject, hangup, call NAME, videocall NAME, invite, add LINK, status, quit"
+         accept [video], reject, hangup, call NAME, videocall NAME, invite, add LINK|CODE, \
+         words NAME, same NAME, differ NAME, rename OLD NEW, block NAME, unblock NAME, status, quit"
     )
 }
 
@@ -69,6 +93,9 @@ mod tests {
             "hangup",
             "status",
             " mute  ",
+            "add 7314 orbit velvet",
+            "rename bob uncle bob",
+            "words ann of green gables",
         ] {
             assert!(parse(line).is_ok(), "{line}");
         }

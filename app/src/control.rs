@@ -1,12 +1,14 @@
 //! What other processes of the same user ask of the one that owns the profile.
 //!
 //! The request's `command` is `ctl` (with a `line` as on stdin), `contacts`, `name` (with a `name` to set one),
-//! `invite`, `add` (with a `link`) or `remove` (with a `name`). The answers are the same JSON lines as with `--json`.
+//! `invite`, `add` (with a `link`), or with the `name` of a contact `remove`, `rename` (and `to`), `block`, `unblock`,
+//! `words`, `same` and `differ`. The answers are the same JSON lines as with `--json`.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::event::PersonChange;
 use crate::profile::control::{ControlRequest, Responder};
 use crate::report::Report;
 
@@ -30,6 +32,8 @@ pub enum Ask {
     Add(String),
     /// To forget the contact of this name.
     Remove(String),
+    /// To change something about the contact of this name.
+    Person(String, PersonChange),
 }
 
 /// Reads a request.
@@ -54,10 +58,17 @@ pub fn parse(request: &ControlRequest) -> Result<Ask, String> {
         "invite" => Ask::Invite,
         "add" => Ask::Add(needed("link")?),
         "remove" => Ask::Remove(needed("name")?),
+        "rename" => Ask::Person(needed("name")?, PersonChange::Rename(needed("to")?)),
+        "block" => Ask::Person(needed("name")?, PersonChange::Block),
+        "unblock" => Ask::Person(needed("name")?, PersonChange::Unblock),
+        "words" => Ask::Person(needed("name")?, PersonChange::CompareWords),
+        "same" => Ask::Person(needed("name")?, PersonChange::WordsMatch),
+        "differ" => Ask::Person(needed("name")?, PersonChange::WordsDiffer),
         other => {
             let shown: String = other.chars().filter(|c| !c.is_control()).take(20).collect();
             return Err(format!(
-                "`{shown}` is no request; known are ctl, contacts, name, invite, add, remove"
+                "`{shown}` is no request; known are ctl, contacts, name, invite, add, remove, rename, block, \
+                 unblock, words, same, differ"
             ));
         }
     })

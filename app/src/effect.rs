@@ -1,6 +1,6 @@
 //! All the program may do to the world: plain data out of `update`, executed by the loop in `run`.
 
-use crate::event::{ContactId, Media};
+use crate::event::{ContactId, Media, PersonChange};
 use crate::report::Report;
 
 /// One thing to do.
@@ -22,10 +22,12 @@ pub enum Effect {
     SetHold(bool),
     /// The far picture is drawn at this size now (pixels the cells can show); `None`: not drawn.
     WantPicture(Option<(u32, u32)>),
-    /// Make an invitation link.
+    /// Make an invitation link and a spoken code.
     Invite,
     /// Redeem a link.
     Add(String),
+    /// Change something about a contact.
+    Person(ContactId, PersonChange),
     /// Remember our own name.
     SetName(String),
     /// Tell the outside (stdout in `--json` and `--plain`, the control socket).

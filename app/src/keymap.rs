@@ -5,6 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crate::event::Media;
 use crate::model::{Mode, Model, Overlay};
 use crate::text;
+use crate::view::look::Glyphs;
 
 /// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,14 @@ pub enum Action {
     Invite,
     /// Open the field for a link.
     Add,
+    /// Show or hide the QR code of an invitation.
+    Qr,
+    /// Compare words with the chosen contact.
+    Words,
+    /// The words are the same.
+    Same,
+    /// They are not.
+    Different,
     /// One line up.
     Up,
     /// One line down.
@@ -88,7 +97,7 @@ pub struct Binding {
 }
 
 /// The table, in the order of the bottom bar and the help. The first valid row of a key wins.
-pub const BINDINGS: [Binding; 18] = [
+pub const BINDINGS: [Binding; 22] = [
     row(&[letter('a')], Action::Accept, Group::Call),
     row(&[letter('x')], Action::Decline, Group::Call),
     row(&[letter('s')], Action::AcceptSound, Group::Call),
@@ -101,6 +110,10 @@ pub const BINDINGS: [Binding; 18] = [
     row(&[letter('C')], Action::CallVideo, Group::Contacts),
     row(&[letter('i')], Action::Invite, Group::Contacts),
     row(&[letter('+'), letter('A')], Action::Add, Group::Contacts),
+    row(&[letter('Q')], Action::Qr, Group::Contacts),
+    row(&[letter('y')], Action::Same, Group::Contacts),
+    row(&[letter('n')], Action::Different, Group::Contacts),
+    row(&[letter('w')], Action::Words, Group::Contacts),
     row(
         &[plain(KeyCode::Up), letter('k')],
         Action::Up,
@@ -217,7 +230,18 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
             .as_ref()
             .is_some_and(|incoming| incoming.media == Media::Video),
         Action::Mute | Action::Video | Action::HangUp => model.taken_call().is_some(),
-        Action::Copy => matches!(model.overlay, Some(Overlay::Invite(Some(_)))),
+        Action::Copy => {
+            matches!(&model.overlay, Some(Overlay::Invite(invite)) if invite.link.is_some())
+        }
+        Action::Qr => {
+            let has_code = matches!(&model.overlay, Some(Overlay::Invite(invite)) if invite.code.is_some());
+            has_code && model.look.glyphs == Glyphs::Unicode
+        }
+        Action::Words => model.overlay.is_none() && model.selected_contact().is_some(),
+        Action::Same | Action::Different => match &model.overlay {
+            Some(Overlay::Words(contact)) => model.words.contains_key(contact),
+            _ => false,
+        },
         Action::Confirm => match &model.overlay {
             Some(Overlay::Add(field)) => !field.text().is_empty(),
             Some(_) => false,

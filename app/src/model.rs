@@ -3,6 +3,7 @@
 //! It serves all front ends: the screen draws it, `--plain` and `--json` only follow the reports it causes.
 //! It holds no device, socket or clock; the time is told by [`Model::set_now`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hullo_media::frame::Picture;
@@ -126,10 +127,34 @@ pub struct Call {
 pub enum Overlay {
     /// The key table, scrolled down by so many lines.
     Help(u16),
-    /// An invitation: `None` while it is being made.
-    Invite(Option<String>),
+    /// An invitation.
+    Invite(Invite),
+    /// Words to compare with this contact.
+    Words(ContactId),
     /// The field for a link.
     Add(Field),
+}
+
+/// An invitation as far as it is made. Has no `Debug`: links and codes are secrets.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Invite {
+    /// `None` while it is being made.
+    pub link: Option<String>,
+    /// The spoken code, while it stands; and the same with its server.
+    pub code: Option<(String, String)>,
+    /// Why the spoken code no longer stands.
+    pub ended: Option<String>,
+    /// The QR code is shown in place of the link.
+    pub is_qr_shown: bool,
+}
+
+/// What there is to compare with a contact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    /// Twelve, the same for ever.
+    pub safety: Option<String>,
+    /// Four, when the other program has answered.
+    pub now: Option<String>,
 }
 
 /// A sentence at the bottom that goes away by itself.
@@ -193,6 +218,10 @@ pub struct Model {
     pub(crate) accept_next: Option<Incoming>,
     /// What lies over the main view.
     pub overlay: Option<Overlay>,
+    /// Words to compare, of contacts with whom that was begun.
+    pub words: BTreeMap<ContactId, Words>,
+    /// A link that is told to the outside together with its spoken code.
+    pub(crate) invited: Option<String>,
     /// The sentence at the bottom.
     pub message: Option<Message>,
     /// The warning about addresses was shown in an earlier call.
@@ -224,6 +253,8 @@ impl Model {
             bell_ms: None,
             accept_next: None,
             overlay: None,
+            words: BTreeMap::new(),
+            invited: None,
             message: None,
             is_ip_warned: false,
             picture_wanted: None,

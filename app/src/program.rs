@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use hullo_media::device::DeviceError;
+use hullo_proto::service::relay::RefusedReason;
 use hullo_signalling::channel::{ChannelCommand, ChannelError};
+use hullo_signalling::code::CodeError;
 use hullo_signalling::server_url::ServerUrl;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -16,7 +18,7 @@ use crate::call::media::{MediaSpecs, Pictures};
 use crate::calls::Calls;
 use crate::cli::{Action, Cli, Color, Options};
 use crate::demo::Demo;
-use crate::event::Media;
+use crate::event::{CallEvent, Event, Media};
 use crate::front::{Front, Json, Plain};
 use crate::model::{Mode, Model};
 use crate::net::{Net, NetError};
@@ -124,10 +126,18 @@ impl From<ChannelError> for Failure {
     fn from(error: ChannelError) -> Self {
         let status = match &error {
             ChannelError::Link(_)
+            | ChannelError::Code(CodeError::Shape | CodeError::Number | CodeError::Word)
+            | ChannelError::Code(CodeError::Server)
+            | ChannelError::NameTaken { .. }
             | ChannelError::OwnLink
             | ChannelError::Name
             | ChannelError::TooLong => USAGE,
-            ChannelError::LinkUsed
+            ChannelError::Code(_)
+            | ChannelError::CodeSilent
+            | ChannelError::Refused(RefusedReason::NoCode)
+            | ChannelError::Blocked { .. }
+            | ChannelError::WordsForged { .. }
+            | ChannelError::LinkUsed
             | ChannelError::LinkGone
             | ChannelError::AlreadyContact { .. }
             | ChannelError::Impostor { .. } => REFUSED,
@@ -136,6 +146,9 @@ impl From<ChannelError> for Failure {
             | ChannelError::Refused(_)
             | ChannelError::QueueLost { .. } => NETWORK,
             ChannelError::NoContact => 3,
+            ChannelError::CodeBusy
+            | ChannelError::OutOfTouch
+            | ChannelError::CopiedProfile => OTHER,
             ChannelError::OutboxFull
             | ChannelError::TooManyInvitations
             | ChannelError::Store(_) => OTHER,
@@ -245,9 +258,14 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
         }
         Some(Action::Name { name }) => small(Small::Name(name)),
         Some(Action::Invite { wait }) => small(Small::Invite { wait }),
-        Some(Action::Add { link }) => small(Small::Add(link)),
-        Some(Action::Contacts { remove: None }) => small(Small::Contacts),
-        Some(Action::Contacts { remove: Some(name) }) => small(Small::Remove(name)),
+        Some(Action::Add { link }) => small(Small::Add(link.join(" "))),
+        Some(Action::Contacts { change }) => small(Small::of(change)),
+        Some(Action::Backup { file }) => {
+            crate::backup::back_up(&folder, &file, &mut *line_front(face)).map(|()| 0)
+        }
+        Some(Action::Restore { file, .. }) => {
+            crate::backup::restore(&folder, file.as_deref(), &mut *line_front(face)).map(|()| 0)
+        }
         Some(Action::Ctl { command }) => small(Small::Ctl(command.join(" "))),
     }
 }
@@ -317,6 +335,7 @@ fn main_loop(
         specs.check(wants_video)?;
     }
     let profile = Profile::open(&folder)?;
+    let open_to_others = profile.open_to_others();
     let (wake, inbox) = wakes();
     let net_wake = wake.clone();
     let net = Net::start(&profile, move |event| {
@@ -352,6 +371,9 @@ fn main_loop(
         rng: random()?,
         notes: crate::run::Notes::default(),
     };
+    if let Some(text) = &open_to_others {
+        runner.event(Event::Call(CallEvent::Notice(text.clone())));
+    }
     if let Err(error) = &control {
         runner.report(&Report::Notice {
             text: crate::people::sentence(&error.to_string()),

@@ -4,6 +4,8 @@
 
 use serde::Serialize;
 
+use crate::event::Contact;
+
 /// One JSON object on one line. `at_ms` is added by the writer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -18,6 +20,20 @@ pub enum Report {
     Invite {
         /// The whole link.
         link: String,
+        /// A spoken code for the same, while the program runs that made it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
+    },
+    /// Words to compare with a contact: first `safety`, then `words` when its program has answered.
+    Words {
+        /// Whom.
+        name: String,
+        /// Twelve words, the same at both sides for ever.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        safety: Option<String>,
+        /// Four words that both see now.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        words: Option<String>,
     },
     /// A contact exists (list and after `add`).
     Contact {
@@ -29,6 +45,9 @@ pub enum Report {
         verified: bool,
         /// Whether both sides have each other's keys.
         ready: bool,
+        /// Whether what it sends is dropped unseen.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        blocked: bool,
     },
     /// Our own name.
     Name {
@@ -108,6 +127,20 @@ pub enum Report {
     },
     /// The last line of every call.
     Summary(Box<Summary>),
+}
+
+impl Report {
+    /// A contact as it is now.
+    #[must_use]
+    pub fn contact(contact: &Contact) -> Self {
+        Self::Contact {
+            name: contact.name.clone(),
+            id: contact.short_id.clone(),
+            verified: contact.verified,
+            ready: contact.ready,
+            blocked: contact.blocked,
+        }
+    }
 }
 
 /// Figures of one second of a call.

@@ -17,7 +17,7 @@ use crate::calls::{Calls, Outcome, proto_media};
 use crate::command;
 use crate::control::{self, Ask, Waiting};
 use crate::effect::Effect;
-use crate::event::{CallEvent, Command, Contact, ContactId, Event, StopReason};
+use crate::event::{CallEvent, Command, ContactId, Event, PersonChange, StopReason};
 use crate::front::Front;
 use crate::model::Model;
 use crate::net::{Net, NetEvent};
@@ -224,7 +224,11 @@ impl Runner<'_> {
             Effect::SetCamera(on) => self.calls.command(CallCommand::CameraOn(on)),
             Effect::SetHold(hold) => self.calls.command(CallCommand::Hold(hold)),
             Effect::WantPicture(size) => self.calls.command(CallCommand::Want(size)),
-            Effect::Invite => return self.tell_net(ChannelCommand::Invite { server: None }),
+            Effect::Invite => return self.tell_net(ChannelCommand::InviteCode { server: None }),
+            Effect::Person(contact, change) => {
+                let contact = channel::ContactId(contact.0);
+                return self.tell_net(ChannelCommand::Person { contact, change });
+            }
             Effect::Add(link) => return self.tell_net(ChannelCommand::Add { link }),
             Effect::SetName(name) => return self.tell_net(ChannelCommand::SetName(name)),
             Effect::Report(report) => self.report(&report),
@@ -341,25 +345,11 @@ impl Runner<'_> {
             },
             Ask::Contacts => {
                 for contact in self.model.contacts() {
-                    let Contact {
-                        name,
-                        short_id: id,
-                        verified,
-                        ready,
-                        ..
-                    } = contact.clone();
-                    control::send(
-                        responder,
-                        &Report::Contact {
-                            name,
-                            id,
-                            verified,
-                            ready,
-                        },
-                    );
+                    control::send(responder, &Report::contact(contact));
                 }
             }
             Ask::Remove(name) => self.remove(&name, responder),
+            Ask::Person(name, change) => self.change_person(name, change, responder),
             Ask::Name(None) => match &self.model.profile {
                 Some(profile) => control::send(
                     responder,
@@ -406,6 +396,22 @@ impl Runner<'_> {
         }
         let text = format!("{name} is forgotten. A new link makes you contacts again.");
         control::send(responder, &Report::Notice { text });
+    }
+
+    fn change_person(&mut self, name: String, change: PersonChange, responder: &Responder) {
+        let now = Instant::now();
+        let waits: &[fn(&Report) -> bool] = match change {
+            // Twelve words at once, four when the other program has answered.
+            PersonChange::CompareWords => &[
+                |report| matches!(report, Report::Words { safety: Some(_), .. }),
+                |report| matches!(report, Report::Words { words: Some(_), .. }),
+            ],
+            _ => &[|report| matches!(report, Report::Contact { .. })],
+        };
+        for wants in waits {
+            self.notes.waiting.add(now, responder.clone(), *wants);
+        }
+        self.event(Event::Command(Command::Person(name, change)));
     }
 
     fn answer_at_once(&mut self, event: Event, responder: &Responder) {

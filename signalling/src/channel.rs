@@ -125,7 +125,7 @@ pub enum ChannelCommand {
         /// As with [`Self::Invite`].
         server: Option<ServerUrl>,
     },
-    /// Use a link or a spoken code: [`ChannelEvent::ContactAdded`]. A code leads to our own server.
+    /// Use a link or a spoken code: [`ChannelEvent::ContactAdded`]. A code without a server is looked for at our own.
     Add {
         /// `hullo:…`, as somebody pasted it, or `7314-orbit-velvet`, as somebody heard it.
         link: String,
@@ -208,6 +208,8 @@ pub enum ChannelEvent {
     CodeReady {
         /// `7314-orbit-velvet`
         code: String,
+        /// The same with its server, for a QR code.
+        link: String,
         /// How long at most, and no longer than this program runs.
         stands: Duration,
     },

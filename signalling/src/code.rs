@@ -25,6 +25,8 @@
 //! `spake2` was never audited: that is why both sides confirm the key, and why nothing lasting hangs on it. Its state
 //! cannot be stored, so a code lives as long as the program that shows it. It takes its randomness from the system.
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hullo_proto::service::relay::{BLOCK_BYTES, CODE_NUMBERS, CodeNumber, SenderId};
 use rand::{CryptoRng, RngExt};
 use spake2::{Ed25519Group, Identity, Password, Spake2};
@@ -36,6 +38,8 @@ use zeroize::Zeroizing;
 
 use crate::bytes::Bytes;
 use crate::hash::hash;
+use crate::link::PREFIX;
+use crate::server_url::ServerUrl;
 use crate::words;
 
 const VERSION: u8 = 1;
@@ -78,6 +82,9 @@ pub enum CodeError {
     /// Not in the list.
     #[error("one of the words is in no code: ask again how it is spelled")]
     Word,
+    /// The part after the words.
+    #[error("the server in this code cannot be read: copy it again, the whole of it")]
+    Server,
     /// The other side had other words, or is somebody else.
     #[error("the words of the code are wrong: it is dead now, ask for a new one")]
     WrongWords,
@@ -137,6 +144,31 @@ impl Code {
         Ok(Self {
             number: CodeNumber(number),
             words: [word(first)?, word(second)?],
+        })
+    }
+
+    /// The code with its server, for what is copied or scanned and not said aloud: `hullo:7314-orbit-velvet@host:port/pin`.
+    /// Short enough for a small QR code, unlike a whole link.
+    pub fn to_link(&self, server: &ServerUrl) -> String {
+        let pin = BASE64_URL_SAFE_NO_PAD.encode(server.pin());
+        format!("{PREFIX}{}@{}/{pin}", self.to_text(), server.authority())
+    }
+
+    /// Reads what [`Self::to_link`] wrote; `None`: it is something else, a whole link perhaps.
+    ///
+    /// # Errors
+    /// As [`Self::from_text`], and [`CodeError::Server`].
+    pub fn from_link(text: &str) -> Option<Result<(Self, ServerUrl), CodeError>> {
+        let text = text.trim();
+        let (prefix, rest) = text.split_at_checked(PREFIX.len())?;
+        let (code, server) = rest.split_once('@')?;
+        prefix.eq_ignore_ascii_case(PREFIX).then(|| {
+            let (authority, pin) = server.rsplit_once('/').ok_or(CodeError::Server)?;
+            let server = format!("https://{authority}/#pin={pin}").parse();
+            Ok((
+                Self::from_text(code)?,
+                server.map_err(|_| CodeError::Server)?,
+            ))
         })
     }
 
@@ -423,6 +455,29 @@ mod tests {
         assert!(!Code::is_meant("hullo:abc") && !Code::is_meant(""));
     }
 
+    #[test]
+    fn a_code_with_its_server_is_read_back_and_short() {
+        let code = code("0314-orbit-velvet");
+        let server = ServerUrl::new("relay.example.org", 4433, [0xfb; 32]).unwrap();
+        let link = code.to_link(&server);
+        assert!(
+            link.len() <= 106,
+            "a QR code of version 5 holds 106: {link}"
+        );
+        let read = Code::from_link(&format!(" {link}\n"))
+            .unwrap()
+            .ok()
+            .unwrap();
+        assert!(read.0 == code && read.1 == server);
+        assert!(Code::from_link("hullo:AQAB").is_none() && Code::from_link("é").is_none());
+        let error = |text: &str| Code::from_link(text).unwrap().err();
+        assert_eq!(
+            error(&link.replace("orbit", "orbix")),
+            Some(CodeError::Word)
+        );
+        assert_eq!(error(&link[..link.len() - 3]), Some(CodeError::Server));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
@@ -446,8 +501,10 @@ mod tests {
         }
 
         #[test]
-        fn any_text_never_panics(text in "([0-9]{1,6}[- ])?.{0,40}") {
+        fn any_text_never_panics(text in "([0-9]{1,6}[- ])?.{0,40}(@.{0,9}/)?") {
             let _ = Code::from_text(&text);
+            let _ = Code::from_link(&text);
+            let _ = Code::from_link(&format!("hullo:{text}"));
         }
     }
 }

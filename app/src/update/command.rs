@@ -1,6 +1,6 @@
 //! Commands from stdin, the control socket and the command line: the same deeds as the keys, failures told outside.
 
-use super::{call, fail, stop};
+use super::{call, fail, people, stop};
 use crate::effect::Effect;
 use crate::event::{Command, StopReason};
 use crate::model::Model;
@@ -33,6 +33,7 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
             effects.push(Effect::SetName(name.trim().to_owned()));
             Ok(())
         }
+        Command::Person(name, change) => people::change(model, &name, change, effects),
         Command::Status => {
             effects.push(Effect::Report(Report::Notice {
                 text: text::status(model),

@@ -214,11 +214,15 @@ impl RelayChannel {
             return Ok(());
         };
         let code = Code::generate(number, &mut self.rng);
-        let text = code.to_text();
+        let (text, link) = (code.to_text(), code.to_link(&offer.server));
         offer.number = Some(number);
         offer.stage = OfferStage::Waiting(AwaitHello::new(code));
         offer.until = self.now + stands;
-        self.event(ChannelEvent::CodeReady { code: text, stands });
+        self.event(ChannelEvent::CodeReady {
+            code: text,
+            link,
+            stands,
+        });
         self.subscribe(id, queue)
     }
 
@@ -239,11 +243,13 @@ impl RelayChannel {
 
     /// Begins with a code that was typed.
     pub(super) fn enter_code(&mut self, text: &str) -> Result<(), ChannelError> {
-        let code = Code::from_text(text)?;
+        let (code, server) = match Code::from_link(text) {
+            Some(whole) => whole?,
+            None => (Code::from_text(text)?, self.own_server()?),
+        };
         if self.codes.entry.is_some() {
             return Err(ChannelError::CodeBusy);
         }
-        let server = self.own_server()?;
         let own = self.codes.offer.as_ref();
         if own.is_some_and(|own| own.server == server && own.number == Some(code.number())) {
             return Err(ChannelError::OwnLink);

@@ -63,7 +63,7 @@ impl RelayChannel {
     }
 
     pub(super) fn add(&mut self, text: &str) {
-        let started = if Code::is_meant(text) {
+        let started = if Code::is_meant(text) || Code::from_link(text).is_some() {
             self.enter_code(text)
         } else {
             self.start_join(text)
