@@ -87,6 +87,8 @@ pub enum Action {
         /// The address others reach this machine by.
         #[arg(long, value_name = "IP")]
         announce: Option<String>,
+        #[command(flatten)]
+        relay: RelayArguments,
     },
     /// Show or set what others see.
     Name {
@@ -153,6 +155,7 @@ pub enum Action {
     },
 }
 
+
 /// What `hullo contacts` changes; one thing at a time.
 #[derive(Args, Clone, Debug, Default)]
 #[group(multiple = false)]
@@ -172,6 +175,26 @@ pub struct ContactChange {
     /// Compare words with this contact: once they are the same it is verified.
     #[arg(long, value_name = "NAME")]
     pub words: Option<String>,
+}
+
+/// What `hullo serve` keeps, and who it says it is.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RelayArguments {
+    /// Where messages wait for their readers: a file, `postgres://USER@HOST/DATABASE` (several servers may share one),
+    /// or `memory`. Usually the file `relay.db` in the profile's `server` folder.
+    #[arg(
+        long,
+        value_name = "FILE|URL",
+        env = "HULLO_STORE",
+        hide_env_values = true
+    )]
+    pub store: Option<String>,
+    /// The certificate (PEM, with its chain) to show instead of one of its own.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// The certificate's key (PEM).
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -16,7 +16,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 
 use crate::call::media::{MediaSpecs, Pictures};
 use crate::calls::Calls;
-use crate::cli::{Action, Cli, Color, Options};
+use crate::cli::{Action, Cli, Color, Options, RelayArguments};
 use crate::demo::Demo;
 use crate::event::{CallEvent, Event, Media};
 use crate::front::{Front, Json, Plain};
@@ -28,7 +28,7 @@ use crate::profile::{self, Profile, ProfileError};
 use crate::report::Report;
 use crate::run::{Runner, Wake, read_stdin, wakes};
 use crate::screen::Screen;
-use crate::serve::{ServeError, ServeOptions, Server};
+use crate::serve::{ServeError, ServeOptions, Server, StoreChoice};
 use crate::small::{Small, parse_server};
 use crate::terminal;
 use crate::view::look::{ColourChoice, ColourDepth, Look, is_full_screen_possible};
@@ -253,8 +253,13 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
             look(options.color),
             &mut *line_front(face),
         ),
-        Some(Action::Serve { listen, announce }) => {
-            serve(&options, folder.clone(), &listen, announce.as_deref(), face)
+        Some(Action::Serve {
+            listen,
+            announce,
+            relay,
+        }) => {
+            let announce = announce.as_deref();
+            serve(&options, folder.clone(), &listen, announce, relay, face)
         }
         Some(Action::Name { name }) => small(Small::Name(name)),
         Some(Action::Invite { wait }) => small(Small::Invite { wait }),
@@ -472,6 +477,7 @@ fn serve(
     folder: PathBuf,
     listen: &str,
     announce: Option<&str>,
+    relay: RelayArguments,
     face: Face,
 ) -> Result<u8, Failure> {
     let started = Instant::now();
@@ -491,6 +497,8 @@ fn serve(
         listen: address,
         announce,
         folder,
+        store: StoreChoice::parse(relay.store.as_deref()),
+        certificate: relay.cert.zip(relay.key),
     })?;
     let (wake, inbox) = wakes();
     terminal::spawn_signals(move |event| wake.send(Wake::Event(event)).is_ok())
