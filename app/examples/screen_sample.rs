@@ -131,6 +131,8 @@ fn script(scene: &str) -> Vec<Event> {
         short_id: "ABCDEFGH".to_owned(),
         verified,
         ready,
+        blocked: false,
+        lost: false,
     };
     let mut events = vec![
         Event::Profile {

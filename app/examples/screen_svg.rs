@@ -67,6 +67,8 @@ fn model() -> Result<Model, Box<dyn Error>> {
         short_id: "AAAAAAAA".to_owned(),
         verified,
         ready,
+        blocked: false,
+        lost: false,
     };
     let picture = |elapsed_ms| {
         TestCard::new().picture(CaptureTime {

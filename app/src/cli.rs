@@ -89,6 +89,8 @@ pub enum Action {
         /// The address others reach this machine by.
         #[arg(long, value_name = "IP")]
         announce: Option<String>,
+        #[command(flatten)]
+        relay: RelayArguments,
     },
     /// Show or set what others see.
     Name {
@@ -97,20 +99,37 @@ pub enum Action {
     },
     /// Make a link that makes whoever redeems it a contact. Works once, for 7 days.
     Invite {
-        /// Stay until it was redeemed.
+        /// Stay until it was redeemed, and also give a code to say aloud and a QR code.
         #[arg(long)]
         wait: bool,
     },
-    /// Redeem a contact link; `-` reads it from stdin, so that it never stands in the process list.
+    /// Redeem a contact link or a spoken code like 7314-orbit-velvet; `-` reads it from stdin, so that it never stands
+    /// in the process list.
     Add {
-        /// The link.
-        link: String,
+        /// The link, or the code (blanks between its parts are well).
+        #[arg(required = true, num_args = 1..=3, value_name = "LINK|CODE")]
+        link: Vec<String>,
     },
-    /// List the contacts.
+    /// List the contacts, or change something about one.
     Contacts {
-        /// Forget this one, so that it can be made again by a new link.
-        #[arg(long, value_name = "NAME")]
-        remove: Option<String>,
+        /// What to change.
+        #[command(flatten)]
+        change: ContactChange,
+    },
+    /// Write identity and contacts to a file under a passphrase, which is read from stdin or the terminal. Messages
+    /// and their keys are not in it.
+    Backup {
+        /// The file; must not exist.
+        file: PathBuf,
+    },
+    /// Make a profile of a backup. The original must never run again beside it.
+    Restore {
+        /// The file that `hullo backup` wrote.
+        #[arg(required_unless_present = "moved")]
+        file: Option<PathBuf>,
+        /// No file: this profile's folder was moved or copied here by hand, and the original is gone for good.
+        #[arg(long, conflicts_with = "file")]
+        moved: bool,
     },
     /// What was written and who called, of one contact or of all. Without --json it counts as seen then.
     History {
@@ -203,6 +222,48 @@ impl From<GroupAction> for GroupErrand {
     }
 }
 
+
+/// What `hullo contacts` changes; one thing at a time.
+#[derive(Args, Clone, Debug, Default)]
+#[group(multiple = false)]
+pub struct ContactChange {
+    /// Forget this one, so that it can be made again by a new link.
+    #[arg(long, value_name = "NAME")]
+    pub remove: Option<String>,
+    /// Call a contact something else; it is not told.
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"])]
+    pub rename: Option<Vec<String>>,
+    /// Drop what this contact sends; it is not told.
+    #[arg(long, value_name = "NAME")]
+    pub block: Option<String>,
+    /// Take what this contact sends again.
+    #[arg(long, value_name = "NAME")]
+    pub unblock: Option<String>,
+    /// Compare words with this contact: once they are the same it is verified.
+    #[arg(long, value_name = "NAME")]
+    pub words: Option<String>,
+}
+
+/// What `hullo serve` keeps, and who it says it is.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RelayArguments {
+    /// Where messages wait for their readers: a file, `postgres://USER@HOST/DATABASE` (several servers may share one),
+    /// or `memory`. Usually the file `relay.db` in the profile's `server` folder.
+    #[arg(
+        long,
+        value_name = "FILE|URL",
+        env = "HULLO_STORE",
+        hide_env_values = true
+    )]
+    pub store: Option<String>,
+    /// The certificate (PEM, with its chain) to show instead of one of its own.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// The certificate's key (PEM).
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
@@ -252,6 +313,9 @@ mod tests {
             &["hullo", "--seconds", "NaN"],
             &["hullo", "--camera", "nonsense"],
             &["hullo", "--json", "--plain"],
+            &["hullo", "restore"],
+            &["hullo", "contacts", "--block", "bob", "--unblock", "bob"],
+            &["hullo", "contacts", "--rename", "bob"],
         ] {
             assert!(Cli::try_parse_from(args).is_err(), "{args:?}");
         }

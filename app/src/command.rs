@@ -1,6 +1,6 @@
 //! The words a script may send: on stdin in `--plain` and `--json`, and through `hullo ctl`. The same as the keys.
 
-use crate::event::{Command, Meanwhile, Media, Switch};
+use crate::event::{Command, Meanwhile, Media, PersonChange, Switch};
 
 /// Reads one line. Unknown words give an error that lists the known ones.
 ///
@@ -12,6 +12,9 @@ pub fn parse(line: &str) -> Result<Command, String> {
         .and_then(|rest| rest.trim_start().split_once(char::is_whitespace))
     {
         return Ok(Command::Send(name.to_owned(), text.trim().to_owned()));
+    }
+    if let Some(command) = about_a_person(line) {
+        return Ok(command);
     }
     let mut words = line.split_whitespace();
     let (first, second, rest) = (words.next().unwrap_or(""), words.next(), words.next());
@@ -37,13 +40,33 @@ pub fn parse(line: &str) -> Result<Command, String> {
         ("status", None) => Command::Status,
         ("quit", None) => Command::Quit,
         ("invite", None) => Command::Invite,
-        ("add", Some(link)) => Command::Add(link.to_owned()),
         ("seen", Some(name)) => Command::Seen(name.to_owned()),
         ("call", Some(name)) => Command::Call(name.to_owned(), Media::Audio),
         ("videocall", Some(name)) => Command::Call(name.to_owned(), Media::Video),
         _ => return Err(unknown(line)),
     };
     Ok(command)
+}
+
+/// Commands whose rest is a name or a code, with whatever blanks are in it.
+fn about_a_person(line: &str) -> Option<Command> {
+    let (first, rest) = line.trim().split_once(char::is_whitespace)?;
+    let rest = rest.trim().to_owned();
+    let change = match first {
+        "add" => return Some(Command::Add(rest)),
+        "block" => PersonChange::Block,
+        "unblock" => PersonChange::Unblock,
+        "words" => PersonChange::CompareWords,
+        "same" => PersonChange::WordsMatch,
+        "differ" => PersonChange::WordsDiffer,
+        "rename" => {
+            let (old, new) = rest.split_once(char::is_whitespace)?;
+            let change = PersonChange::Rename(new.trim().to_owned());
+            return Some(Command::Person(old.to_owned(), change));
+        }
+        _ => return None,
+    };
+    Some(Command::Person(rest, change))
 }
 
 fn switch(word: &str) -> Option<Switch> {
@@ -61,7 +84,8 @@ fn unknown(line: &str) -> String {
         "`{shown}` is no command; known are mute, unmute, toggle, video on|off|toggle, hold on|off|toggle, \
          swap, accept [video], \
          answer hold|end, reject, ignore, hangup, dnd on|off|toggle, call NAME, videocall NAME, send NAME TEXT, \
-         seen NAME, invite, add LINK, status, quit"
+         seen NAME, invite, add LINK|CODE, words NAME, same NAME, differ NAME, rename OLD NEW, block NAME, \
+         unblock NAME, status, quit"
     )
 }
 
@@ -90,6 +114,9 @@ mod tests {
             " mute  ",
             "send bob how are you?",
             "seen bob",
+            "add 7314 orbit velvet",
+            "rename bob uncle bob",
+            "words ann of green gables",
         ] {
             assert!(parse(line).is_ok(), "{line}");
         }

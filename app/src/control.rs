@@ -1,14 +1,16 @@
 //! What other processes of the same user ask of the one that owns the profile.
 //!
 //! The request's `command` is `ctl` (with a `line` as on stdin), `contacts`, `name` (with a `name` to set one),
-//! `invite`, `add` (with a `link`), `remove` (with a `name`), `send` (with `name` and `text`), `history` (with a
-//! `name` and a `limit` if wanted, and `seen` when a person reads it) or `group` (with a `group` as [`GroupErrand`] is
-//! written). The answers are the same JSON lines as with `--json`.
+//! `invite`, `add` (with a `link`), `send` (with `name` and `text`), `history` (with a `name` and a `limit` if wanted, and
+//! `seen` when a person reads it), `group` (with a `group` as [`GroupErrand`] is written), or with the `name` of a contact
+//! `remove`, `rename` (and `to`), `block`, `unblock`, `words`, `same` and `differ`. The answers are the same JSON lines as
+//! with `--json`.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::event::PersonChange;
 use crate::groups::GroupErrand;
 use crate::profile::control::{ControlRequest, Responder};
 use crate::report::Report;
@@ -51,6 +53,8 @@ pub enum Ask {
     },
     /// About groups.
     Group(GroupErrand),
+    /// To change something about the contact of this name.
+    Person(String, PersonChange),
 }
 
 /// Reads a request.
@@ -91,11 +95,17 @@ pub fn parse(request: &ControlRequest) -> Result<Ask, String> {
                 errand.map_err(|_| "`group` needs a `group`: new, add, remove, leave, list")?,
             )
         }
+        "rename" => Ask::Person(needed("name")?, PersonChange::Rename(needed("to")?)),
+        "block" => Ask::Person(needed("name")?, PersonChange::Block),
+        "unblock" => Ask::Person(needed("name")?, PersonChange::Unblock),
+        "words" => Ask::Person(needed("name")?, PersonChange::CompareWords),
+        "same" => Ask::Person(needed("name")?, PersonChange::WordsMatch),
+        "differ" => Ask::Person(needed("name")?, PersonChange::WordsDiffer),
         other => {
             let shown: String = other.chars().filter(|c| !c.is_control()).take(20).collect();
             return Err(format!(
-                "`{shown}` is no request; known are ctl, contacts, name, invite, add, remove, send, \
-                 history, group"
+                "`{shown}` is no request; known are ctl, contacts, name, invite, add, remove, send, history, \
+                 group, rename, block, unblock, words, same, differ"
             ));
         }
     })

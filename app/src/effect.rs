@@ -2,7 +2,7 @@
 
 use hullo_signalling::history::EntryId;
 
-use crate::event::{CallNumber, ContactId, Media, Party, Settings};
+use crate::event::{CallNumber, ContactId, Media, Party, PersonChange, Settings};
 use crate::report::Report;
 
 /// One thing to do.
@@ -42,10 +42,12 @@ pub enum Effect {
     },
     /// Nothing of this conversation is new any more.
     MarkSeen(ContactId),
-    /// Make an invitation link.
+    /// Make an invitation link and a spoken code.
     Invite,
     /// Redeem a link.
     Add(String),
+    /// Change something about a contact.
+    Person(ContactId, PersonChange),
     /// Remember our own name.
     SetName(String),
     /// Tell the outside (stdout in `--json` and `--plain`, the control socket).

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hullo_media::frame::Picture;
+pub use hullo_signalling::channel::PersonChange;
 use serde::{Deserialize, Serialize};
 
 use crate::conversation::HistoryEvent;
-
 use crate::groups::GroupLine;
 
 /// Something happened; [`crate::update`] turns it into model changes and effects.
@@ -47,6 +47,29 @@ pub enum Event {
     Invited {
         /// The whole `hullo:…` link. Secret: shown, never logged.
         link: String,
+    },
+    /// A spoken code for the invitation just made.
+    Code {
+        /// `7314-orbit-velvet`. Secret: shown, never logged.
+        code: String,
+        /// The same with its server, for a QR code.
+        link: String,
+    },
+    /// The spoken code no longer stands.
+    CodeEnded {
+        /// Why, in words.
+        words: String,
+        /// True: it did what it was for, or there is a newer one; nobody need be told.
+        is_well: bool,
+    },
+    /// Words to compare with a contact, in one line.
+    Words {
+        /// Whom.
+        contact: ContactId,
+        /// Four words that stand now, or twelve that stand for ever.
+        words: String,
+        /// True: the twelve.
+        is_safety: bool,
     },
     /// Somebody wants to talk.
     Incoming {
@@ -129,6 +152,10 @@ pub struct Contact {
     pub verified: bool,
     /// False while the other side has not answered the invitation yet.
     pub ready: bool,
+    /// What it sends is dropped unseen.
+    pub blocked: bool,
+    /// Known from a backup alone: a new link is needed to reach it.
+    pub lost: bool,
 }
 
 /// What a call carries.
@@ -253,6 +280,8 @@ pub enum Command {
     Add(String),
     /// Set our own name.
     Name(String),
+    /// Something about the contact of this name.
+    Person(String, PersonChange),
     /// Write one status line.
     Status,
     /// Leave the program.

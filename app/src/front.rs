@@ -1,6 +1,6 @@
 //! The front ends: where reports go and, on a screen, where the model is drawn.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use serde::Serialize;
 
@@ -31,6 +31,15 @@ pub trait Front {
     /// As [`Front::report`].
     fn value(&mut self, report: &serde_json::Value) -> io::Result<()> {
         let _ = report;
+        Ok(())
+    }
+
+    /// Shows lines that are a picture, to somebody who looks at a terminal.
+    ///
+    /// # Errors
+    /// As [`Front::report`].
+    fn picture(&mut self, lines: &[String]) -> io::Result<()> {
+        let _ = lines;
         Ok(())
     }
 
@@ -89,6 +98,17 @@ impl<W: Write> Front for Plain<W> {
         Ok(())
     }
 
+    fn picture(&mut self, lines: &[String]) -> io::Result<()> {
+        if !io::stdout().is_terminal() {
+            return Ok(());
+        }
+        for line in lines {
+            // Black on white whatever the terminal's colours are: cameras want dark modules on a light ground.
+            writeln!(self.0, "\x1b[97;40m{line}\x1b[0m")?;
+        }
+        self.0.flush()
+    }
+
     fn value(&mut self, report: &serde_json::Value) -> io::Result<()> {
         match known(report) {
             Some(report) => self.report(0, &report),
@@ -107,9 +127,16 @@ fn known(value: &serde_json::Value) -> Option<Report> {
             id: text("id")?,
             verified: flag("verified")?,
             ready: flag("ready")?,
+            blocked: flag("blocked").unwrap_or(false),
         },
         "invite" => Report::Invite {
             link: text("link")?,
+            code: text("code"),
+        },
+        "words" => Report::Words {
+            name: text("name")?,
+            safety: text("safety"),
+            words: text("words"),
         },
         "name" => Report::Name {
             name: text("name")?,
@@ -170,6 +197,7 @@ mod tests {
                 12,
                 &Report::Invite {
                     link: "hullo:x".to_owned(),
+                    code: None,
                 },
             )
             .expect("a vector takes all");

@@ -5,6 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crate::event::{Media, Party};
 use crate::model::{CALLS_MAX, Mode, Model, Overlay};
 use crate::text;
+use crate::view::look::Glyphs;
 
 /// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,14 @@ pub enum Action {
     PageUp,
     /// A page down.
     PageDown,
+    /// Show or hide the QR code of an invitation.
+    Qr,
+    /// Compare words with the chosen contact.
+    Words,
+    /// The words are the same.
+    Same,
+    /// They are not.
+    Different,
     /// One line up.
     Up,
     /// One line down.
@@ -104,7 +113,7 @@ pub struct Binding {
 }
 
 /// The table, in the order of the bottom bar and the help. The first valid row of a key wins.
-pub const BINDINGS: [Binding; 26] = [
+pub const BINDINGS: [Binding; 30] = [
     row(&[letter('a')], Action::Accept, Group::Call),
     row(&[letter('e')], Action::EndAndAccept, Group::Call),
     row(&[letter('x')], Action::Decline, Group::Call),
@@ -121,6 +130,10 @@ pub const BINDINGS: [Binding; 26] = [
     row(&[letter('C')], Action::CallVideo, Group::Contacts),
     row(&[letter('i')], Action::Invite, Group::Contacts),
     row(&[letter('+'), letter('A')], Action::Add, Group::Contacts),
+    row(&[letter('Q')], Action::Qr, Group::Contacts),
+    row(&[letter('y')], Action::Same, Group::Contacts),
+    row(&[letter('n')], Action::Different, Group::Contacts),
+    row(&[letter('w')], Action::Words, Group::Contacts),
     row(
         &[letter('t'), plain(KeyCode::Tab)],
         Action::Write,
@@ -264,7 +277,21 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         Action::Mute | Action::Video | Action::HangUp | Action::Hold => {
             model.taken_call().is_some()
         }
-        Action::Copy => matches!(model.overlay, Some(Overlay::Invite(Some(_)))),
+        Action::Copy => {
+            matches!(&model.overlay, Some(Overlay::Invite(invite)) if invite.link.is_some())
+        }
+        Action::Qr => {
+            let has_code = matches!(&model.overlay, Some(Overlay::Invite(invite)) if invite.code.is_some());
+            has_code && model.look.glyphs == Glyphs::Unicode
+        }
+        Action::Words => {
+            let is_free = model.overlay.is_none() && !has_text_field(model);
+            is_free && model.selected_contact().is_some()
+        }
+        Action::Same | Action::Different => match &model.overlay {
+            Some(Overlay::Words(contact)) => model.words.contains_key(contact),
+            _ => false,
+        },
         Action::Confirm => match &model.overlay {
             Some(Overlay::Add(field)) => !field.text().is_empty(),
             Some(_) => false,

@@ -11,6 +11,7 @@
     )
 )]
 
+pub mod backup;
 pub mod call;
 pub mod calls;
 pub mod cli;
@@ -32,6 +33,7 @@ pub mod picture;
 pub mod plain;
 pub mod profile;
 pub mod program;
+pub mod qr;
 pub mod report;
 pub mod run;
 pub mod screen;

@@ -243,6 +243,8 @@ pub(crate) fn picture_of_oneself(look: Look) -> Model {
         name: "your camera".to_owned(),
         short_id: String::new(),
         verified: true,
+        blocked: false,
+        lost: false,
         ready: true,
     };
     let started = CallEvent::Started {

@@ -139,10 +139,34 @@ pub struct Call {
 pub enum Overlay {
     /// The key table, scrolled down by so many lines.
     Help(u16),
-    /// An invitation: `None` while it is being made.
-    Invite(Option<String>),
+    /// An invitation.
+    Invite(Invite),
+    /// Words to compare with this contact.
+    Words(ContactId),
     /// The field for a link.
     Add(Field),
+}
+
+/// An invitation as far as it is made. Has no `Debug`: links and codes are secrets.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Invite {
+    /// `None` while it is being made.
+    pub link: Option<String>,
+    /// The spoken code, while it stands; and the same with its server.
+    pub code: Option<(String, String)>,
+    /// Why the spoken code no longer stands.
+    pub ended: Option<String>,
+    /// The QR code is shown in place of the link.
+    pub is_qr_shown: bool,
+}
+
+/// What there is to compare with a contact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    /// Twelve, the same for ever.
+    pub safety: Option<String>,
+    /// Four, when the other program has answered.
+    pub now: Option<String>,
 }
 
 /// A sentence at the bottom that goes away by itself.
@@ -224,6 +248,10 @@ pub struct Model {
     pub clock: WallClock,
     /// What lies over the main view.
     pub overlay: Option<Overlay>,
+    /// Words to compare, of contacts with whom that was begun.
+    pub words: BTreeMap<ContactId, Words>,
+    /// A link that is told to the outside together with its spoken code.
+    pub(crate) invited: Option<String>,
     /// The sentence at the bottom.
     pub message: Option<Message>,
     /// Calls go over a TURN server or not at all: nobody sees our address.
@@ -264,6 +292,8 @@ impl Model {
             unseen: None,
             clock: WallClock::default(),
             overlay: None,
+            words: BTreeMap::new(),
+            invited: None,
             message: None,
             is_relay_only: false,
             settings: Settings::default(),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hullo_signalling::channel;
-use hullo_signalling::channel::{ChannelEvent, ContactState, Own};
+use hullo_signalling::channel::{ChannelEvent, CodeEnd, ContactState, Own};
 use hullo_signalling::group::{Group, GroupEvent, GroupNumber};
 
 use crate::call::sockets::Reach;
@@ -125,6 +125,17 @@ impl People {
     fn take_channel(&mut self, event: ChannelEvent) -> Vec<Event> {
         match event {
             ChannelEvent::InviteReady { link } => vec![Event::Invited { link }],
+            ChannelEvent::CodeReady { code, link, .. } => vec![Event::Code { code, link }],
+            ChannelEvent::CodeEnded { reason } => vec![Event::CodeEnded {
+                words: sentence(&reason.to_string()),
+                is_well: matches!(reason, CodeEnd::Used | CodeEnd::Replaced),
+            }],
+            ChannelEvent::SafetyWords { contact, words } => {
+                vec![words_event(contact, &words, true)]
+            }
+            ChannelEvent::WordsReady { contact, words } => {
+                vec![words_event(contact, &words, false)]
+            }
             ChannelEvent::ContactAdded { contact } | ChannelEvent::ContactChanged { contact } => {
                 self.contacts.insert(contact.id.0, contact);
                 vec![self.list()]
@@ -172,6 +183,16 @@ pub fn contact(contact: &channel::Contact) -> Contact {
         short_id: contact.short_id.clone(),
         verified: contact.verified,
         ready: contact.state == ContactState::Ready,
+        blocked: contact.blocked,
+        lost: contact.state == ContactState::Lost,
+    }
+}
+
+fn words_event(contact: channel::ContactId, words: &[&str], is_safety: bool) -> Event {
+    Event::Words {
+        contact: ContactId(contact.0),
+        words: words.join(" "),
+        is_safety,
     }
 }
 

@@ -11,7 +11,30 @@ pub fn sentence(report: &Report) -> Option<String> {
     let words = match report {
         Report::Ready { url: Some(url) } => format!("Ready: {url}"),
         Report::Ready { url: None } => "Ready.".to_owned(),
-        Report::Invite { link } => format!("Invitation, for one person, works once: {link}"),
+        Report::Invite { link, code: None } => {
+            format!("Invitation, for one person, works once: {link}")
+        }
+        Report::Invite {
+            link,
+            code: Some(code),
+        } => format!(
+            "Invitation, for one person, works once. Say this code while this program runs: {code}; or send this \
+             link: {link}"
+        ),
+        Report::Words {
+            name,
+            words: Some(words),
+            ..
+        } => format!("Compare these words aloud with {name}: {words}"),
+        Report::Words { name, safety, .. } => {
+            let safety = safety.as_deref().unwrap_or_default();
+            format!("Words that {name} has too, for ever: {safety}")
+        }
+        Report::Contact {
+            name,
+            blocked: true,
+            ..
+        } => format!("{name} is a contact, blocked."),
         Report::Contact {
             name,
             verified,

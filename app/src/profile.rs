@@ -21,6 +21,9 @@ pub mod settings;
 #[cfg(test)]
 mod tests;
 
+/// The database's name in the folder.
+pub const DATABASE: &str = "hullo.db";
+
 /// Names the profile folder when no `--profile` does.
 pub const HOME_VARIABLE: &str = "HULLO_HOME";
 
@@ -131,6 +134,21 @@ impl Profile {
 
     /// The database.
     pub fn store_path(&self) -> PathBuf {
-        self.folder.join("hullo.db")
+        self.folder.join(DATABASE)
+    }
+
+    /// Words for a user whose profile others can read; `None` when nobody can.
+    pub fn open_to_others(&self) -> Option<String> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let wide = |path: &Path, mask: u32| {
+            let mode = path.metadata().ok()?.permissions().mode();
+            (mode & mask != 0).then(|| path.display().to_string())
+        };
+        // A database inside a closed folder is closed, whatever its own mode says.
+        let folder = wide(&self.folder, 0o077)?;
+        let database = wide(&self.store_path(), 0o077)?;
+        Some(format!(
+            "Others on this machine can read your keys: run `chmod 700 {folder}; chmod 600 {database}`"
+        ))
     }
 }

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use hullo_media::device::DeviceError;
+use hullo_proto::service::relay::RefusedReason;
 use hullo_signalling::channel::{ChannelCommand, ChannelError};
+use hullo_signalling::code::CodeError;
 use hullo_signalling::group::GroupError;
 use hullo_signalling::server_url::ServerUrl;
 use rand_chacha::ChaCha20Rng;
@@ -15,7 +17,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 
 use crate::call::media::MediaSpecs;
 use crate::calls::Calls;
-use crate::cli::{Action, Cli, Color, Options};
+use crate::cli::{Action, Cli, Color, Options, RelayArguments};
 use crate::config;
 use crate::demo::Demo;
 use crate::event::{Event, Media};
@@ -29,7 +31,7 @@ use crate::profile::{self, Profile, ProfileError};
 use crate::report::Report;
 use crate::run::{Runner, Wake, read_stdin, wakes};
 use crate::screen::Screen;
-use crate::serve::{ServeError, ServeOptions, Server};
+use crate::serve::{ServeError, ServeOptions, Server, StoreChoice};
 use crate::small::{Small, parse_server};
 use crate::terminal;
 use crate::view::look::{ColourChoice, ColourDepth, Look, is_full_screen_possible};
@@ -127,12 +129,20 @@ impl From<ChannelError> for Failure {
     fn from(error: ChannelError) -> Self {
         let status = match &error {
             ChannelError::Link(_)
+            | ChannelError::Code(CodeError::Shape | CodeError::Number | CodeError::Word)
+            | ChannelError::Code(CodeError::Server)
+            | ChannelError::NameTaken { .. }
             | ChannelError::OwnLink
             | ChannelError::Name
             | ChannelError::TooLong
             | ChannelError::TextTooLong
             | ChannelError::TextEmpty => USAGE,
-            ChannelError::LinkUsed
+            ChannelError::Code(_)
+            | ChannelError::CodeSilent
+            | ChannelError::Refused(RefusedReason::NoCode)
+            | ChannelError::Blocked { .. }
+            | ChannelError::WordsForged { .. }
+            | ChannelError::LinkUsed
             | ChannelError::LinkGone
             | ChannelError::AlreadyContact { .. }
             | ChannelError::Impostor { .. } => REFUSED,
@@ -142,7 +152,10 @@ impl From<ChannelError> for Failure {
             | ChannelError::QueueLost { .. } => NETWORK,
             ChannelError::NoContact
             | ChannelError::Group(GroupError::NoGroup | GroupError::NoMember) => 3,
-            ChannelError::Group(GroupError::NotIn | GroupError::Start) => OTHER,
+            ChannelError::Group(GroupError::NotIn | GroupError::Start)
+            | ChannelError::CodeBusy
+            | ChannelError::OutOfTouch
+            | ChannelError::CopiedProfile => OTHER,
             ChannelError::Group(_) => REFUSED,
             ChannelError::OutboxFull
             | ChannelError::TooManyInvitations
@@ -248,21 +261,31 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
             look(options.color),
             &mut *line_front(face),
         ),
-        Some(Action::Serve { listen, announce }) => {
-            serve(&options, folder.clone(), &listen, announce.as_deref(), face)
+        Some(Action::Serve {
+            listen,
+            announce,
+            relay,
+        }) => {
+            let announce = announce.as_deref();
+            serve(&options, folder.clone(), &listen, announce, relay, face)
         }
         Some(Action::Name { name }) => small(Small::Name(name)),
         Some(Action::Invite { wait }) => small(Small::Invite { wait }),
-        Some(Action::Add { link }) => small(Small::Add(link)),
+        Some(Action::Add { link }) => small(Small::Add(link.join(" "))),
         Some(Action::Group { action }) => small(Small::Group(action.into())),
-        Some(Action::Contacts { remove: None }) => small(Small::Contacts),
-        Some(Action::Contacts { remove: Some(name) }) => small(Small::Remove(name)),
+        Some(Action::Contacts { change }) => small(Small::of(change)),
         Some(Action::History { name, limit }) => small(Small::History {
             name,
             limit,
             marks_seen: face != Face::Json,
         }),
         Some(Action::Send { name, text }) => small(Small::Send { name, text }),
+        Some(Action::Backup { file }) => {
+            crate::backup::back_up(&folder, &file, &mut *line_front(face)).map(|()| 0)
+        }
+        Some(Action::Restore { file, .. }) => {
+            crate::backup::restore(&folder, file.as_deref(), &mut *line_front(face)).map(|()| 0)
+        }
         Some(Action::Ctl { command }) => small(Small::Ctl(command.join(" "))),
     }
 }
@@ -332,6 +355,7 @@ fn main_loop(
         specs.check(wants_video)?;
     }
     let profile = Profile::open(&folder)?;
+    let open_to_others = profile.open_to_others();
     let (wake, inbox) = wakes();
     let net_wake = wake.clone();
     let net = Net::start(&profile, move |event| {
@@ -373,6 +397,7 @@ fn main_loop(
         control.as_ref().err().map(ToString::to_string),
         broken.as_ref().map(ToString::to_string),
         remembered.as_ref().err().map(ToString::to_string),
+        open_to_others.clone(),
     ];
     for trouble in troubles.into_iter().flatten() {
         runner.event(Event::Failed(crate::people::sentence(&trouble)));
@@ -471,6 +496,7 @@ fn serve(
     folder: PathBuf,
     listen: &str,
     announce: Option<&str>,
+    relay: RelayArguments,
     face: Face,
 ) -> Result<u8, Failure> {
     let started = Instant::now();
@@ -490,6 +516,8 @@ fn serve(
         listen: address,
         announce,
         folder,
+        store: StoreChoice::parse(relay.store.as_deref()),
+        certificate: relay.cert.zip(relay.key),
     })?;
     let (wake, inbox) = wakes();
     terminal::spawn_signals(move |event| wake.send(Wake::Event(event)).is_ok())

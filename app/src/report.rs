@@ -5,6 +5,8 @@
 use hullo_signalling::history::{CallOutcome, Direction, EntryKind, HistoryEntry, TextState};
 use serde::{Deserialize, Serialize};
 
+use crate::event::Contact;
+
 /// One JSON object on one line. `at_ms` is added by the writer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -19,6 +21,20 @@ pub enum Report {
     Invite {
         /// The whole link.
         link: String,
+        /// A spoken code for the same, while the program runs that made it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
+    },
+    /// Words to compare with a contact: first `safety`, then `words` when its program has answered.
+    Words {
+        /// Whom.
+        name: String,
+        /// Twelve words, the same at both sides for ever.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        safety: Option<String>,
+        /// Four words that both see now.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        words: Option<String>,
     },
     /// A contact exists (list and after `add`).
     Contact {
@@ -30,6 +46,9 @@ pub enum Report {
         verified: bool,
         /// Whether both sides have each other's keys.
         ready: bool,
+        /// Whether what it sends is dropped unseen.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        blocked: bool,
     },
     /// A text message came.
     Message {
@@ -179,6 +198,20 @@ pub struct GroupMember {
     pub creator: bool,
     /// Invited, and has not answered yet.
     pub invited: bool,
+}
+
+impl Report {
+    /// A contact as it is now.
+    #[must_use]
+    pub fn contact(contact: &Contact) -> Self {
+        Self::Contact {
+            name: contact.name.clone(),
+            id: contact.short_id.clone(),
+            verified: contact.verified,
+            ready: contact.ready,
+            blocked: contact.blocked,
+        }
+    }
 }
 
 /// Figures of one second of a call.

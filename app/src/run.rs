@@ -16,7 +16,7 @@ use crate::calls::{CallNews, Calls, Outcome, proto_media};
 use crate::command;
 use crate::control::{self, Ask, Waiting};
 use crate::effect::Effect;
-use crate::event::{CallEvent, CallNumber, Command, Contact, ContactId, Event, StopReason};
+use crate::event::{CallEvent, CallNumber, Command, ContactId, Event, PersonChange, StopReason};
 use crate::front::Front;
 use crate::groups::{self, GroupErrand};
 use crate::model::{Mode, Model};
@@ -263,7 +263,11 @@ impl Runner<'_> {
                     .err()
                     .map(|error| Event::Failed(sentence(&error.to_string())));
             }
-            Effect::Invite => return self.tell_net(ChannelCommand::Invite { server: None }),
+            Effect::Invite => return self.tell_net(ChannelCommand::InviteCode { server: None }),
+            Effect::Person(contact, change) => {
+                let contact = channel::ContactId(contact.0);
+                return self.tell_net(ChannelCommand::Person { contact, change });
+            }
             Effect::Add(link) => return self.tell_net(ChannelCommand::Add { link }),
             Effect::SetName(name) => return self.tell_net(ChannelCommand::SetName(name)),
             Effect::Report(report) => self.report(&report),
@@ -388,22 +392,7 @@ impl Runner<'_> {
             },
             Ask::Contacts => {
                 for contact in self.model.contacts() {
-                    let Contact {
-                        name,
-                        short_id: id,
-                        verified,
-                        ready,
-                        ..
-                    } = contact.clone();
-                    control::send(
-                        responder,
-                        &Report::Contact {
-                            name,
-                            id,
-                            verified,
-                            ready,
-                        },
-                    );
+                    control::send(responder, &Report::contact(contact));
                 }
             }
             Ask::Remove(name) => self.remove(&name, responder),
@@ -421,6 +410,7 @@ impl Runner<'_> {
                 marks_seen,
             } => self.list_history(name.as_deref(), limit, marks_seen, responder),
             Ask::Group(errand) => self.group(&errand, responder),
+            Ask::Person(name, change) => self.change_person(name, change, responder),
             Ask::Name(None) => match &self.model.profile {
                 Some(profile) => control::send(
                     responder,
@@ -509,6 +499,22 @@ impl Runner<'_> {
                 .for_each(|entry| control::send(responder, &Report::Entry(Box::new(entry)))),
             Err(failure) => control::say(responder, &failure.words),
         }
+    }
+
+    fn change_person(&mut self, name: String, change: PersonChange, responder: &Responder) {
+        let now = Instant::now();
+        let waits: &[fn(&Report) -> bool] = match change {
+            // Twelve words at once, four when the other program has answered.
+            PersonChange::CompareWords => &[
+                |report| matches!(report, Report::Words { safety: Some(_), .. }),
+                |report| matches!(report, Report::Words { words: Some(_), .. }),
+            ],
+            _ => &[|report| matches!(report, Report::Contact { .. })],
+        };
+        for wants in waits {
+            self.notes.waiting.add(now, responder.clone(), *wants);
+        }
+        self.event(Event::Command(Command::Person(name, change)));
     }
 
     fn answer_at_once(&mut self, event: Event, responder: &Responder) {

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use hullo_relay::server::{Options, serve};
+use hullo_relay::server::{Options, Relay, serve_router};
+use hullo_relay::store::postgres::{self, PostgresStore};
+use hullo_relay::store::sqlite::{self, SqliteStore, Synchronous};
+use hullo_relay::store::{MemoryStore, StoreLimits};
 use hullo_signalling::server_url::ServerUrl;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
@@ -28,8 +31,51 @@ pub struct ServeOptions {
     pub listen: SocketAddr,
     /// The address in the URL, when it is another than the one listened on (port forwarding).
     pub announce: Option<IpAddr>,
-    /// The profile folder; certificate and key are kept in its `server/`.
+    /// The profile folder; certificate, key and messages are kept in its `server/`.
     pub folder: PathBuf,
+    /// Where messages wait.
+    pub store: StoreChoice,
+    /// Certificate and key (PEM files) of the operator's own, instead of the one kept in the folder.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+}
+
+/// Where a relay keeps what waits for its readers.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// `relay.db` in the server's folder.
+    Folder,
+    /// A file, made when it is not there.
+    File(PathBuf),
+    /// A PostgreSQL database by its URL, which may hold a password.
+    Postgres(String),
+    /// Nowhere: everything ends with the process.
+    Memory,
+}
+
+impl StoreChoice {
+    /// Reads `--store`.
+    pub fn parse(text: Option<&str>) -> Self {
+        match text {
+            None => Self::Folder,
+            Some("memory") => Self::Memory,
+            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                Self::Postgres(url.to_owned())
+            }
+            Some(path) => Self::File(PathBuf::from(path)),
+        }
+    }
+}
+
+// A URL may hold a password.
+impl std::fmt::Debug for StoreChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Folder => f.write_str("Folder"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Postgres(_) => f.write_str("Postgres(…)"),
+            Self::Memory => f.write_str("Memory"),
+        }
+    }
 }
 
 /// Why there is no server: the user's or the machine's to mend. Exit status 5.
@@ -54,6 +100,20 @@ pub enum ServeError {
         /// What is wrong.
         reason: String,
     },
+    /// The operator's own certificate.
+    #[error("the certificate {} and its key cannot be used: {reason}. Give PEM files with --cert and --key", .path.display())]
+    OwnCertificate {
+        /// The certificate's file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The file with the messages.
+    #[error(transparent)]
+    File(#[from] sqlite::OpenError),
+    /// The database with the messages.
+    #[error(transparent)]
+    Database(#[from] postgres::ConnectError),
     /// No randomness, no thread.
     #[error("the server cannot start: {0}")]
     Start(String),
@@ -74,7 +134,11 @@ impl Server {
     /// See [`ServeError`].
     pub fn start(options: &ServeOptions) -> Result<Self, ServeError> {
         let system = |error: io::Error| ServeError::Start(error.to_string());
-        let (tls, pin) = tls_config(&options.folder.join("server"))?;
+        let folder = options.folder.join("server");
+        let (tls, pin) = match &options.certificate {
+            Some((certificate, key)) => own_tls_config(certificate, key)?,
+            None => tls_config(&folder)?,
+        };
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| ServeError::Start(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -97,14 +161,16 @@ impl Server {
         let url = ServerUrl::new(&host.to_string(), address.port(), pin)
             .expect("an IP address is a host and a bound port is not 0");
         let (stop, stopped) = oneshot::channel::<()>();
-        let options = Options::new(seed);
+        let relay = runtime.block_on(start_relay(&options.store, &folder, &Options::new(seed)))?;
         let thread = std::thread::Builder::new()
             .name("serve".to_owned())
             .spawn(move || {
-                runtime.block_on(serve(listener, tls, options, async {
+                runtime.block_on(async {
                     // An error is a handle that was dropped: the same wish.
-                    let _ = stopped.await;
-                }));
+                    let stop = async { drop(stopped.await) };
+                    serve_router(listener, tls, relay.router(), stop).await;
+                    relay.stop().await;
+                });
                 // Connections that did not end in time end now.
                 runtime.shutdown_background();
             });
@@ -136,6 +202,30 @@ impl Drop for Server {
             tracing::error!("the server's thread panicked");
         }
     }
+}
+
+async fn start_relay(
+    store: &StoreChoice,
+    folder: &Path,
+    options: &Options,
+) -> Result<Relay, ServeError> {
+    let limits = StoreLimits::default();
+    let file = |path: &Path| SqliteStore::open(path, Synchronous::default(), limits);
+    let relay = match store {
+        StoreChoice::Folder => {
+            make_folder(folder).map_err(|error| ServeError::Start(error.to_string()))?;
+            Relay::start(file(&folder.join("relay.db"))?, options)
+        }
+        StoreChoice::File(path) => Relay::start(file(path)?, options),
+        StoreChoice::Postgres(url) => {
+            let mut name = [0; 8];
+            getrandom::fill(&mut name).map_err(|error| ServeError::Start(error.to_string()))?;
+            let store = PostgresStore::connect(url, limits, u64::from_le_bytes(name)).await?;
+            Relay::start(store, options)
+        }
+        StoreChoice::Memory => Relay::start(MemoryStore::new(limits), options),
+    };
+    relay.map_err(|error| ServeError::Start(error.to_string()))
 }
 
 /// An address others can use: for "everywhere", the first of this machine that leads outside, IPv4 before IPv6.
@@ -177,13 +267,34 @@ fn tls_config(folder: &Path) -> Result<(Arc<ServerConfig>, [u8; 32]), ServeError
         }
         Err(error) => return Err(failed(error.to_string())),
     };
-    let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
-    let certificates = certificates.map_err(|error| failed(error.to_string()))?;
+    server_config(&pem, &pem).map_err(failed)
+}
+
+fn own_tls_config(
+    certificate: &Path,
+    key: &Path,
+) -> Result<(Arc<ServerConfig>, [u8; 32]), ServeError> {
+    let failed = |reason: String| ServeError::OwnCertificate {
+        path: certificate.to_owned(),
+        reason,
+    };
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|error| failed(format!("{}: {error}", path.display())))
+    };
+    server_config(&read(certificate)?, &read(key)?).map_err(failed)
+}
+
+/// TLS 1.3 with these PEM texts, and the pin of the certificate's key.
+fn server_config(certificate: &[u8], key: &[u8]) -> Result<(Arc<ServerConfig>, [u8; 32]), String> {
+    let words = |error: &dyn std::fmt::Display| error.to_string();
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(certificate)
+        .collect::<Result<_, _>>()
+        .map_err(|error| words(&error))?;
     let first = certificates
         .first()
-        .ok_or_else(|| failed("there is no certificate in it".to_owned()))?;
-    let pin = tls::pin(first).map_err(|error| failed(error.to_string()))?;
-    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| failed(error.to_string()))?;
+        .ok_or("there is no certificate in it")?;
+    let pin = tls::pin(first).map_err(|error| words(&error))?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| words(&error))?;
     let config = ServerConfig::builder_with_provider(tls::provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .and_then(|config| {
@@ -191,7 +302,7 @@ fn tls_config(folder: &Path) -> Result<(Arc<ServerConfig>, [u8; 32]), ServeError
                 .with_no_client_auth()
                 .with_single_cert(certificates, key)
         })
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| words(&error))?;
     Ok((Arc::new(config), pin))
 }
 

@@ -1,4 +1,5 @@
-//! The commands that ask or change one thing and end: `name`, `invite`, `add`, `contacts`, `history`, `send`, `ctl`.
+//! The commands that ask or change one thing and end: `name`, `invite`, `add`, `contacts` and its changes, `history`,
+//! `send`, `group`, `ctl`.
 //!
 //! When another Hullo owns the profile they run through its control socket, else they own it for a moment.
 
@@ -8,13 +9,17 @@ use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
-use hullo_signalling::channel::{ChannelCommand, ChannelError, ChannelEvent, TEXT_BYTES_MAX, Wish};
+use hullo_signalling::channel::{
+    ChannelCommand, ChannelError, ChannelEvent, CodeEnd, ContactId, PersonChange, TEXT_BYTES_MAX,
+    Wish,
+};
 use hullo_signalling::group::{GroupCommand, GroupEvent, GroupState};
 use hullo_signalling::history::{EntryKind, TextState};
 use hullo_signalling::link::{Link, LinkError};
 use hullo_signalling::server_url::{ServerUrl, ServerUrlError};
 use serde_json::{Value, json};
 
+use crate::cli::ContactChange;
 use crate::front::Front;
 use crate::groups::{self, GroupErrand};
 use crate::net::{Net, NetEvent};
@@ -23,6 +28,7 @@ use crate::profile::control::{self, ControlError};
 use crate::profile::{Profile, ProfileError};
 use crate::program::{Failure, USAGE};
 use crate::report::{EntryReport, Report};
+use crate::{qr, text};
 
 /// A link is made or used within this, or the server is not there.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -67,11 +73,36 @@ pub enum Small {
     },
     /// About groups.
     Group(GroupErrand),
+    /// Change something about a contact.
+    Person(String, PersonChange),
     /// A line for the running program.
     Ctl(String),
 }
 
 impl Small {
+    /// What `hullo contacts` was asked for.
+    #[must_use]
+    pub fn of(change: ContactChange) -> Self {
+        let ContactChange {
+            remove,
+            rename,
+            block,
+            unblock,
+            words,
+        } = change;
+        let person = |name: Option<String>, change| Some(Self::Person(name?, change));
+        let renamed = rename.and_then(|names| {
+            let [old, new] = <[String; 2]>::try_from(names).ok()?;
+            Some(Self::Person(old, PersonChange::Rename(new)))
+        });
+        (remove.map(Self::Remove))
+            .or(renamed)
+            .or(person(block, PersonChange::Block))
+            .or(person(unblock, PersonChange::Unblock))
+            .or(person(words, PersonChange::CompareWords))
+            .unwrap_or(Self::Contacts)
+    }
+
     /// Does it.
     ///
     /// # Errors
@@ -157,6 +188,7 @@ impl Small {
             }
             Self::Send { name, text } => json!({ "command": "send", "name": name, "text": text }),
             Self::Group(errand) => json!({ "command": "group", "group": errand }),
+            Self::Person(name, change) => return pass_on_person(folder, name, change, front),
             Self::Ctl(line) => json!({ "command": "ctl", "line": line }),
         };
         ask(folder, &request, front)
@@ -189,6 +221,7 @@ impl Small {
             Self::Contacts => errand.contacts(),
             Self::Remove(name) => errand.remove(&name),
             Self::Group(about) => errand.group(&about),
+            Self::Person(name, change) => errand.person(&name, change),
             Self::Invite { wait } => errand.invite(has_server, wait),
             Self::Add(link) => errand.add(link),
             Self::History {
@@ -284,22 +317,109 @@ impl Errand<'_> {
         if !has_server && self.net.own()?.server.is_none() {
             return Err(ChannelError::NoServer.into());
         }
-        self.net.command(ChannelCommand::Invite { server: None })?;
-        let link = until(
-            &self.events,
-            Wish::Invite,
-            Some(PATIENCE),
-            |event| match event {
-                ChannelEvent::InviteReady { link } => Some(link),
-                _ => None,
-            },
-        )?;
-        self.tell(&Report::Invite { link })?;
-        if wait {
-            let contact = until(&self.events, Wish::Invite, None, added)?;
-            self.tell(&contact)?;
+        self.net.command(if wait {
+            ChannelCommand::InviteCode { server: None }
+        } else {
+            ChannelCommand::Invite { server: None }
+        })?;
+        let made = |event| match event {
+            ChannelEvent::InviteReady { link } => Some(link),
+            _ => None,
+        };
+        let link = until(&self.events, Wish::Invite, Some(PATIENCE), made)?;
+        if !wait {
+            return self.tell(&Report::Invite { link, code: None });
         }
-        Ok(())
+        let code = until(&self.events, Wish::Invite, Some(PATIENCE), code)?;
+        let (code, scanned) = match code {
+            Ok(both) => both,
+            Err(reason) => {
+                self.tell(&Report::Invite { link, code: None })?;
+                self.tell(&notice(&reason))?;
+                return self.wait_for_contact();
+            }
+        };
+        let code = Some(code);
+        self.tell(&Report::Invite { link, code })?;
+        if let Some(lines) = qr::half_blocks(&scanned) {
+            self.front.picture(&lines).map_err(|_| nobody_reads())?;
+        }
+        self.wait_for_contact()
+    }
+
+    /// Until the link or the code was used; a code that died is said so, the link goes on.
+    fn wait_for_contact(&mut self) -> Result<(), Failure> {
+        loop {
+            let event = until(&self.events, Wish::Invite, None, |event| match event {
+                ChannelEvent::ContactAdded { contact } => Some(report(&contact)),
+                ChannelEvent::CodeEnded { reason } if reason != CodeEnd::Used => {
+                    Some(notice(&reason))
+                }
+                _ => None,
+            })?;
+            self.tell(&event)?;
+            if matches!(event, Report::Contact { .. }) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn person(&mut self, name: &str, change: PersonChange) -> Result<(), Failure> {
+        let contacts = self.net.contacts()?;
+        let contact = contacts.iter().find(|contact| contact.name == name);
+        let id = contact.ok_or(ChannelError::NoContact)?.id;
+        if change == PersonChange::CompareWords {
+            return self.compare(id, name);
+        }
+        self.net.command(ChannelCommand::Person {
+            contact: id,
+            change,
+        })?;
+        let changed = |event| match event {
+            ChannelEvent::ContactChanged { contact } if contact.id == id => Some(report(&contact)),
+            _ => None,
+        };
+        let contact = until(&self.events, Wish::Person(id), Some(PATIENCE), changed)?;
+        self.tell(&contact)
+    }
+
+    /// Twelve words at once, four when the other program answers, then the user's verdict.
+    fn compare(&mut self, contact: ContactId, name: &str) -> Result<(), Failure> {
+        let change = PersonChange::CompareWords;
+        self.net.command(ChannelCommand::Person { contact, change })?;
+        let wish = Wish::Person(contact);
+        let safety = until(&self.events, wish, Some(PATIENCE), |event| match event {
+            ChannelEvent::SafetyWords { words, .. } => Some(words.join(" ")),
+            _ => None,
+        })?;
+        self.tell(&Report::Words {
+            name: name.to_owned(),
+            safety: Some(safety),
+            words: None,
+        })?;
+        let now = until(&self.events, wish, Some(PATIENCE), |event| match event {
+            ChannelEvent::WordsReady { contact: of, words } if of == contact => {
+                Some(words.join(" "))
+            }
+            _ => None,
+        });
+        match now {
+            Ok(words) => self.tell(&Report::Words {
+                name: name.to_owned(),
+                safety: None,
+                words: Some(words),
+            })?,
+            Err(_) => {
+                let text = text::words_alone(name);
+                self.tell(&Report::Notice { text })?;
+            }
+        }
+        let text = text::WORDS_QUESTION.to_owned();
+        self.tell(&Report::Notice { text })?;
+        match verdict() {
+            Some(change) => self.person(name, change),
+            None => Ok(()),
+        }
     }
 
     fn add(&mut self, link: String) -> Result<(), Failure> {
@@ -371,7 +491,67 @@ impl Errand<'_> {
         let at_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.front
             .report(at_ms, report)
-            .map_err(|_| Failure::other("Nobody reads the output."))
+            .map_err(|_| nobody_reads())
+    }
+}
+
+fn nobody_reads() -> Failure {
+    Failure::other("Nobody reads the output.")
+}
+
+fn notice(reason: &CodeEnd) -> Report {
+    Report::Notice {
+        text: people::sentence(&reason.to_string()),
+    }
+}
+
+/// The code with its server, or why there is none.
+fn code(event: ChannelEvent) -> Option<Result<(String, String), CodeEnd>> {
+    match event {
+        ChannelEvent::CodeReady { code, link, .. } => Some(Ok((code, link))),
+        ChannelEvent::CodeEnded { reason } => Some(Err(reason)),
+        _ => None,
+    }
+}
+
+/// What the user says of the words, as the first line of stdin that says anything.
+fn verdict() -> Option<PersonChange> {
+    let stdin = std::io::BufReader::new(std::io::stdin().take(LINK_BYTES_MAX));
+    let mut lines = std::io::BufRead::lines(stdin).map_while(Result::ok);
+    lines.find_map(|line| match line.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" | "same" => Some(PersonChange::WordsMatch),
+        "n" | "no" | "differ" | "different" => Some(PersonChange::WordsDiffer),
+        _ => None,
+    })
+}
+
+/// The same through the program that owns the profile.
+fn pass_on_person(
+    folder: &std::path::Path,
+    name: &str,
+    change: &PersonChange,
+    front: &mut dyn Front,
+) -> Result<(), Failure> {
+    let command = match change {
+        PersonChange::Rename(new) => {
+            let request = json!({ "command": "rename", "name": name, "to": new });
+            return ask(folder, &request, front);
+        }
+        PersonChange::Block => "block",
+        PersonChange::Unblock => "unblock",
+        PersonChange::CompareWords => "words",
+        PersonChange::WordsMatch => "same",
+        PersonChange::WordsDiffer => "differ",
+    };
+    ask(folder, &json!({ "command": command, "name": name }), front)?;
+    if *change != PersonChange::CompareWords {
+        return Ok(());
+    }
+    let text = text::WORDS_QUESTION.to_owned();
+    (front.report(0, &Report::Notice { text })).map_err(|_| nobody_reads())?;
+    match verdict() {
+        Some(change) => pass_on_person(folder, name, &change, front),
+        None => Ok(()),
     }
 }
 
@@ -417,13 +597,7 @@ fn added(event: ChannelEvent) -> Option<Report> {
 }
 
 fn report(contact: &hullo_signalling::channel::Contact) -> Report {
-    let contact = people::contact(contact);
-    Report::Contact {
-        name: contact.name,
-        id: contact.short_id,
-        verified: contact.verified,
-        ready: contact.ready,
-    }
+    Report::contact(&people::contact(contact))
 }
 
 /// Reads a server's URL.

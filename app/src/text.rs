@@ -47,7 +47,8 @@ pub(crate) const NO_SERVER_SET: &str =
 pub(crate) const NO_CONTACT_CHOSEN: &str =
     "No contact to call yet: i invites somebody, + adds a link.";
 pub(crate) const CLOSE_FIRST: &str = "Esc closes this first.";
-pub(crate) const NOTHING_TYPED: &str = "Paste the link you were sent, then press Enter.";
+pub(crate) const NOTHING_TYPED: &str =
+    "Paste the link you were sent, or type the code you were told, then press Enter.";
 pub(crate) const PASTE_HERE: &str = "Pasted text is taken in the field for links only: + opens it.";
 pub(crate) const LINK_TOO_LONG: &str = "That is too long to be a link.";
 pub(crate) const TEXT_TOO_LONG: &str =
@@ -60,6 +61,16 @@ pub(crate) const NAME_EMPTY: &str = "A name needs at least one letter.";
 pub(crate) const CONTACTS_TITLE: &str = "Contacts";
 pub(crate) const HELP_ALT: &str = "While typing: Alt with a key of a call.";
 pub(crate) const INVITE_TITLE: &str = "Invite somebody";
+pub(crate) const INVITE_SAY: &str = "Or say this code, while this program runs, within 10 minutes:";
+pub(crate) const INVITE_SCAN: &str = "Or let them scan it:";
+pub(crate) const WORDS_TITLE: &str = "Compare words with ";
+pub(crate) const WORDS_NOW: &str = "Read these to one another, by telephone or face to face:";
+pub(crate) const WORDS_AWAITED: &str = "Waiting for their program, for four words to read aloud...";
+pub(crate) const WORDS_SAFETY: &str = "Or, at any time, these twelve; they are the same at both sides for ever:";
+pub(crate) const WORDS_ASK: &str = "y  the same: verified.   n  different: somebody stands between.";
+pub(crate) const WORDS_QUESTION: &str = "Are they the same at the other side? y verifies, n says that they differ.";
+pub(crate) const WORDS_DIFFERENT: &str = "Not verified. Different words mean that somebody may stand between you: \
+    remove this contact and make it anew by a way you trust.";
 pub(crate) const INVITE_MAKING: &str = "Making a link...";
 pub(crate) const INVITE_READY: &str = "Send this link to one person, by a way you trust. It works once, for 7 days: whoever has it can become your contact.";
 pub(crate) const INVITE_TOO_LONG: &str =
@@ -68,7 +79,8 @@ pub(crate) const HELP_TOO_LONG: &str = "The help needs a larger window.";
 pub(crate) const INVITE_COPY: &str =
     "c copies it. `hullo invite` in a shell prints it on one line.";
 pub(crate) const ADD_TITLE: &str = "Add a contact";
-pub(crate) const ADD_WORDS: &str = "Paste the link somebody sent you, then press Enter:";
+pub(crate) const ADD_WORDS: &str =
+    "Paste the link somebody sent you, or type the code they say, then press Enter:";
 pub(crate) const LOADING: &str = "Reading contacts...";
 pub(crate) const YOU: &str = "you";
 pub(crate) const TOO_SMALL: &str = "hullo needs 40x10";
@@ -93,8 +105,8 @@ pub(crate) const NO_SERVER: [&str; 6] = [
 pub(crate) const NO_CONTACTS: [&str; 6] = [
     "No contacts yet.",
     "",
-    "i  makes a link: send it to one person",
-    "+  adds a link somebody sent you",
+    "i  makes a link and a spoken code, for one person",
+    "+  adds a link or a code of somebody else",
     "",
     "In a shell: `hullo invite`, `hullo add LINK`, and `hullo serve` to run a server.",
 ];
@@ -118,6 +130,13 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Video => "camera",
         Action::HangUp => "hang up",
         Action::Copy => "copy",
+        Action::Qr => "QR",
+        Action::Same => "same words",
+        Action::Different => "different",
+        // What is asked of nobody who has done it; and the keys of a call first.
+        Action::Words if model.live_call().is_some() => return None,
+        Action::Words if model.selected_contact()?.verified => return None,
+        Action::Words => "words",
         Action::Confirm if matches!(model.overlay, Some(Overlay::Add(_))) => "add",
         Action::Confirm if model.writing_to().is_some() => "send",
         Action::Confirm => "call",
@@ -164,10 +183,14 @@ pub fn help(action: Action) -> &'static str {
         Action::Write => "write a message",
         Action::PageUp => "older entries",
         Action::PageDown => "newer entries",
+        Action::Qr => "the code as a QR code",
+        Action::Words => "compare words: verify",
+        Action::Same => "the words are the same",
+        Action::Different => "they are not: not verified",
         Action::CallAudio => "call, sound only",
         Action::CallVideo => "call with pictures",
         Action::Invite => "invite: make a link",
-        Action::Add => "add a link you were sent",
+        Action::Add => "add a link or a code",
         Action::Up => "up",
         Action::Down => "down",
         Action::Help => "this help",
@@ -445,6 +468,10 @@ pub fn contact_state(model: &Model, contact: &Contact) -> &'static str {
         } else {
             "calling"
         }
+    } else if contact.blocked {
+        "blocked"
+    } else if contact.lost {
+        "new link needed"
     } else if !contact.ready {
         "pending"
     } else if !contact.verified {
@@ -456,6 +483,18 @@ pub fn contact_state(model: &Model, contact: &Contact) -> &'static str {
 
 pub(crate) fn not_ready(name: &str) -> String {
     format!("{name} has not answered the invitation yet: try again when they are online.")
+}
+
+pub(crate) fn now_verified(name: &str) -> String {
+    format!("{name} is verified.")
+}
+
+pub(crate) fn words_alone(name: &str) -> String {
+    format!("The program of {name} does not answer now: compare the twelve words.")
+}
+
+pub(crate) fn wants_words(name: &str) -> String {
+    format!("{name} compares words with you: choose {name} and press w.")
 }
 
 pub(crate) fn no_such_contact(name: &str) -> String {
@@ -511,7 +550,14 @@ pub(crate) fn contact_lines(contact: &Contact, is_free: bool) -> Vec<String> {
         format!("{}  {}", contact.name, contact.short_id),
         String::new(),
     ];
-    if contact.ready {
+    if contact.blocked {
+        lines.push("Blocked: what it sends is dropped, and it is not told.".to_owned());
+        lines.push(format!("`hullo contacts --unblock {}` ends that.", contact.name));
+        lines.push(String::new());
+    } else if contact.lost {
+        lines.push("Restored from a backup: add a new link of theirs (+) to reach them.".to_owned());
+        lines.push(String::new());
+    } else if contact.ready {
         if is_free {
             lines.extend([
                 "Enter calls, C calls with pictures, t writes a message.".to_owned(),
@@ -525,7 +571,8 @@ pub(crate) fn contact_lines(contact: &Contact, is_free: bool) -> Vec<String> {
     lines.push(if contact.verified {
         "Verified: you have compared the words.".to_owned()
     } else {
-        "Unverified: nobody has compared the words yet, so this may be somebody else.".to_owned()
+        "Unverified: nobody has compared the words yet (w), so this may be somebody else."
+            .to_owned()
     });
     lines
 }

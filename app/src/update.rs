@@ -11,6 +11,7 @@ mod group;
 pub(crate) mod history;
 mod keys;
 mod once;
+pub(crate) mod people;
 #[cfg(test)]
 mod tests;
 
@@ -59,12 +60,16 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
             );
         }
         Event::Server { up, reason } => take_server(model, up, reason, effects_of),
-        Event::Invited { link } => {
-            if let Some(Overlay::Invite(shown)) = &mut model.overlay {
-                *shown = Some(link.clone());
-            }
-            effects_of.push(Effect::Report(Report::Invite { link }));
+        Event::Invited { link } => people::take_link(model, link),
+        Event::Code { code, link } => people::take_code(model, code, link, effects_of),
+        Event::CodeEnded { words, is_well } => {
+            people::code_ended(model, words, is_well, effects_of);
         }
+        Event::Words {
+            contact,
+            words,
+            is_safety,
+        } => people::take_words(model, contact, words, is_safety, effects_of),
         Event::Incoming { call, party, media } => {
             call::ring::ring(model, call, party, media, effects_of);
         }
@@ -116,12 +121,7 @@ fn take_contacts(model: &mut Model, contacts: Vec<Contact>, effects: &mut Vec<Ef
     if let Some(known) = model.contacts.take() {
         for contact in contacts.iter().filter(|contact| !known.contains(contact)) {
             let was_ready = known.iter().any(|old| old.id == contact.id && old.ready);
-            effects.push(Effect::Report(Report::Contact {
-                name: contact.name.clone(),
-                id: contact.short_id.clone(),
-                verified: contact.verified,
-                ready: contact.ready,
-            }));
+            effects.push(Effect::Report(Report::contact(contact)));
             if contact.ready && !was_ready {
                 say(model, text::new_contact(&contact.name));
             }
@@ -170,7 +170,7 @@ fn take_server(model: &mut Model, up: bool, reason: Option<String>, effects: &mu
 }
 
 fn take_failure(model: &mut Model, words: String, effects: &mut Vec<Effect>) {
-    if model.overlay == Some(Overlay::Invite(None)) {
+    if matches!(&model.overlay, Some(Overlay::Invite(invite)) if invite.link.is_none()) {
         model.overlay = None;
     }
     call::drop_unstarted(model);

@@ -12,6 +12,7 @@ mod layout;
 mod line;
 pub mod look;
 mod overlay;
+mod people;
 #[cfg(test)]
 mod tests;
 
@@ -103,8 +104,12 @@ fn draw(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<(u16, u16)> {
             overlay::draw_help(*scroll, panes.main, buffer);
             None
         }
-        Some(Overlay::Invite(link)) => {
-            overlay::draw_invite(link.as_deref(), panes.main, buffer);
+        Some(Overlay::Invite(invite)) => {
+            people::draw_invite(invite, model.look.depth, panes.main, buffer);
+            None
+        }
+        Some(Overlay::Words(contact)) => {
+            people::draw_words(model, *contact, panes.main, buffer);
             None
         }
         Some(Overlay::Add(field)) => overlay::draw_add(field, panes.main, buffer),

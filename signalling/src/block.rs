@@ -18,6 +18,7 @@ use xsalsa20poly1305::aead::{Aead, KeyInit};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::bytes::{Bytes, write_text};
+use crate::compare::Said;
 use crate::identity::{KEY_SET_BYTES, KeySet};
 use crate::link::{read_server, write_server};
 use crate::name;
@@ -171,6 +172,13 @@ pub(crate) enum Content {
     Payload(Zeroizing<Vec<u8>>),
     /// About a group: see [`crate::group`].
     Group(Zeroizing<Vec<u8>>),
+    /// Comparing words.
+    Words(Said),
+    /// The sender is called this now.
+    Named {
+        /// Clean.
+        name: String,
+    },
     /// A kind this version does not know; to be ignored.
     Unknown,
 }
@@ -192,6 +200,8 @@ impl Content {
             Self::Welcome { .. } => 2,
             Self::Payload(_) => 3,
             Self::Group(_) => 32,
+            Self::Words(_) => 4,
+            Self::Named { .. } => 5,
             Self::Unknown => 0,
         };
         bytes.push(kind);
@@ -204,7 +214,8 @@ impl Content {
                 bytes.extend_from_slice(&greeting.sender.0);
                 bytes.extend_from_slice(greeting.seal_key.as_bytes());
             }
-            Self::Welcome { name } => write_text(&mut bytes, name),
+            Self::Welcome { name } | Self::Named { name } => write_text(&mut bytes, name),
+            Self::Words(said) => said.write(&mut bytes),
             Self::Payload(payload) | Self::Group(payload) => bytes.extend_from_slice(payload),
             Self::Unknown => {}
         }
@@ -231,6 +242,10 @@ impl Content {
                 name: name::clean(bytes.text()?)?,
             },
             3 => Self::Payload(Zeroizing::new(bytes.0.to_vec())),
+            4 => Self::Words(Said::read(bytes)?),
+            5 => Self::Named {
+                name: name::clean(bytes.text()?)?,
+            },
             32 => Self::Group(Zeroizing::new(bytes.0.to_vec())),
             _ => Self::Unknown,
         };
@@ -329,7 +344,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn what_a_contact_seals_never_panics(kind in 0u8..4, length in any::<u16>(), rest in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn what_a_contact_seals_never_panics(kind in 0u8..7, length in any::<u16>(), rest in proptest::collection::vec(any::<u8>(), 0..300)) {
             let plain = [&[VERSION, kind][..], &length.to_be_bytes(), &rest].concat();
             let (key, block) = sealed_plain(&plain);
             let _ = open(&key, &block);

@@ -4,6 +4,7 @@
 //! which protocol carry the bytes is its own affair; [`crate::relay_channel`] is the first kind.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use hullo_proto::call::CallId;
@@ -11,12 +12,14 @@ use hullo_proto::service::relay::RefusedReason;
 use thiserror::Error;
 
 pub use crate::block::PAYLOAD_BYTES_MAX;
+use crate::code::CodeError;
 use crate::group::{Group, GroupCommand, GroupError, GroupEvent, GroupNumber};
 use crate::history::{CallProgress, EntryId, HistoryEntry, Unseen};
 use crate::link::LinkError;
 use crate::server_url::ServerUrl;
 use crate::store::StoreError;
 pub use crate::text_message::TEXT_BYTES_MAX;
+use crate::words;
 
 /// Carries payloads between contacts, each at least once, in order, and shown once.
 pub trait Channel {
@@ -85,6 +88,8 @@ pub struct Contact {
     pub verified: bool,
     /// Whether messages can go both ways.
     pub state: ContactState,
+    /// What it sends is dropped unseen, and nothing is sent to it. It is not told.
+    pub blocked: bool,
 }
 
 /// How far a contact has come.
@@ -94,6 +99,8 @@ pub enum ContactState {
     Pending,
     /// Both sides have each other's keys.
     Ready,
+    /// Known from a backup: its keys are, the way to it is not. A link of either side makes it ready again.
+    Lost,
 }
 
 /// What others see of us.
@@ -141,9 +148,15 @@ pub enum ChannelCommand {
         /// Where; remembered. `None`: where the last one was made.
         server: Option<ServerUrl>,
     },
-    /// Use a link: [`ChannelEvent::ContactAdded`].
+    /// Make a link and a spoken code that leads to it: [`ChannelEvent::InviteReady`], then
+    /// [`ChannelEvent::CodeReady`]. One code stands at a time: it replaces the one before.
+    InviteCode {
+        /// As with [`Self::Invite`].
+        server: Option<ServerUrl>,
+    },
+    /// Use a link or a spoken code: [`ChannelEvent::ContactAdded`]. A code without a server is looked for at our own.
     Add {
-        /// `hullo:…`, as somebody pasted it.
+        /// `hullo:…`, as somebody pasted it, or `7314-orbit-velvet`, as somebody heard it.
         link: String,
     },
     /// Send bytes: [`ChannelEvent::Delivered`].
@@ -171,14 +184,39 @@ pub enum ChannelCommand {
     },
     /// The conversation was looked at: [`ChannelEvent::Seen`].
     MarkSeen(ContactId),
-    /// What new contacts will see: [`ChannelEvent::OwnChanged`].
+    /// What others see; those who have us as a contact are told: [`ChannelEvent::OwnChanged`].
     SetName(String),
+    /// Something about a contact: [`ChannelEvent::ContactChanged`].
+    Person {
+        /// Whom.
+        contact: ContactId,
+        /// What.
+        change: PersonChange,
+    },
     /// Where invitations are made: [`ChannelEvent::OwnChanged`].
     SetServer(ServerUrl),
     /// Forget a contact and all that is under way to and from it: [`ChannelEvent::ContactRemoved`].
     RemoveContact(ContactId),
     /// About groups: [`ChannelEvent::Group`].
     Group(GroupCommand),
+}
+
+/// What can be changed about a contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PersonChange {
+    /// What it is called here. It is not told.
+    Rename(String),
+    /// Drop what it sends. It is not told.
+    Block,
+    /// Take what it sends again.
+    Unblock,
+    /// Begin to compare words: [`ChannelEvent::SafetyWords`] at once, and [`ChannelEvent::WordsReady`] when the
+    /// contact's program has answered.
+    CompareWords,
+    /// The words were the same: the contact is verified.
+    WordsMatch,
+    /// They were not: somebody stands between.
+    WordsDiffer,
 }
 
 /// One thing to do; `Timeout` says that there is nothing more.
@@ -214,6 +252,34 @@ pub enum ChannelEvent {
     InviteReady {
         /// `hullo:…`
         link: String,
+    },
+    /// A spoken code stands. Secret.
+    CodeReady {
+        /// `7314-orbit-velvet`
+        code: String,
+        /// The same with its server, for a QR code.
+        link: String,
+        /// How long at most, and no longer than this program runs.
+        stands: Duration,
+    },
+    /// The spoken code no longer stands.
+    CodeEnded {
+        /// Why.
+        reason: CodeEnd,
+    },
+    /// Twelve words for both whole key sets, the same at both sides for ever.
+    SafetyWords {
+        /// With whom.
+        contact: ContactId,
+        /// 132 bits.
+        words: [&'static str; words::SAFETY],
+    },
+    /// Four words to be compared now, aloud; they stand until they were, or until either side begins anew.
+    WordsReady {
+        /// With whom.
+        contact: ContactId,
+        /// The same at the contact's, if nobody stands between.
+        words: [&'static str; words::COMPARED],
     },
     /// Somebody is a contact now.
     ContactAdded {
@@ -285,6 +351,35 @@ pub enum ChannelEvent {
     },
 }
 
+/// Why a spoken code no longer stands, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodeEnd {
+    /// It was used as it should be, or its link was.
+    Used,
+    /// Somebody tried it and did not know the words.
+    WrongWords,
+    /// Nobody used it in time.
+    Expired,
+    /// A newer one was made.
+    Replaced,
+    /// It could not be made, or not be carried through: why.
+    Failed(String),
+}
+
+impl fmt::Display for CodeEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Used => "the code was used",
+            Self::WrongWords => {
+                "somebody tried the code with wrong words, or went away in the middle: it is dead, make another"
+            }
+            Self::Expired => "nobody used the code in time: make another",
+            Self::Replaced => "there is a newer code: this one is dead",
+            Self::Failed(reason) => return write!(f, "the code does not work: {reason}"),
+        })
+    }
+}
+
 /// What an error is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
@@ -302,6 +397,8 @@ pub enum Wish {
     Remove(ContactId),
     /// Making a group (`None`), or something about this one.
     Group(Option<GroupNumber>),
+    /// Something else about this contact.
+    Person(ContactId),
 }
 
 /// Why something did not work, in words that say what to do.
@@ -310,6 +407,46 @@ pub enum ChannelError {
     /// The link.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// The spoken code.
+    #[error(transparent)]
+    Code(#[from] CodeError),
+    /// A code's other side went silent.
+    #[error("whoever made this code does not answer any more: ask for a new one")]
+    CodeSilent,
+    /// Codes are tried one at a time.
+    #[error("another code is being tried: wait until that is decided")]
+    CodeBusy,
+    /// A blocked contact.
+    #[error("{name} is blocked: unblock it first")]
+    Blocked {
+        /// Who.
+        name: String,
+    },
+    /// Known from a backup.
+    #[error(
+        "the way to this contact is not known any more: ask for a new link of theirs and add it"
+    )]
+    OutOfTouch,
+    /// Names are unique here.
+    #[error("another contact is called {name} already")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// A nonce was not the one that was bound to.
+    #[error(
+        "somebody tampered with comparing words with {name}: do not trust this contact before the words were the same"
+    )]
+    WordsForged {
+        /// With whom.
+        name: String,
+    },
+    /// Two programs read the same queues.
+    #[error(
+        "a copy of this profile runs elsewhere, and two copies destroy each other's messages: end one of them for \
+         good, then start this one again"
+    )]
+    CopiedProfile,
     /// Our own link.
     #[error("this is your own link: give it to the one you want as a contact")]
     OwnLink,

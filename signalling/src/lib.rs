@@ -12,9 +12,12 @@
     )
 )]
 
+pub mod backup;
 pub mod block;
 mod bytes;
 pub mod channel;
+pub mod code;
+mod compare;
 pub mod group;
 mod hash;
 pub mod history;
@@ -25,3 +28,4 @@ pub mod relay_channel;
 pub mod server_url;
 pub mod store;
 pub mod text_message;
+pub mod words;

@@ -10,37 +10,43 @@
 //! A contact's keys come from the link (Bob has Ann's) or from the greeting sealed to it (Ann has Bob's); from then on
 //! whole key sets are compared. Each contact's oldest unconfirmed block alone is under way, so order survives
 //! reconnects. What cannot be opened is acknowledged, counted and dropped: it would only come again.
+//!
+//! Every connection is for one queue ([`server::Purpose`]): reading connections stand, writing ones are made when there
+//! is something to write.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
 
 use crate::channel::{
-    Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact,
-    ContactId, Own, ServerId, Wish,
+    Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, CodeEnd,
+    Contact, ContactId, Own, ServerId, Wish,
 };
 use crate::group::Group;
 use crate::history::{EntryId, HistoryEntry, Unseen};
 use crate::identity::Identity;
 use crate::name;
 use crate::server_url::ServerUrl;
-use crate::store::{QueueUse, Store, StoreError};
-use server::{Server, State, Task};
+use crate::store::{NAME, QueueUse, SERVER, Store, StoreError};
+use codes::Codes;
+use server::{Purpose, Server, State, Task};
 
+mod codes;
 mod contacts;
 mod history;
 mod groups;
 mod messages;
+mod people;
 mod requests;
 mod server;
 
 /// How long a user waits for a link to be made or used before being told that the server does not answer.
 const TASK_TIME_MAX: Duration = Duration::from_secs(15);
+/// Where a copy of the profile reads nothing more is done; looked at again only so that nothing spins.
+const COPIED_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Expired invitations are looked for this often; they are good for days.
 const PURGE_EVERY: Duration = Duration::from_secs(60 * 60);
-const NAME: &str = "name";
-const SERVER: &str = "server";
 
 /// The machine; see the module.
 pub struct RelayChannel {
@@ -54,6 +60,13 @@ pub struct RelayChannel {
     purge_at: Instant,
     servers: BTreeMap<ServerId, Server>,
     next_server: u32,
+    /// Connections that make a queue, or speak to a stranger, so far.
+    next_line: u32,
+    /// What the program was told last of each server.
+    told: BTreeMap<ServerUrl, (bool, Option<String>)>,
+    /// Servers at which a copy of this profile reads: nothing more is done there.
+    copied: BTreeSet<ServerUrl>,
+    codes: Codes,
     outputs: VecDeque<Queued>,
     /// Inbox messages given out by the last poll: taken over once there is a next one.
     given: Vec<i64>,
@@ -108,6 +121,10 @@ impl RelayChannel {
             purge_at: now,
             servers: BTreeMap::new(),
             next_server: 1,
+            next_line: 1,
+            told: BTreeMap::new(),
+            copied: BTreeSet::new(),
+            codes: Codes::default(),
             outputs: VecDeque::new(),
             given: Vec::new(),
             counts: Counts::default(),
@@ -120,14 +137,17 @@ impl RelayChannel {
             channel.store.rows().set_setting(NAME, &name)?;
         }
         for queue in channel.store.rows().all_inbound()? {
-            channel.server(&queue.server);
+            channel.line(&queue.server, Purpose::Read(queue.recipient));
         }
         for queue in channel.store.rows().all_outbound()? {
-            channel.server(&queue.server);
+            if channel.has_to_write(queue.contact)? {
+                channel.line(&queue.server, Purpose::Send(queue.contact));
+            }
         }
         channel.close_left_open()?;
         channel.repeat_inbox()?;
         channel.repeat_group_calls()?;
+        channel.repeat_words()?;
         Ok(channel)
     }
 
@@ -147,8 +167,12 @@ impl RelayChannel {
     /// Whether a message is on its way to a relay that answers: a program about to end may wait for it a moment.
     pub fn is_sending(&self) -> bool {
         let busy = |server: &Server| {
-            matches!(server.state, State::Up { .. })
-                && !(server.in_flight.is_empty() && server.work.is_empty())
+            let has_work = !(server.in_flight.is_empty() && server.work.is_empty());
+            match server.state {
+                State::Up { .. } => has_work,
+                State::Opening { .. } => matches!(server.purpose, Purpose::Send(_)),
+                State::Pausing { .. } => false,
+            }
         };
         self.servers.values().any(busy) || self.is_sending_to_groups()
     }
@@ -180,16 +204,29 @@ impl RelayChannel {
         self.epoch + self.now.saturating_duration_since(self.started)
     }
 
-    /// The connection to this URL; makes one that is not there yet.
-    fn server(&mut self, url: &ServerUrl) -> ServerId {
-        let known = self.servers.iter().find(|(_, server)| server.url == *url);
-        if let Some((id, _)) = known {
+    /// The connection to this URL for this purpose; makes one that is not there yet.
+    fn line(&mut self, url: &ServerUrl, purpose: Purpose) -> ServerId {
+        let fits = |server: &Server| server.purpose == purpose && server.url == *url;
+        if let Some((id, _)) = self.servers.iter().find(|(_, server)| fits(server)) {
             return *id;
         }
         let id = ServerId(self.next_server);
         self.next_server += 1;
-        self.servers.insert(id, Server::new(url.clone(), self.now));
+        let server = Server::new(url.clone(), purpose, self.now);
+        self.servers.insert(id, server);
         id
+    }
+
+    fn line_number(&mut self) -> u32 {
+        self.next_line += 1;
+        self.next_line
+    }
+
+    /// Whether blocks, or our key, still have to go to this contact's relay.
+    fn has_to_write(&self, contact: ContactId) -> Result<bool, StoreError> {
+        let rows = self.store.rows();
+        let is_secured = (rows.outbound(contact)?).is_none_or(|queue| queue.secured);
+        Ok(!is_secured || rows.outbox_length(contact)? > 0)
     }
 
     fn event(&mut self, event: ChannelEvent) {
@@ -208,15 +245,15 @@ impl RelayChannel {
         self.outputs.push_back(Queued::Output(output));
     }
 
-    /// Says that a server came or went, unless that was said.
-    fn tell_state(&mut self, id: ServerId, up: bool, reason: Option<String>) {
-        let Some(server) = self.servers.get_mut(&id) else {
+    /// Says that a server came or went, unless that was said. It is there as long as one connection to it stands.
+    fn tell_state(&mut self, server: ServerUrl, up: bool, reason: Option<String>) {
+        let stands = |other: &Server| other.url == server && other.is_up();
+        if !up && self.servers.values().any(stands) {
             return;
-        };
-        let news = Some((up, reason.clone()));
-        if server.told != news {
-            server.told = news;
-            let server = server.url.clone();
+        }
+        let news = (up, reason.clone());
+        if self.told.get(&server) != Some(&news) {
+            self.told.insert(server.clone(), news);
             self.event(ChannelEvent::ServerState { server, up, reason });
         }
     }
@@ -226,9 +263,9 @@ impl RelayChannel {
         let Some(server) = self.servers.get_mut(&id) else {
             return;
         };
-        let was_up = matches!(server.state, State::Up { .. });
+        let was_up = server.is_up();
         server.lost(self.now, &mut self.rng);
-        let address = server.url.authority();
+        let url = server.url.clone();
         // Who waits for a server that does not even answer is told at once and can act.
         let waiting = if was_up {
             Vec::new()
@@ -236,11 +273,20 @@ impl RelayChannel {
             std::mem::take(&mut server.tasks)
         };
         for task in waiting {
-            let (server, reason) = (address.clone(), reason.clone());
-            self.fail(task.wish(), ChannelError::Unreachable { server, reason });
+            let (server, reason) = (url.authority(), reason.clone());
+            self.fail_task(task, ChannelError::Unreachable { server, reason });
         }
-        self.tell_state(id, false, Some(reason));
+        self.tell_state(url, false, Some(reason));
         self.retire(id);
+    }
+
+    fn fail_task(&mut self, task: Task, reason: ChannelError) {
+        let wish = task.wish();
+        match task {
+            Task::Offer { .. } => self.end_offer(CodeEnd::Failed(reason.to_string())),
+            Task::Enter { .. } => self.end_entry(Some(reason)),
+            Task::Invite { .. } | Task::Join { .. } => self.fail(wish, reason),
+        }
     }
 
     fn give_up(&mut self, id: ServerId, reason: impl Into<String>) {
@@ -248,37 +294,44 @@ impl RelayChannel {
         self.lost(id, reason.into());
     }
 
-    /// Leaves a server nothing is read from, written to or asked of any more.
+    /// Leaves a connection that is for nothing any more.
     fn retire(&mut self, id: ServerId) {
         let Some(server) = self.servers.get(&id) else {
             return;
         };
-        let idle = server.tasks.is_empty() && server.asked.is_empty();
-        let used = || -> Result<bool, StoreError> {
-            let rows = self.store.rows();
-            let read = rows
-                .all_inbound()?
-                .iter()
-                .any(|queue| queue.server == server.url);
-            Ok(read
-                || rows
-                    .all_outbound()?
-                    .iter()
-                    .any(|queue| queue.server == server.url))
+        if !server.tasks.is_empty() || !server.asked.is_empty() {
+            return;
+        }
+        let is_needed = match server.purpose {
+            Purpose::Make(_) => Ok(false),
+            Purpose::Read(recipient) => {
+                (self.store.rows().inbound(recipient)).map(|queue| queue.is_some())
+            }
+            // One that stands is kept a while: more may be said.
+            Purpose::Send(contact) => match server.state {
+                State::Pausing { .. } => self.has_to_write(contact),
+                _ => (self.store.rows().outbound(contact)).map(|queue| queue.is_some()),
+            },
+            Purpose::Speak(line) => Ok(self.codes.speaks_over(line)),
         };
         // A store that fails here will be heard of elsewhere.
-        if idle && !used().unwrap_or(true) {
-            let state = server.state;
-            self.servers.remove(&id);
-            if !matches!(state, State::Pausing { .. }) {
-                self.output(ChannelOutput::Disconnect { server: id });
-            }
+        if !is_needed.unwrap_or(true) {
+            self.close(id);
+        }
+    }
+
+    fn close(&mut self, id: ServerId) {
+        if let Some(server) = self.servers.remove(&id)
+            && !matches!(server.state, State::Pausing { .. })
+        {
+            self.output(ChannelOutput::Disconnect { server: id });
         }
     }
 
     fn command(&mut self, command: ChannelCommand) {
         match command {
-            ChannelCommand::Invite { server } => self.invite(server),
+            ChannelCommand::Invite { server } => self.invite(server, false),
+            ChannelCommand::InviteCode { server } => self.invite(server, true),
             ChannelCommand::Add { link } => self.add(&link),
             ChannelCommand::Send { contact, payload } => {
                 if let Err(reason) = self.send(contact, payload) {
@@ -305,11 +358,7 @@ impl RelayChannel {
                 }
             }
             ChannelCommand::SetName(name) => {
-                let result = match name::clean(&name) {
-                    Some(name) => self.set(NAME, &name),
-                    None => Err(ChannelError::Name),
-                };
-                if let Err(reason) = result {
+                if let Err(reason) = self.set_name(&name) {
                     self.fail(Wish::Set, reason);
                 }
             }
@@ -322,6 +371,11 @@ impl RelayChannel {
             ChannelCommand::RemoveContact(contact) => {
                 if let Err(reason) = self.remove(contact) {
                     self.fail(Wish::Remove(contact), reason);
+                }
+            }
+            ChannelCommand::Person { contact, change } => {
+                if let Err(reason) = self.change_person(contact, change) {
+                    self.fail(Wish::Person(contact), reason);
                 }
             }
         }
@@ -341,6 +395,7 @@ impl RelayChannel {
             self.run_server_timers(id);
         }
         self.end_rings();
+        self.run_code_timers();
         if self.now >= self.purge_at {
             self.purge_at = self.now + PURGE_EVERY;
             if let Err(error) = self.close_expired() {
@@ -371,6 +426,12 @@ impl RelayChannel {
         let late: Vec<Task> = late;
         let address = server.url.authority();
         match server.state {
+            _ if server.is_idle(now) => self.close(id),
+            State::Pausing { until } if until <= now && self.copied.contains(&server.url) => {
+                server.state = State::Pausing {
+                    until: now + COPIED_PAUSE,
+                };
+            }
             State::Pausing { until } if until <= now => {
                 server.open(now);
                 let url = server.url.clone();
@@ -383,14 +444,8 @@ impl RelayChannel {
             _ => {}
         }
         for task in late {
-            let reason = "it does not answer".to_owned();
-            self.fail(
-                task.wish(),
-                ChannelError::Unreachable {
-                    server: address.clone(),
-                    reason,
-                },
-            );
+            let (server, reason) = (address.clone(), "it does not answer".to_owned());
+            self.fail_task(task, ChannelError::Unreachable { server, reason });
         }
     }
 
@@ -399,11 +454,9 @@ impl RelayChannel {
         for queue in self.store.rows().all_inbound()? {
             if matches!(queue.used_for, QueueUse::Invitation { expires } if expires <= clock) {
                 self.store.rows().close_inbound(queue.recipient)?;
-                let server = self.server(&queue.server);
-                self.delete_closing(server)?;
             }
         }
-        Ok(())
+        self.delete_closing()
     }
 
     /// The events of the last drain were taken over.
@@ -454,8 +507,9 @@ impl Channel for RelayChannel {
             None => {
                 let servers = self.servers.values().filter_map(Server::deadline);
                 let others = [self.purge_at].into_iter().chain(self.next_ring_end());
-                let groups = self.groups.deadline();
-                ChannelOutput::Timeout(servers.chain(others).chain(groups).min())
+                let others = others.chain(self.groups.deadline());
+                let others = others.chain(self.codes.deadline());
+                ChannelOutput::Timeout(servers.chain(others).min())
             }
         }
     }
@@ -496,8 +550,8 @@ impl Channel for RelayChannel {
 impl Task {
     fn wish(&self) -> Wish {
         match self {
-            Self::Invite { .. } => Wish::Invite,
-            Self::Join { .. } => Wish::Add,
+            Self::Invite { .. } | Self::Offer { .. } => Wish::Invite,
+            Self::Join { .. } | Self::Enter { .. } => Wish::Add,
         }
     }
 }

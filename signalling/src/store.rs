@@ -12,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rand::CryptoRng;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 use thiserror::Error;
 use vodozemac::olm::{Account, AccountPickle};
 use zeroize::Zeroizing;
@@ -21,12 +21,17 @@ use crate::identity::Identity;
 pub(crate) use contacts::ContactKeys;
 pub(crate) use group::{GroupRow, MemberRow, MemberStanding, Standing};
 pub(crate) use group_mail::{GroupInbox, GroupSession};
+pub use restore::RestoreError;
+pub(crate) use restore::{NAME, SERVER};
 pub(crate) use rows::{InboundQueue, OutboundQueue, QueueUse, Rows};
 
 mod contacts;
 mod group;
 mod group_mail;
 mod history;
+mod home;
+mod people;
+mod restore;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -77,6 +82,12 @@ pub enum StoreError {
         "hullo.db is a database of some other program. Nothing was changed: use another --profile"
     )]
     Foreign,
+    /// Somebody copied the folder.
+    #[error(
+        "this profile was copied or moved from elsewhere, and two copies destroy each other's messages. If the \
+         original is gone for good, run `hullo restore --moved` once; to have it in two places, that is not possible"
+    )]
+    Copied,
     /// Written by a later Hullo.
     #[error("the profile was written by a newer Hullo (database version {0}): update this one")]
     Newer(i64),
@@ -130,16 +141,69 @@ impl Store {
             path: path.to_owned(),
             reason,
         };
+        if !path.exists() {
+            Self::make(path, rng, |_, _| Ok::<_, StoreError>(()))?;
+        }
+        // A database is never that short once it was made: making a new one in its place would lose the old identity.
+        if path.metadata().is_ok_and(|file| file.len() == 0) {
+            return Err(StoreError::Corrupt {
+                reason: "it is empty".to_owned(),
+            });
+        }
+        let connection = Connection::open(path).map_err(|error| failed(error.to_string()))?;
+        Self::from_connection(connection, Some(path), rng)
+    }
+
+    /// A new profile under another name first: whenever the program dies, there is a whole one or none.
+    fn make<R: CryptoRng, E: From<StoreError>>(
+        path: &Path,
+        rng: &mut R,
+        fill: impl FnOnce(&mut Self, &mut R) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let failed = |reason: String| StoreError::Open {
+            path: path.to_owned(),
+            reason,
+        };
+        let unfinished = path.with_extension("new");
+        for rest in ["new", "new-wal", "new-shm"] {
+            // Not there, usually.
+            let _ = std::fs::remove_file(path.with_extension(rest));
+        }
         // SQLite would make the file readable for everybody; the -wal and -shm files take its mode over.
         let made = OpenOptions::new()
-            .read(true)
             .append(true)
-            .create(true)
+            .create_new(true)
             .mode(0o600)
-            .open(path);
+            .open(&unfinished);
         made.map_err(|error| failed(error.to_string()))?;
-        let connection = Connection::open(path).map_err(|error| failed(error.to_string()))?;
-        Self::from_connection(connection, rng)
+        let connection =
+            Connection::open(&unfinished).map_err(|error| failed(error.to_string()))?;
+        let (mut store, _) = Self::from_connection(connection, None, rng)?;
+        let filled = fill(&mut store, rng);
+        // Its last connection brings everything into the one file.
+        drop(store);
+        if filled.is_err() {
+            let _ = std::fs::remove_file(&unfinished);
+            return filled;
+        }
+        std::fs::rename(&unfinished, path).map_err(|error| failed(error.to_string()))?;
+        Ok(())
+    }
+
+    /// Makes a copied or moved profile the one that is used from now on. The original must never be used again.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn adopt(path: &Path) -> Result<(), StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection =
+            Connection::open_with_flags(path, flags).map_err(|error| StoreError::Open {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            })?;
+        connection.busy_timeout(BUSY_TIME_MAX)?;
+        Self::check(&connection)?;
+        home::forget(&connection)
     }
 
     /// A store that ends with the program: for tests and the demo.
@@ -147,11 +211,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Failed`], when there is no memory.
     pub fn in_memory(rng: &mut impl CryptoRng) -> Result<(Self, Identity), StoreError> {
-        Self::from_connection(Connection::open_in_memory()?, rng)
+        Self::from_connection(Connection::open_in_memory()?, None, rng)
     }
 
     fn from_connection(
         mut connection: Connection,
+        path: Option<&Path>,
         rng: &mut impl CryptoRng,
     ) -> Result<(Self, Identity), StoreError> {
         connection.busy_timeout(BUSY_TIME_MAX)?;
@@ -169,7 +234,17 @@ impl Store {
             }
             transaction.pragma_update(None, "user_version", step)?;
         }
-        let (identity, pickle_key) = load_identity(&transaction, rng)?;
+        let (identity, pickle_key) = match load_identity(&transaction)? {
+            Some(known) => known,
+            None => {
+                let identity = Identity::generate(rng);
+                let pickle_key = save_identity(&transaction, &identity, rng)?;
+                (identity, pickle_key)
+            }
+        };
+        if let Some(path) = path {
+            home::check(&transaction, path)?;
+        }
         transaction.commit()?;
         Ok((
             Self {
@@ -238,8 +313,7 @@ fn version(connection: &Connection) -> Result<i64, StoreError> {
 
 fn load_identity(
     connection: &Connection,
-    rng: &mut impl CryptoRng,
-) -> Result<(Identity, Zeroizing<[u8; 32]>), StoreError> {
+) -> Result<Option<(Identity, Zeroizing<[u8; 32]>)>, StoreError> {
     let stored = connection
         .query_row(
             "SELECT x25519, account, pickle_key FROM identity",
@@ -250,16 +324,24 @@ fn load_identity(
             },
         )
         .optional()?;
-    if let Some((account, (x25519, pickle_key))) = stored {
-        let pickle = AccountPickle::from_encrypted(&account, &pickle_key).map_err(|error| {
-            StoreError::Corrupt {
-                reason: error.to_string(),
-            }
-        })?;
-        let identity = Identity::from_parts(&x25519, Account::from_pickle(pickle));
-        return Ok((identity, pickle_key));
-    }
-    let identity = Identity::generate(rng);
+    let Some((account, (x25519, pickle_key))) = stored else {
+        return Ok(None);
+    };
+    let pickle = AccountPickle::from_encrypted(&account, &pickle_key).map_err(|error| {
+        StoreError::Corrupt {
+            reason: error.to_string(),
+        }
+    })?;
+    let identity = Identity::from_parts(&x25519, Account::from_pickle(pickle));
+    Ok(Some((identity, pickle_key)))
+}
+
+/// Writes who we are, with a new key for what is pickled.
+fn save_identity(
+    connection: &Connection,
+    identity: &Identity,
+    rng: &mut impl CryptoRng,
+) -> Result<Zeroizing<[u8; 32]>, StoreError> {
     let mut pickle_key = Zeroizing::new([0; 32]);
     rng.fill_bytes(&mut *pickle_key);
     connection.execute(
@@ -270,5 +352,5 @@ fn load_identity(
             *pickle_key,
         ),
     )?;
-    Ok((identity, pickle_key))
+    Ok(pickle_key)
 }

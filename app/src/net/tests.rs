@@ -10,7 +10,7 @@ use hullo_signalling::server_url::ServerUrl;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
-use crate::serve::{ServeError, ServeOptions, Server};
+use crate::serve::{ServeError, ServeOptions, Server, StoreChoice};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -95,6 +95,8 @@ fn server(folder: &tempfile::TempDir, port: u16) -> Result<Server, ServeError> {
         listen,
         announce: None,
         folder: folder.path().to_owned(),
+        store: StoreChoice::Folder,
+        certificate: None,
     })
 }
 

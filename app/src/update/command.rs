@@ -1,7 +1,7 @@
 //! Commands from stdin, the control socket and the command line: the same deeds as the keys, failures told outside.
 
 use super::call::{self, hold, ring};
-use super::{fail, history, stop};
+use super::{fail, history, people, stop};
 use crate::effect::Effect;
 use crate::event::{Command, Party, StopReason};
 use crate::model::Model;
@@ -42,6 +42,7 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
             effects.push(Effect::SetName(name.trim().to_owned()));
             Ok(())
         }
+        Command::Person(name, change) => people::change(model, &name, change, effects),
         Command::Status => {
             effects.push(Effect::Report(Report::Notice {
                 text: text::status(model),

@@ -40,10 +40,15 @@ impl Field {
     /// Inserts at the cursor, without blanks, line ends and control characters: neither links nor codes have any, and
     /// a link copied from a narrow window comes with line ends inside. Returns false when it did not fit.
     pub fn insert(&mut self, text: &str) -> bool {
-        let blank = |c: char| if c.is_whitespace() { ' ' } else { c };
-        for character in (text.chars().map(blank))
-            .filter(|c| !c.is_control() && (self.keeps_blanks || *c != ' '))
-        {
+        for character in text.chars() {
+            // A code is typed as it is said, with blanks; a link has none.
+            let is_code = self.text.starts_with(|first: char| first.is_ascii_digit());
+            let character = match character {
+                blank if blank.is_whitespace() && self.keeps_blanks => ' ',
+                ' ' if is_code && !self.text.ends_with('-') => '-',
+                blank if blank.is_whitespace() || blank.is_control() => continue,
+                other => other,
+            };
             if self.text.len() + character.len_utf8() > FIELD_BYTES_MAX {
                 return false;
             }

@@ -3,11 +3,11 @@
 use crossterm::event::KeyEvent;
 
 use super::call::{self, hold, ring};
-use super::{command, history, notice, say, stop};
+use super::{command, history, notice, people, say, stop};
 use crate::effect::Effect;
 use crate::event::{Meanwhile, Media, Party, StopReason, Switch};
 use crate::keymap::{self, Action};
-use crate::model::{Mode, Model, Overlay};
+use crate::model::{Invite, Mode, Model, Overlay};
 use crate::text;
 use crate::update::field::Field;
 
@@ -92,7 +92,10 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         Action::Video => call::set_camera(model, Switch::Toggle, effects),
         Action::HangUp => call::hang_up(model, effects),
         Action::Copy => {
-            if let Some(Overlay::Invite(Some(link))) = &model.overlay {
+            if let Some(Overlay::Invite(Invite {
+                link: Some(link), ..
+            })) = &model.overlay
+            {
                 effects.push(Effect::Copy(link.clone()));
                 say(model, text::COPIED);
             }
@@ -106,7 +109,7 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         }
         Action::Invite => {
             command::invite(model, effects)?;
-            model.overlay = Some(Overlay::Invite(None));
+            model.overlay = Some(Overlay::Invite(Invite::default()));
             Ok(())
         }
         Action::Add => {
@@ -118,6 +121,15 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
             history::scroll(model, action == Action::PageUp, effects);
             Ok(())
         }
+        Action::Qr => {
+            if let Some(Overlay::Invite(invite)) = &mut model.overlay {
+                invite.is_qr_shown = !invite.is_qr_shown;
+            }
+            Ok(())
+        }
+        Action::Words => people::open_words(model, effects),
+        Action::Same => people::compared(model, true, effects),
+        Action::Different => people::compared(model, false, effects),
         Action::Up => step(model, -1),
         Action::Down => step(model, 1),
         Action::Help => {

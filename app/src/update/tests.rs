@@ -30,6 +30,8 @@ fn contact(id: ContactId, name: &str, ready: bool) -> Contact {
         name: name.to_owned(),
         short_id: "ABCDEFGH".to_owned(),
         verified: false,
+        blocked: false,
+        lost: false,
         ready,
     }
 }

@@ -6,8 +6,8 @@ use ratatui::style::{Modifier, Style};
 
 use super::bars::{self, message_words};
 use super::{fit, overlay};
-use crate::event::CallState;
-use crate::model::{Mode, Model, Overlay};
+use crate::event::{CallState, ContactId};
+use crate::model::{Invite, Mode, Model, Overlay};
 use crate::text;
 
 /// Draws the line, and the sentence of the moment below it where there is a second row.
@@ -184,8 +184,11 @@ fn more(model: &Model, cells: usize) -> Vec<String> {
         return lines;
     }
     match (&model.overlay, &model.call) {
-        (Some(Overlay::Invite(Some(_))), _) => vec![text::INVITE_TOO_LONG.to_owned()],
-        (Some(Overlay::Invite(None)), _) => vec![text::INVITE_MAKING.to_owned()],
+        (Some(Overlay::Invite(Invite { link: Some(_), .. })), _) => {
+            vec![text::INVITE_TOO_LONG.to_owned()]
+        }
+        (Some(Overlay::Invite(_)), _) => vec![text::INVITE_MAKING.to_owned()],
+        (Some(Overlay::Words(contact)), _) => words(model, *contact),
         (Some(Overlay::Help(_)), _) => vec![text::HELP_TOO_LONG.to_owned()],
         (Some(Overlay::Add(_)), _) | (None, None) => Vec::new(),
         (None, Some(call)) => match &call.state {
@@ -208,6 +211,12 @@ fn more(model: &Model, cells: usize) -> Vec<String> {
             }
         },
     }
+}
+
+/// Words to compare, as far as there is room; what they are for stands at the larger screen.
+fn words(model: &Model, contact: ContactId) -> Vec<String> {
+    let words = model.words.get(&contact).and_then(|words| words.now.clone());
+    vec![words.unwrap_or_else(|| text::WORDS_AWAITED.to_owned())]
 }
 
 /// Inverts a word of the line, if the whole of it is there.

@@ -1,4 +1,4 @@
-//! What lies over the main part: help, an invitation, the field for a link.
+//! What lies over the main part: help, the field for a link. Invitations and words are in [`super::people`].
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -55,44 +55,6 @@ pub(super) fn draw_help(scroll: u16, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// Draws an invitation over the whole width, its link without anything beside it, so that selecting it takes only it.
-/// The link is shown whole or not at all: half of one is worth nothing.
-pub(super) fn draw_invite(link: Option<&str>, area: Rect, buffer: &mut Buffer) {
-    Clear.render(area, buffer);
-    let bold = Style::new().add_modifier(Modifier::BOLD);
-    let Some(link) = link else {
-        fit::put(buffer, inset(area), 0, text::INVITE_TITLE, bold);
-        fit::put(buffer, inset(area), 2, text::INVITE_MAKING, Style::new());
-        return;
-    };
-    let link = text::shown(link);
-    let link_rows = fit::wrap(&link, usize::from(area.width)).len();
-    let words = fit::wrap(text::INVITE_READY, usize::from(inset(area).width));
-    let mut rest = area;
-    if link_rows > usize::from(area.height) {
-        fit::put_lines(buffer, inset(area), [text::INVITE_TOO_LONG], Style::new());
-        return;
-    }
-    if link_rows + words.len() + 3 <= usize::from(area.height) {
-        fit::put(buffer, inset(area), 0, text::INVITE_TITLE, bold);
-        rest = below(area, 2);
-        let used = fit::put_lines(
-            buffer,
-            inset(rest),
-            words.iter().map(String::as_str),
-            Style::new(),
-        );
-        rest = below(rest, used + 1);
-    }
-    let used = fit::put_lines(buffer, rest, [link.as_str()], bold);
-    fit::put_lines(
-        buffer,
-        inset(below(rest, used + 1)),
-        [text::INVITE_COPY],
-        Style::new(),
-    );
-}
-
 /// Draws the field for a link; returns where the cursor stands.
 pub(super) fn draw_add(field: &Field, area: Rect, buffer: &mut Buffer) -> Option<(u16, u16)> {
     Clear.render(area, buffer);
@@ -132,7 +94,7 @@ pub(super) fn draw_field(
 }
 
 /// One cell of air at both sides.
-fn inset(area: Rect) -> Rect {
+pub(super) fn inset(area: Rect) -> Rect {
     Rect {
         x: area.x + 1,
         width: area.width.saturating_sub(2),
@@ -140,7 +102,7 @@ fn inset(area: Rect) -> Rect {
     }
 }
 
-fn below(area: Rect, rows: u16) -> Rect {
+pub(super) fn below(area: Rect, rows: u16) -> Rect {
     let rows = rows.min(area.height);
     Rect {
         y: area.y + rows,

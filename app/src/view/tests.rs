@@ -37,6 +37,8 @@ fn contacts() -> Vec<Contact> {
         short_id: format!("{:A<8}", name.to_uppercase()),
         verified,
         ready,
+        blocked: false,
+        lost: false,
     };
     vec![
         contact(1, "alice", true, true),
@@ -489,6 +491,8 @@ fn any_event() -> impl Strategy<Value = Event> {
                 short_id: "ABCDEFGH".to_owned(),
                 verified,
                 ready,
+                blocked: false,
+                lost: false,
             }
         });
     let id = || (0u64..5).prop_map(ContactId);

@@ -2,23 +2,31 @@
 //!
 //! Order within a queue is kept; a message is offered again on every new subscription until it is acknowledged.
 //! Bytes that are no command end their connection (and nothing else) with a reason, and are counted.
+//!
+//! Several inputs may be taken before the outputs are drained: they are then one transaction of the store, and no
+//! answer to any of them leaves before it is committed.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use ed25519_dalek::{Signature, VerifyingKey};
 use hullo_proto::service::relay::{
-    Challenge, Command, FrameError, MessageId, QUEUE_ID_BYTES, RecipientId, RefusedReason, Reply,
-    Request, SenderId, WINDOW_MESSAGES, signed_message,
+    Challenge, FrameError, RecipientId, RefusedReason, Reply, Request,
 };
 use rand::Rng;
 use rand_chacha::ChaCha20Rng;
 use thiserror::Error;
 
-use crate::store::{NewQueue, Store, StoreError};
-use connection::{Connection, Subscription};
+pub use address::{AddressKey, AddressLimits};
 
+use crate::store::{Elsewhere, Store};
+use address::Addresses;
+use connection::Connection;
+
+mod address;
+mod bucket;
+mod command;
 mod connection;
+mod delivery;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +57,15 @@ impl Default for ConnectionLimits {
     }
 }
 
+/// What clients may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Each connection.
+    pub connection: ConnectionLimits,
+    /// All connections of one address together.
+    pub address: AddressLimits,
+}
+
 /// One connection, as the server numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
@@ -60,6 +77,8 @@ pub enum Input<'a> {
     Opened {
         /// Its number.
         connection: ConnectionId,
+        /// Whose limits it shares.
+        address: AddressKey,
     },
     /// A binary message came.
     Frame {
@@ -73,6 +92,8 @@ pub enum Input<'a> {
         /// Which.
         connection: ConnectionId,
     },
+    /// Another relay on the same store did something.
+    Elsewhere(Elsewhere),
     /// The deadline passed.
     Timeout,
 }
@@ -107,6 +128,9 @@ pub enum CloseReason {
     /// Request numbers must rise.
     #[error("a request number was used twice")]
     NumberUsed,
+    /// The address is connected as often as it may be.
+    #[error("too many connections from one address")]
+    TooManyConnections,
 }
 
 /// How often things happened since the start. No ids, no addresses.
@@ -114,8 +138,12 @@ pub enum CloseReason {
 pub struct Counts {
     /// Connections ended for frames that are none.
     pub garbage: u64,
+    /// Connections ended because their address had enough.
+    pub crowded: u64,
     /// Commands refused.
     pub refused: u64,
+    /// Batches that the store did not take.
+    pub store_failures: u64,
     /// Blocks taken in.
     pub received: u64,
     /// Blocks handed out, repeats included.
@@ -126,44 +154,59 @@ pub struct Counts {
 pub struct Mailbox<S> {
     store: S,
     limits: ConnectionLimits,
+    addresses: Addresses,
     rng: ChaCha20Rng,
     /// The store's clock (since 1970) at `started`.
     epoch: Duration,
     started: Instant,
     expire_at: Instant,
+    tidy_at: Instant,
     connections: HashMap<ConnectionId, Connection>,
     readers: HashMap<RecipientId, ConnectionId>,
     counts: Counts,
     outputs: VecDeque<Output>,
     /// Whether the outputs may leave: false until the store has committed.
     committed: bool,
+    /// The newest `now`.
+    now: Instant,
+    is_store_well: bool,
+    /// Blocks wait for readers that could have had them if the store had not failed.
+    redeliver: bool,
 }
 
 /// How often old blocks are looked for: expiry is counted in days.
 const EXPIRE_EVERY: Duration = Duration::from_secs(60 * 60);
+/// How often addresses that left are looked for: their limits heal in minutes.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+/// How soon blocks are handed out that a failing store held back: long enough for it to mend.
+const REDELIVER_AFTER: Duration = Duration::from_secs(1);
 
 impl<S: Store> Mailbox<S> {
     /// A relay without connections. `epoch` is the time since 1970 at `now`; `rng` makes ids and challenges.
-    pub fn new(
-        store: S,
-        limits: ConnectionLimits,
-        rng: ChaCha20Rng,
-        now: Instant,
-        epoch: Duration,
-    ) -> Self {
+    pub fn new(store: S, limits: Limits, rng: ChaCha20Rng, now: Instant, epoch: Duration) -> Self {
         Self {
             store,
-            limits,
+            limits: limits.connection,
+            addresses: Addresses::new(limits.address),
             rng,
             epoch,
             started: now,
             expire_at: now,
+            tidy_at: now + TIDY_EVERY,
             connections: HashMap::new(),
             readers: HashMap::new(),
             counts: Counts::default(),
             outputs: VecDeque::new(),
             committed: true,
+            now,
+            is_store_well: true,
+            redeliver: false,
         }
+    }
+
+    /// Whether the store took the last batch.
+    pub fn is_store_well(&self) -> bool {
+        self.is_store_well
     }
 
     /// How often things happened.
@@ -171,12 +214,17 @@ impl<S: Store> Mailbox<S> {
         self.counts
     }
 
-    /// One change; then drain [`Self::poll_output`] to its `Timeout`.
+    /// One change. Then drain [`Self::poll_output`] to its `Timeout`, or first take what else has come already.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        self.now = now;
         match input {
-            Input::Opened { connection } => self.open(now, connection),
+            Input::Opened {
+                connection,
+                address,
+            } => self.open(now, connection, address),
             Input::Frame { connection, bytes } => self.frame(now, connection, bytes),
             Input::Closed { connection } => self.forget(connection),
+            Input::Elsewhere(what) => self.elsewhere(now, what),
             Input::Timeout => {}
         }
         if now >= self.expire_at {
@@ -184,7 +232,14 @@ impl<S: Store> Mailbox<S> {
             self.committed = false;
             match self.store.expire(self.clock(now)) {
                 Ok(forgotten) => tracing::debug!(forgotten, "expired"),
-                Err(error) => tracing::error!(%error, "old blocks could not be removed"),
+                Err(error) => tracing::warn!(%error, "old blocks could not be removed"),
+            }
+        }
+        if now >= self.tidy_at {
+            self.tidy_at = now + TIDY_EVERY;
+            self.addresses.tidy(now);
+            if std::mem::take(&mut self.redeliver) {
+                self.deliver_starved(self.clock(now));
             }
         }
     }
@@ -193,35 +248,48 @@ impl<S: Store> Mailbox<S> {
     pub fn poll_output(&mut self) -> Output {
         if !self.committed {
             self.committed = true;
-            if let Err(error) = self.store.commit() {
-                tracing::error!(%error, "nothing since the last commit is durable");
-                self.refuse_outputs();
+            let committed = self.store.commit();
+            let was_well = std::mem::replace(&mut self.is_store_well, committed.is_ok());
+            match committed {
+                Ok(()) if was_well => {}
+                Ok(()) => tracing::info!("the store takes what clients send again"),
+                Err(error) => {
+                    if was_well {
+                        tracing::error!(%error, "clients are refused: what they send cannot be stored");
+                    }
+                    self.counts.store_failures += 1;
+                    self.refuse_outputs();
+                }
             }
         }
+        let deadline = self.expire_at.min(self.tidy_at);
         self.outputs
             .pop_front()
-            .unwrap_or(Output::Timeout(self.expire_at))
+            .unwrap_or(Output::Timeout(deadline))
     }
 
     /// A failed commit: nothing that was about to be confirmed may be, and no message may go out.
     fn refuse_outputs(&mut self) {
-        // Dropped messages count as handed out: they come again with the next subscription.
-        self.outputs.retain(|output| match output {
-            Output::Transmit { bytes, .. } => {
-                !matches!(Reply::read(bytes), Ok(Reply::Message { .. }))
-            }
-            _ => true,
-        });
-        for output in &mut self.outputs {
-            let Output::Transmit { bytes, .. } = output else {
+        let outputs = std::mem::take(&mut self.outputs);
+        for output in outputs {
+            let Output::Transmit { connection, bytes } = &output else {
+                self.outputs.push_back(output);
                 continue;
             };
-            if let Ok(Reply::Ok { number } | Reply::Created { number, .. }) = Reply::read(bytes) {
-                *bytes = Reply::Refused {
-                    number,
-                    reason: RefusedReason::Storage,
+            match Reply::read(bytes) {
+                Ok(Reply::Message {
+                    recipient, message, ..
+                }) => self.take_back(*connection, recipient, message),
+                Ok(
+                    Reply::Ok { number }
+                    | Reply::Created { number, .. }
+                    | Reply::Published { number, .. }
+                    | Reply::Claimed { number, .. },
+                ) => {
+                    let connection = *connection;
+                    self.refuse(connection, number, RefusedReason::Storage);
                 }
-                .write();
+                _ => self.outputs.push_back(output),
             }
         }
     }
@@ -230,16 +298,22 @@ impl<S: Store> Mailbox<S> {
         self.epoch + now.saturating_duration_since(self.started)
     }
 
-    fn open(&mut self, now: Instant, connection: ConnectionId) {
+    fn open(&mut self, now: Instant, connection: ConnectionId, address: AddressKey) {
+        if !self.addresses.open(now, address) {
+            self.counts.crowded += 1;
+            let reason = CloseReason::TooManyConnections;
+            return self.outputs.push_back(Output::Close { connection, reason });
+        }
         let mut challenge = Challenge([0; 32]);
         self.rng.fill_bytes(&mut challenge.0);
-        self.connections
-            .insert(connection, Connection::new(now, challenge, self.limits));
+        let state = Connection::new(now, address, challenge, self.limits);
+        self.connections.insert(connection, state);
         self.reply(connection, &Reply::hello(challenge));
     }
 
     fn forget(&mut self, connection: ConnectionId) {
         if let Some(gone) = self.connections.remove(&connection) {
+            self.addresses.close(gone.address);
             for recipient in gone.subscriptions.keys() {
                 self.readers.remove(recipient);
             }
@@ -258,229 +332,22 @@ impl<S: Store> Mailbox<S> {
         if !state.accept_number(request.number) {
             return self.close(connection, CloseReason::NumberUsed);
         }
-        let result = if state.spend_command(now) {
+        let address = state.address;
+        let allowed = state.spend_command(now) && self.addresses.spend_command(now, address);
+        let result = if allowed {
             self.committed = false;
-            self.carry_out(now, connection, &request)
+            self.carry_out(now, connection, address, &request)
         } else {
             Err(RefusedReason::TooFast)
         };
         if let Err(reason) = result {
-            self.counts.refused += 1;
-            self.reply(
-                connection,
-                &Reply::Refused {
-                    number: request.number,
-                    reason,
-                },
-            );
+            self.refuse(connection, request.number, reason);
         }
     }
 
-    fn carry_out(
-        &mut self,
-        now: Instant,
-        connection: ConnectionId,
-        request: &Request<'_>,
-    ) -> Result<(), RefusedReason> {
-        let clock = self.clock(now);
-        let number = request.number;
-        self.check_signature(connection, request)?;
-        match request.command {
-            Command::Create { recipient_key } => {
-                return self.create(clock, connection, number, recipient_key);
-            }
-            Command::Secure { sender, sender_key } => {
-                self.store.secure(sender, sender_key).map_err(refusal)?;
-                self.reply(connection, &Reply::Ok { number });
-            }
-            Command::Send { sender, block } => {
-                let recipient = self.store.push(clock, sender, block).map_err(refusal)?;
-                self.counts.received += 1;
-                self.reply(connection, &Reply::Ok { number });
-                if let Some(&reader) = self.readers.get(&recipient) {
-                    self.deliver(clock, reader, recipient);
-                }
-            }
-            Command::Subscribe { recipient } => {
-                self.subscribe(clock, connection, number, recipient)?;
-            }
-            Command::Acknowledge { recipient, message } => {
-                self.store
-                    .acknowledge(clock, recipient, Some(message))
-                    .map_err(refusal)?;
-                self.reply(connection, &Reply::Ok { number });
-                self.acknowledged(clock, connection, recipient, message);
-            }
-            Command::Delete { recipient } => {
-                self.store.delete(recipient).map_err(refusal)?;
-                self.unsubscribe(recipient);
-                self.reply(connection, &Reply::Ok { number });
-            }
-            Command::Publish { .. } => return Err(RefusedReason::TooManyCodes),
-            Command::Claim { .. } => return Err(RefusedReason::NoCode),
-        }
-        Ok(())
-    }
-
-    /// The key that must have signed is the one the store knows, or for a new one the key in the command itself.
-    fn check_signature(
-        &mut self,
-        connection: ConnectionId,
-        request: &Request<'_>,
-    ) -> Result<(), RefusedReason> {
-        let key = match request.command {
-            Command::Create { recipient_key } => recipient_key,
-            Command::Secure { sender_key, .. } | Command::Claim { sender_key, .. } => sender_key,
-            Command::Send { sender, .. } => self
-                .store
-                .sender_key(sender)
-                .map_err(refusal)?
-                .ok_or(RefusedReason::NotSecured)?,
-            Command::Subscribe { recipient }
-            | Command::Acknowledge { recipient, .. }
-            | Command::Publish { recipient }
-            | Command::Delete { recipient } => {
-                self.store.recipient_key(recipient).map_err(refusal)?
-            }
-        };
-        let challenge = &self.connections[&connection].challenge;
-        let key = VerifyingKey::from_bytes(&key).map_err(|_| RefusedReason::NoQueue)?;
-        let message = signed_message(challenge, request.unsigned);
-        key.verify_strict(&message, &Signature::from_bytes(&request.signature))
-            .map_err(|_| RefusedReason::NoQueue)
-    }
-
-    fn create(
-        &mut self,
-        clock: Duration,
-        connection: ConnectionId,
-        number: u32,
-        recipient_key: [u8; 32],
-    ) -> Result<(), RefusedReason> {
-        let (mut recipient, mut sender) = ([0; QUEUE_ID_BYTES], [0; QUEUE_ID_BYTES]);
-        self.rng.fill_bytes(&mut recipient);
-        self.rng.fill_bytes(&mut sender);
-        let queue = NewQueue {
-            recipient: RecipientId(recipient),
-            sender: SenderId(sender),
-            recipient_key,
-        };
-        let Some(state) = self.connections.get_mut(&connection) else {
-            return Ok(());
-        };
-        if state.created >= self.limits.created_max {
-            return Err(RefusedReason::TooManyQueues);
-        }
-        self.store.create(clock, queue).map_err(refusal)?;
-        state.created += 1;
-        let NewQueue {
-            recipient, sender, ..
-        } = queue;
-        self.reply(
-            connection,
-            &Reply::Created {
-                number,
-                recipient,
-                sender,
-            },
-        );
-        Ok(())
-    }
-
-    /// The newest subscription wins: a client that lost its network is back before the relay notices.
-    fn subscribe(
-        &mut self,
-        clock: Duration,
-        connection: ConnectionId,
-        number: u32,
-        recipient: RecipientId,
-    ) -> Result<(), RefusedReason> {
-        let held = self.connections[&connection].subscriptions.len();
-        let previous = self.readers.get(&recipient).copied();
-        if previous != Some(connection) && held >= self.limits.subscriptions_max {
-            return Err(RefusedReason::TooManyQueues);
-        }
-        self.store
-            .acknowledge(clock, recipient, None)
-            .map_err(refusal)?;
-        self.unsubscribe(recipient);
-        if let Some(previous) = previous.filter(|previous| *previous != connection) {
-            self.reply(previous, &Reply::Taken { recipient });
-        }
-        self.readers.insert(recipient, connection);
-        if let Some(state) = self.connections.get_mut(&connection) {
-            state
-                .subscriptions
-                .insert(recipient, Subscription::default());
-        }
-        self.reply(connection, &Reply::Ok { number });
-        self.deliver(clock, connection, recipient);
-        Ok(())
-    }
-
-    fn unsubscribe(&mut self, recipient: RecipientId) {
-        let reader = self.readers.remove(&recipient);
-        if let Some(state) = reader.and_then(|reader| self.connections.get_mut(&reader)) {
-            state.subscriptions.remove(&recipient);
-        }
-    }
-
-    /// Hands out what the windows of queue and connection allow.
-    fn deliver(&mut self, clock: Duration, connection: ConnectionId, recipient: RecipientId) {
-        let Some(state) = self.connections.get_mut(&connection) else {
-            return;
-        };
-        let room = self.limits.in_flight_max.saturating_sub(state.in_flight());
-        let Some(subscription) = state.subscriptions.get_mut(&recipient) else {
-            return;
-        };
-        let count = room.min(WINDOW_MESSAGES - subscription.in_flight.len().min(WINDOW_MESSAGES));
-        if count == 0 {
-            subscription.starved = true;
-            return;
-        }
-        let messages = match self.store.waiting(recipient, subscription.newest, count) {
-            Ok(messages) => messages,
-            Err(error) => return tracing::error!(%error, "blocks could not be read"),
-        };
-        subscription.starved = messages.len() == count;
-        for message in messages {
-            subscription.newest = Some(message.id);
-            subscription.in_flight.push_back(message.id);
-            let age = clock.saturating_sub(message.stored_at).as_millis();
-            let age_ms = u64::try_from(age).unwrap_or(u64::MAX);
-            let reply = Reply::Message {
-                recipient,
-                message: message.id,
-                age_ms,
-                block: &message.block,
-            };
-            self.counts.delivered += 1;
-            self.outputs.push_back(Output::Transmit {
-                connection,
-                bytes: reply.write(),
-            });
-        }
-    }
-
-    /// Room again, for this queue first and then for others that waited for it.
-    fn acknowledged(
-        &mut self,
-        clock: Duration,
-        connection: ConnectionId,
-        recipient: RecipientId,
-        message: MessageId,
-    ) {
-        let Some(state) = self.connections.get_mut(&connection) else {
-            return;
-        };
-        if let Some(subscription) = state.subscriptions.get_mut(&recipient) {
-            subscription.in_flight.retain(|id| *id > message);
-        }
-        self.deliver(clock, connection, recipient);
-        for starved in self.connections[&connection].starved() {
-            self.deliver(clock, connection, starved);
-        }
+    fn refuse(&mut self, connection: ConnectionId, number: u32, reason: RefusedReason) {
+        self.counts.refused += 1;
+        self.reply(connection, &Reply::Refused { number, reason });
     }
 
     fn reply(&mut self, connection: ConnectionId, reply: &Reply<'_>) {
@@ -494,18 +361,5 @@ impl<S: Store> Mailbox<S> {
         self.counts.garbage += 1;
         self.forget(connection);
         self.outputs.push_back(Output::Close { connection, reason });
-    }
-}
-
-fn refusal(error: StoreError) -> RefusedReason {
-    match error {
-        StoreError::NoQueue => RefusedReason::NoQueue,
-        StoreError::AlreadySecured => RefusedReason::AlreadySecured,
-        StoreError::QueueFull => RefusedReason::QueueFull,
-        StoreError::TooManyQueues => RefusedReason::TooManyQueues,
-        StoreError::IdTaken | StoreError::Failed(_) => {
-            tracing::error!(%error, "a command failed in the store");
-            RefusedReason::Storage
-        }
     }
 }

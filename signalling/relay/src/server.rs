@@ -5,37 +5,44 @@
 #![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use axum::Router;
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::StatusCode;
+use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use axum::{Extension, Router};
 use hullo_proto::service::relay::FRAME_BYTES_MAX;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::mailbox::{CloseReason, ConnectionId, ConnectionLimits, Input, Mailbox, Output};
-use crate::store::{MemoryStore, Store, StoreLimits};
+use crate::mailbox::{AddressKey, ConnectionId, Limits, Mailbox};
+use crate::store::Store;
+use run::{Board, Event, Outgoing, Runner, STOP_TIME_MAX};
+
+mod metrics;
+mod run;
 
 /// Where the WebSocket is.
 pub const PATH: &str = "/relay";
 
-/// Frames on their way to one connection: its whole window of messages and a burst of answers. Fuller means that
-/// it does not read.
-const OUTGOING_FRAMES_MAX: usize = 256;
+/// Frames on their way to one connection: its whole window of messages and the answers to a burst of commands, which
+/// are small. Fuller means that it does not read.
+const OUTGOING_FRAMES_MAX: usize = 2048;
 /// Frames on their way to the mailbox from everybody: beyond it connections wait, and so do their clients.
 const INCOMING_FRAMES_MAX: usize = 1024;
 /// TLS handshakes and request heads in progress; each may hold 30 kB.
@@ -48,16 +55,11 @@ const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
 const WRITE_TIME_MAX: Duration = Duration::from_secs(20);
 /// Clients ping every 20 s; three missed ones are a dead line.
 const SILENCE_MAX: Duration = Duration::from_secs(75);
-/// How long connections get to close when the relay stops.
-const STOP_TIME_MAX: Duration = Duration::from_secs(2);
-
 /// What a relay is started with.
 #[derive(Clone)]
 pub struct Options {
-    /// What one connection may do.
-    pub connection: ConnectionLimits,
-    /// What the store takes.
-    pub store: StoreLimits,
+    /// What clients may do.
+    pub limits: Limits,
     /// WebSockets at once: about 40 kB each when idle.
     pub connections_max: usize,
     /// From the operating system's generator: ids and challenges come of it.
@@ -68,8 +70,7 @@ impl Options {
     /// The usual limits.
     pub fn new(seed: [u8; 32]) -> Self {
         Self {
-            connection: ConnectionLimits::default(),
-            store: StoreLimits::default(),
+            limits: Limits::default(),
             connections_max: 4096,
             seed,
         }
@@ -78,41 +79,37 @@ impl Options {
 
 /// A running relay; it ends when its last [`Router`] and this are gone, or by [`Relay::stop`].
 pub struct Relay {
-    inlet: mpsc::Sender<Incoming>,
+    inlet: mpsc::Sender<Event>,
     slots: Arc<Semaphore>,
-    slots_max: u32,
-    mailbox: tokio::task::JoinHandle<()>,
-}
-
-enum Incoming {
-    Opened(ConnectionId, mpsc::Sender<Outgoing>),
-    Frame(ConnectionId, axum::body::Bytes),
-    Closed(ConnectionId),
-    Stop,
-}
-
-enum Outgoing {
-    Frame(Vec<u8>),
-    Close(CloseReason),
+    slots_max: usize,
+    board: Board,
+    /// The mailbox's thread is still at work.
+    working: mpsc::Receiver<Infallible>,
 }
 
 #[derive(Clone)]
 struct Entrance {
-    inlet: mpsc::Sender<Incoming>,
+    inlet: mpsc::Sender<Event>,
     slots: Arc<Semaphore>,
+    slots_max: usize,
+    board: Board,
+    /// Made anew in each process: what hashes addresses.
+    hasher: RandomState,
     next: Arc<std::sync::atomic::AtomicU64>,
 }
 
-/// Serves a relay that keeps its queues in memory, until `shutdown` comes true.
+/// Serves a relay that keeps its queues in `store`, until `shutdown` comes true.
 pub async fn serve(
     listener: TcpListener,
     tls: Arc<ServerConfig>,
+    store: impl Store + 'static,
     options: Options,
     shutdown: impl Future<Output = ()>,
-) {
-    let relay = Relay::start(MemoryStore::new(options.store), &options);
+) -> std::io::Result<()> {
+    let relay = Relay::start(store, &options)?;
     serve_router(listener, tls, relay.router(), shutdown).await;
     relay.stop().await;
+    Ok(())
 }
 
 /// Serves any routes over TLS, HTTP/1.1 with upgrades, until `shutdown` comes true.
@@ -149,7 +146,7 @@ pub async fn serve_router(
         };
         let (acceptor, router) = (acceptor.clone(), router.clone());
         tokio::spawn(async move {
-            serve_connection(stream, acceptor, router).await;
+            serve_connection(stream, address, acceptor, router).await;
             drop((slot, place));
         });
     }
@@ -188,17 +185,42 @@ impl Drop for Place {
     }
 }
 
-async fn serve_connection(stream: TcpStream, acceptor: TlsAcceptor, router: Router) {
+/// Who is at the other end of the connection, as an extension of each request.
+#[derive(Clone, Copy)]
+struct Peer(IpAddr);
+
+impl Peer {
+    /// The home of its limits: an IPv4 address, or all of an IPv6 network, of which a customer has at least one.
+    fn key(self, hasher: &RandomState) -> AddressKey {
+        let prefix = match self.0.to_canonical() {
+            IpAddr::V4(address) => u64::from(address.to_bits()),
+            IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
+        };
+        AddressKey(hasher.hash_one((self.0.to_canonical().is_ipv4(), prefix)))
+    }
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    address: IpAddr,
+    acceptor: TlsAcceptor,
+    router: Router,
+) {
     // Call set-up is small frames back and forth: never wait to fill a packet.
     let _ = stream.set_nodelay(true);
     let Ok(Ok(stream)) = timeout(HANDSHAKE_TIME_MAX, acceptor.accept(stream)).await else {
         tracing::debug!("a TLS handshake failed");
         return;
     };
+    let routes = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(Peer(address));
+        routes.call(request)
+    });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HANDSHAKE_TIME_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades()
         .await;
     if let Err(error) = served {
@@ -207,47 +229,91 @@ async fn serve_connection(stream: TcpStream, acceptor: TlsAcceptor, router: Rout
 }
 
 impl Relay {
-    /// Starts the task that owns the mailbox; must be called on a tokio runtime.
-    pub fn start(store: impl Store + 'static, options: &Options) -> Self {
-        let (inlet, frames) = mpsc::channel(INCOMING_FRAMES_MAX);
+    /// Starts the thread that owns the mailbox; must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn start(mut store: impl Store + 'static, options: &Options) -> std::io::Result<Self> {
+        let (inlet, events) = mpsc::channel(INCOMING_FRAMES_MAX);
+        if let Some(news) = store.elsewhere() {
+            tokio::spawn(run::forward(news, inlet.downgrade()));
+        }
         let epoch = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         let now = Instant::now().into_std();
         let rng = ChaCha20Rng::from_seed(options.seed);
-        let mailbox = Mailbox::new(store, options.connection, rng, now, epoch);
-        let slots_max = u32::try_from(options.connections_max).unwrap_or(u32::MAX);
-        Self {
+        let mailbox = Mailbox::new(store, options.limits, rng, now, epoch);
+        let board = Board::default();
+        let runner = Runner::new(mailbox, board.clone());
+        let (is_working, working) = mpsc::channel(1);
+        let runtime = Handle::current();
+        std::thread::Builder::new()
+            .name("relay-mailbox".to_owned())
+            .spawn(move || {
+                runner.run(&runtime, events);
+                drop(is_working);
+            })?;
+        Ok(Self {
             inlet,
-            slots: Arc::new(Semaphore::new(slots_max as usize)),
-            slots_max,
-            mailbox: tokio::spawn(run_mailbox(mailbox, frames)),
-        }
+            slots: Arc::new(Semaphore::new(options.connections_max)),
+            slots_max: options.connections_max,
+            board,
+            working,
+        })
     }
 
-    /// The WebSocket at [`PATH`], and `/health`.
+    /// The WebSocket at [`PATH`], `/health`, and, for this machine alone, `/metrics`.
     pub fn router(&self) -> Router {
         let entrance = Entrance {
             inlet: self.inlet.clone(),
             slots: Arc::clone(&self.slots),
+            slots_max: self.slots_max,
+            board: self.board.clone(),
+            hasher: RandomState::new(),
             next: Arc::default(),
         };
         Router::new()
             .route(PATH, any(upgrade))
-            .route("/health", get(async || "ok\n"))
+            .route("/health", get(health))
+            .route("/metrics", get(metrics))
             .with_state(entrance)
     }
 
-    /// Ends every connection and waits for them, within reason.
-    pub async fn stop(self) {
+    /// Carries out what has come, ends every connection and waits for them, within reason; the store is closed then.
+    pub async fn stop(mut self) {
         // A mailbox that is gone already has nothing left to stop.
-        let _ = self.inlet.send(Incoming::Stop).await;
-        let _ = self.mailbox.await;
-        let _ = timeout(STOP_TIME_MAX, self.slots.acquire_many(self.slots_max)).await;
+        let _ = self.inlet.send(Event::Stop).await;
+        let _ended = self.working.recv().await;
+        let all = u32::try_from(self.slots_max).unwrap_or(u32::MAX);
+        let _ = timeout(STOP_TIME_MAX, self.slots.acquire_many(all)).await;
     }
 }
 
-async fn upgrade(State(entrance): State<Entrance>, upgrade: WebSocketUpgrade) -> Response {
+/// Whether clients are served: 503 while the store fails.
+async fn health(State(entrance): State<Entrance>) -> Response {
+    if entrance.board.read().is_store_well {
+        return "ok\n".into_response();
+    }
+    let words = "the relay cannot store messages at present\n";
+    (StatusCode::SERVICE_UNAVAILABLE, words).into_response()
+}
+
+/// Counts. Only for this machine: from afar they would tell when people talk.
+async fn metrics(State(entrance): State<Entrance>, Extension(peer): Extension<Peer>) -> Response {
+    if !peer.0.to_canonical().is_loopback() {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let open = entrance.slots_max - entrance.slots.available_permits().min(entrance.slots_max);
+    let page = metrics::page(&entrance.board.read(), open);
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], page).into_response()
+}
+
+async fn upgrade(
+    State(entrance): State<Entrance>,
+    Extension(peer): Extension<Peer>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let Ok(slot) = Arc::clone(&entrance.slots).try_acquire_owned() else {
         return (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -260,13 +326,14 @@ async fn upgrade(State(entrance): State<Entrance>, upgrade: WebSocketUpgrade) ->
             .next
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed),
     );
+    let address = peer.key(&entrance.hasher);
     upgrade
         .read_buffer_size(4096)
         .write_buffer_size(0)
         .max_message_size(FRAME_BYTES_MAX)
         .max_frame_size(FRAME_BYTES_MAX)
         .on_upgrade(async move |socket| {
-            serve_socket(socket, connection, entrance.inlet).await;
+            serve_socket(socket, connection, address, entrance.inlet).await;
             drop(slot);
         })
 }
@@ -274,11 +341,12 @@ async fn upgrade(State(entrance): State<Entrance>, upgrade: WebSocketUpgrade) ->
 async fn serve_socket(
     mut socket: WebSocket,
     connection: ConnectionId,
-    inlet: mpsc::Sender<Incoming>,
+    address: AddressKey,
+    inlet: mpsc::Sender<Event>,
 ) {
     let (sender, mut outgoing) = mpsc::channel(OUTGOING_FRAMES_MAX);
     if inlet
-        .send(Incoming::Opened(connection, sender))
+        .send(Event::Opened(connection, address, sender))
         .await
         .is_err()
     {
@@ -299,7 +367,7 @@ async fn serve_socket(
             message = timeout(SILENCE_MAX, socket.recv()) => match message {
                 // No text is a frame: the mailbox counts it and says so.
                 Ok(Some(Ok(message @ (Message::Binary(_) | Message::Text(_))))) => {
-                    if inlet.send(Incoming::Frame(connection, message.into_data())).await.is_err() {
+                    if inlet.send(Event::Frame(connection, message.into_data())).await.is_err() {
                         break Some((close_code::AWAY, "the relay stops".to_owned()));
                     }
                 }
@@ -313,79 +381,13 @@ async fn serve_socket(
             },
         }
     };
-    let _ = inlet.send(Incoming::Closed(connection)).await;
+    let _ = inlet.send(Event::Closed(connection)).await;
     if let Some((code, reason)) = farewell {
         let close = Message::Close(Some(CloseFrame {
             code,
             reason: reason.into(),
         }));
         let _ = timeout(WRITE_TIME_MAX, socket.send(close)).await;
-    }
-}
-
-async fn run_mailbox<S: Store>(mut mailbox: Mailbox<S>, mut frames: mpsc::Receiver<Incoming>) {
-    let mut lines: HashMap<ConnectionId, mpsc::Sender<Outgoing>> = HashMap::new();
-    let mut deadline = Instant::now();
-    loop {
-        let incoming = tokio::select! {
-            incoming = frames.recv() => match incoming {
-                Some(Incoming::Stop) | None => break,
-                Some(incoming) => Some(incoming),
-            },
-            () = tokio::time::sleep_until(deadline) => None,
-        };
-        let now = Instant::now().into_std();
-        match incoming {
-            Some(Incoming::Opened(connection, line)) => {
-                lines.insert(connection, line);
-                mailbox.handle_input(now, Input::Opened { connection });
-            }
-            Some(Incoming::Frame(connection, bytes)) => {
-                mailbox.handle_input(
-                    now,
-                    Input::Frame {
-                        connection,
-                        bytes: &bytes,
-                    },
-                );
-            }
-            Some(Incoming::Closed(connection)) => {
-                lines.remove(&connection);
-                mailbox.handle_input(now, Input::Closed { connection });
-            }
-            Some(Incoming::Stop) | None => mailbox.handle_input(now, Input::Timeout),
-        }
-        let mut slow = Vec::new();
-        deadline = drain(&mut mailbox, &mut lines, &mut slow);
-        while let Some(connection) = slow.pop() {
-            tracing::debug!("a reader was too slow and is dropped");
-            lines.remove(&connection);
-            mailbox.handle_input(now, Input::Closed { connection });
-            deadline = drain(&mut mailbox, &mut lines, &mut slow);
-        }
-    }
-    tracing::info!(counts = ?mailbox.counts(), "the relay stops");
-}
-
-fn drain<S: Store>(
-    mailbox: &mut Mailbox<S>,
-    lines: &mut HashMap<ConnectionId, mpsc::Sender<Outgoing>>,
-    slow: &mut Vec<ConnectionId>,
-) -> Instant {
-    loop {
-        let (connection, outgoing) = match mailbox.poll_output() {
-            Output::Transmit { connection, bytes } => (connection, Outgoing::Frame(bytes)),
-            Output::Close { connection, reason } => (connection, Outgoing::Close(reason)),
-            Output::Timeout(deadline) => return Instant::from_std(deadline),
-        };
-        let full = match lines.get(&connection).map(|line| line.try_send(outgoing)) {
-            Some(Err(TrySendError::Full(_))) => true,
-            // Closed: its task ends and says so by itself.
-            Some(Ok(()) | Err(TrySendError::Closed(_))) | None => false,
-        };
-        if full && !slow.contains(&connection) {
-            slow.push(connection);
-        }
     }
 }
 

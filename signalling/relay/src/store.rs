@@ -4,14 +4,21 @@
 
 use std::time::Duration;
 
-use hullo_proto::service::relay::{BLOCK_BYTES, MessageId, RecipientId, SenderId};
+use hullo_proto::service::relay::{
+    BLOCK_BYTES, CODE_NUMBERS, CODE_TIME_MAX, CodeNumber, MessageId, RecipientId, SenderId,
+};
 use thiserror::Error;
+use tokio::sync::mpsc;
 
 pub use memory::MemoryStore;
+pub use postgres::PostgresStore;
+pub use sqlite::SqliteStore;
 
 #[cfg(test)]
 mod conformance;
 mod memory;
+pub mod postgres;
+pub mod sqlite;
 
 /// A block as the store keeps it: 16 KiB, shared rather than copied.
 pub type Block = std::sync::Arc<[u8; BLOCK_BYTES]>;
@@ -29,6 +36,8 @@ pub struct StoreLimits {
     pub message_age_max: Duration,
     /// How long a queue nobody reads is kept; longer than an invitation is good for.
     pub queue_idle_max: Duration,
+    /// How long a code number stands.
+    pub code_time_max: Duration,
 }
 
 impl Default for StoreLimits {
@@ -40,6 +49,7 @@ impl Default for StoreLimits {
             messages_max: 16_384,
             message_age_max: DAY * 21,
             queue_idle_max: DAY * 90,
+            code_time_max: CODE_TIME_MAX,
         }
     }
 }
@@ -66,6 +76,17 @@ pub struct StoredMessage {
     pub block: Block,
 }
 
+/// Something that another relay on the same store did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// It stored a block.
+    Stored(RecipientId),
+    /// The queue's reader is connected there now.
+    Subscribed(RecipientId),
+    /// Nobody was listening for a while: any of it may have happened, to any queue.
+    Anything,
+}
+
 /// Why the store did not do it.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -84,12 +105,35 @@ pub enum StoreError {
     /// [`StoreLimits::queues_max`].
     #[error("no room for another queue")]
     TooManyQueues,
+    /// No queue has this code number (any more).
+    #[error("no queue has this code number")]
+    NoCode,
+    /// Every code number is in use.
+    #[error("every code number is in use")]
+    TooManyCodes,
     /// Disk or database: the operator's to mend.
     #[error("the store failed: {0}")]
     Failed(String),
 }
 
+/// One of the numbers that are not `taken` (rising), each as likely as the others; none when all are.
+pub(crate) fn free_number(taken: &[CodeNumber], draw: u64) -> Option<CodeNumber> {
+    let free = u64::from(CODE_NUMBERS).saturating_sub(taken.len() as u64);
+    // The remainder of 64 random bits by at most 10,000 is even enough.
+    let mut number = u16::try_from(draw.checked_rem(free)?).ok()?;
+    for taken in taken {
+        if taken.0 > number {
+            break;
+        }
+        number += 1;
+    }
+    Some(CodeNumber(number))
+}
+
 /// A relay's memory. `now` is a clock that only rises and survives restarts of a durable store (since 1970).
+///
+/// [`StoreError::Failed`] is for what no client can help: it may undo all commands since the last commit, and the
+/// next [`Store::commit`] then fails. Every other error leaves the rest of the batch alone.
 ///
 /// Nothing a client was told may be lost: [`Store::commit`] makes all that went before durable, and the mailbox
 /// lets no answer out before it. That is what lets a store on disk put many clients' commands in one transaction.
@@ -148,16 +192,46 @@ pub trait Store: Send {
         &mut self,
         now: Duration,
         recipient: RecipientId,
-        up_to: Option<MessageId>,
+        up_to: MessageId,
     ) -> Result<(), StoreError>;
 
-    /// Forgets the queue and all in it.
+    /// The queue's reader is connected here: it counts as read `now`, and other relays on the same store are told.
+    ///
+    /// # Errors
+    /// [`StoreError::NoQueue`], [`StoreError::Failed`].
+    fn subscribed(&mut self, now: Duration, recipient: RecipientId) -> Result<(), StoreError>;
+
+    /// Gives the queue, whose writing end nobody claimed yet, a free code number in place of the one it may have. `draw`
+    /// is random: [`free_number`] chooses with it.
+    ///
+    /// # Errors
+    /// [`StoreError::NoQueue`], [`StoreError::AlreadySecured`], [`StoreError::TooManyCodes`], [`StoreError::Failed`].
+    fn publish(
+        &mut self,
+        now: Duration,
+        recipient: RecipientId,
+        draw: u64,
+    ) -> Result<CodeNumber, StoreError>;
+
+    /// Claims the writing end that has this number, as [`Store::secure`] does. The number is gone afterwards, even if
+    /// the queue turns out to be claimed already.
+    ///
+    /// # Errors
+    /// [`StoreError::NoCode`], [`StoreError::AlreadySecured`], [`StoreError::Failed`].
+    fn claim(
+        &mut self,
+        now: Duration,
+        code: CodeNumber,
+        key: [u8; 32],
+    ) -> Result<SenderId, StoreError>;
+
+    /// Forgets the queue and all in it, its code number too.
     ///
     /// # Errors
     /// [`StoreError::NoQueue`], [`StoreError::Failed`].
     fn delete(&mut self, recipient: RecipientId) -> Result<(), StoreError>;
 
-    /// Forgets what is older than the limits and returns how many blocks and queues that were.
+    /// Forgets what is older than the limits and returns how many blocks and queues that were. Code numbers do not count.
     ///
     /// # Errors
     /// [`StoreError::Failed`].
@@ -168,4 +242,9 @@ pub trait Store: Send {
     /// # Errors
     /// [`StoreError::Failed`]: then none of it happened, as far as clients may know.
     fn commit(&mut self) -> Result<(), StoreError>;
+
+    /// What other relays on the same store do, as it happens; taken once, and none where there can be no others.
+    fn elsewhere(&mut self) -> Option<mpsc::Receiver<Elsewhere>> {
+        None
+    }
 }

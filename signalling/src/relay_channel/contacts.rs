@@ -5,28 +5,35 @@ use rand::Rng;
 use vodozemac::olm::{Account, OlmMessage, PreKeyMessage, SessionConfig};
 use zeroize::Zeroizing;
 
-use super::server::{NewQueue, Task};
-use super::{NAME, RelayChannel, SERVER, TASK_TIME_MAX};
+use super::server::{NewQueue, Purpose, Task};
+use super::{RelayChannel, TASK_TIME_MAX};
 use crate::block::{self, Content, Greeting};
 use crate::channel::{
     ChannelError, ChannelEvent, Contact, ContactId, ContactState, ServerId, Wish,
 };
+use crate::code::Code;
 use crate::identity::KeySet;
 use crate::link::{self, Link};
 use crate::server_url::ServerUrl;
-use crate::store::{ContactKeys, InboundQueue, OutboundQueue, QueueUse, Rows, StoreError};
+use crate::store::{
+    ContactKeys, InboundQueue, NAME, OutboundQueue, QueueUse, Rows, SERVER, StoreError,
+};
 
 /// Links open at once: more than anybody hands out in the 7 days they live.
 const INVITATIONS_MAX: usize = 64;
 
 impl RelayChannel {
-    pub(super) fn invite(&mut self, server: Option<ServerUrl>) {
-        if let Err(reason) = self.start_invitation(server) {
+    pub(super) fn invite(&mut self, server: Option<ServerUrl>, with_code: bool) {
+        if let Err(reason) = self.start_invitation(server, with_code) {
             self.fail(Wish::Invite, reason);
         }
     }
 
-    fn start_invitation(&mut self, server: Option<ServerUrl>) -> Result<(), ChannelError> {
+    fn start_invitation(
+        &mut self,
+        server: Option<ServerUrl>,
+        with_code: bool,
+    ) -> Result<(), ChannelError> {
         if let Some(url) = &server {
             self.set(SERVER, &url.to_string())?;
         }
@@ -38,26 +45,35 @@ impl RelayChannel {
         if open.count() >= INVITATIONS_MAX {
             return Err(ChannelError::TooManyInvitations);
         }
-        let stored = || {
-            rows.setting(SERVER)
-                .map(|url| url.and_then(|url| url.parse().ok()))
-        };
         let url = match server {
             Some(url) => url,
-            None => stored()?.ok_or(ChannelError::NoServer)?,
+            None => self.own_server()?,
         };
         let by = self.now + TASK_TIME_MAX;
-        self.start_task(&url, Task::Invite { by });
+        self.start_task(&url, Task::Invite { by, with_code });
         Ok(())
     }
 
+    /// Where we make invitations.
+    pub(super) fn own_server(&self) -> Result<ServerUrl, ChannelError> {
+        let stored = self.store.rows().setting(SERVER)?;
+        stored
+            .and_then(|url| url.parse().ok())
+            .ok_or(ChannelError::NoServer)
+    }
+
     pub(super) fn add(&mut self, text: &str) {
-        if let Err(reason) = self.start_join(text) {
+        let started = if Code::is_meant(text) || Code::from_link(text).is_some() {
+            self.enter_code(text)
+        } else {
+            self.start_join(text)
+        };
+        if let Err(reason) = started {
             self.fail(Wish::Add, reason);
         }
     }
 
-    fn start_join(&mut self, text: &str) -> Result<(), ChannelError> {
+    pub(super) fn start_join(&mut self, text: &str) -> Result<(), ChannelError> {
         let link = Link::from_text(text)?;
         self.check_link(&link)?;
         let url = link.servers[0].clone();
@@ -72,8 +88,12 @@ impl RelayChannel {
         Ok(())
     }
 
-    fn start_task(&mut self, url: &ServerUrl, task: Task) {
-        let (id, now) = (self.server(url), self.now);
+    pub(super) fn start_task(&mut self, url: &ServerUrl, task: Task) {
+        if self.copied.contains(url) {
+            return self.fail_task(task, ChannelError::CopiedProfile);
+        }
+        let purpose = Purpose::Make(self.line_number());
+        let (id, now) = (self.line(url, purpose), self.now);
         if let Some(server) = self.servers.get_mut(&id) {
             server.tasks.push(task);
             server.hurry(now);
@@ -85,6 +105,9 @@ impl RelayChannel {
             return Err(ChannelError::OwnLink);
         }
         match self.known(&link.key_set)? {
+            Some(contact) if contact.state == ContactState::Lost => {
+                Ok(link.check_expiry(self.clock())?)
+            }
             Some(contact) => Err(ChannelError::AlreadyContact { name: contact.name }),
             None => Ok(link.check_expiry(self.clock())?),
         }
@@ -124,9 +147,10 @@ impl RelayChannel {
         recipient: RecipientId,
         sender: SenderId,
     ) {
-        let Some(server) = self.servers.get(&id) else {
+        let Some(server) = self.servers.get_mut(&id) else {
             return;
         };
+        server.purpose = Purpose::Read(recipient);
         let wish = task.wish();
         let inbound = InboundQueue {
             recipient,
@@ -136,8 +160,10 @@ impl RelayChannel {
             used_for: QueueUse::Closing,
         };
         let result = match task {
-            Task::Invite { .. } => self.finish_invitation(inbound, sender),
+            Task::Invite { with_code, .. } => self.finish_invitation(inbound, sender, with_code),
             Task::Join { link, .. } => self.join(&link, inbound, sender),
+            Task::Offer { .. } => return self.offer_made(id, &inbound),
+            Task::Enter { .. } => return self.entry_made(id, &inbound, sender),
         };
         // When it failed, the queue lies unused at the relay until that forgets it.
         if let Err(reason) = result.and_then(|()| Ok(self.subscribe(id, recipient)?)) {
@@ -149,6 +175,7 @@ impl RelayChannel {
         &mut self,
         mut queue: InboundQueue,
         sender: SenderId,
+        with_code: bool,
     ) -> Result<(), ChannelError> {
         let expires = self.clock() + link::LIFETIME;
         queue.used_for = QueueUse::Invitation { expires };
@@ -171,9 +198,11 @@ impl RelayChannel {
             name: name.unwrap_or_default(),
             servers: vec![queue.server],
         };
-        self.event(ChannelEvent::InviteReady {
-            link: link.to_text(),
-        });
+        let text = link.to_text();
+        if with_code {
+            self.make_offer(&link.servers[0], queue.recipient, &text);
+        }
+        self.event(ChannelEvent::InviteReady { link: text });
         Ok(())
     }
 
@@ -185,6 +214,7 @@ impl RelayChannel {
         sender: SenderId,
     ) -> Result<(), ChannelError> {
         self.check_link(link)?;
+        let known = self.known(&link.key_set)?;
         let session = self
             .identity
             .account()
@@ -207,8 +237,12 @@ impl RelayChannel {
         let (server, seal_key) = (queue.server.clone(), link.seal_key.clone());
         let rng = &mut self.rng;
         let contact = self.store.transaction(|rows| -> Result<_, ChannelError> {
-            let contact =
-                rows.add_contact(&link.name, &link.key_set, &session, ContactState::Pending)?;
+            let contact = match known {
+                Some(known) => rows.join_again(known.id)?,
+                None => {
+                    rows.add_contact(&link.name, &link.key_set, &session, ContactState::Pending)?
+                }
+            };
             queue.used_for = QueueUse::Contact(contact);
             rows.add_inbound(&queue)?;
             // Whoever came by a link can invite at once, at the server that is known to be reached.
@@ -270,6 +304,7 @@ impl RelayChannel {
         {
             // Both used a link of the other at once: one of the two ratchets must win, the same on both sides.
             self.store.rows().close_inbound(queue.recipient)?;
+            self.delete_closing()?;
             return Ok(true);
         }
         let contact = self.adopt(
@@ -281,6 +316,8 @@ impl RelayChannel {
             seen,
         )?;
         self.identity.replace_account(account);
+        self.link_used(queue.recipient);
+        self.delete_closing()?;
         if let Some(contact) = self.store.rows().contact(contact)? {
             self.event(match known {
                 Some(_) => ChannelEvent::ContactChanged { contact },
@@ -335,6 +372,10 @@ impl RelayChannel {
             };
             seal_into_outbox(rows, rng, &mut keys, &outbound, &welcome)?;
             super::history::seal_waiting_texts(rows, rng, &mut keys, &outbound)?;
+            // What was sealed by the ratchet given up now.
+            for content in rows.take_unanswered(contact)? {
+                seal_into_outbox(rows, rng, &mut keys, &outbound, &content)?;
+            }
             seen(rows)?;
             Ok(contact)
         })
@@ -356,17 +397,16 @@ impl RelayChannel {
             server.held.remove(&contact);
         }
         self.event(ChannelEvent::ContactRemoved { contact });
+        self.delete_closing()?;
         let ids: Vec<ServerId> = self.servers.keys().copied().collect();
-        for id in ids {
-            self.delete_closing(id)?;
-        }
+        ids.into_iter().for_each(|id| self.retire(id));
         Ok(())
     }
 
     /// Something waits in the outbox for this contact.
     pub(super) fn has_work(&mut self, contact: ContactId) -> Result<(), ChannelError> {
         if let Some(queue) = self.store.rows().outbound(contact)? {
-            let id = self.server(&queue.server);
+            let id = self.line(&queue.server, Purpose::Send(contact));
             if let Some(server) = self.servers.get_mut(&id) {
                 server.work.insert(contact);
             }

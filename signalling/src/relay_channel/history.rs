@@ -13,7 +13,7 @@ use rand_chacha::ChaCha20Rng;
 use zeroize::Zeroizing;
 
 use super::RelayChannel;
-use super::messages::seal_payload;
+use super::messages::seal_content;
 use crate::block::Content;
 use crate::channel::{ChannelError, ChannelEvent, ContactId};
 use crate::history::{
@@ -255,9 +255,13 @@ impl RelayChannel {
         let id = self.message_id();
         let payload = Zeroizing::new(text_message::write(&id, &text));
         let clock = self.clock();
-        let rng = &mut self.rng;
+        if self.store.rows().is_blocked(contact)? {
+            return Err(self.blocked(contact)?);
+        }
+        let (rng, copied) = (&mut self.rng, &self.copied);
         let entry = self.store.transaction(|rows| {
-            let outbox = seal_payload(rows, rng, contact, payload)?;
+            let content = Content::Payload(payload);
+            let outbox = seal_content(rows, rng, copied, contact, &content)?;
             let direction = Direction::Outgoing;
             let entry = rows.add_text(contact, clock, direction, &text, Some(&id), Some(outbox))?;
             Ok::<_, ChannelError>(entry)
@@ -337,14 +341,21 @@ impl RelayChannel {
     ) -> Result<(), ChannelError> {
         let mut id = [0; 12];
         self.rng.fill_bytes(&mut id);
-        let rng = &mut self.rng;
+        let (rng, copied) = (&mut self.rng, &self.copied);
         let contact = entry.contact;
         let changes = self.store.transaction(|rows| -> Result<_, ChannelError> {
             let changes = abandon(rows, entry, clock)?;
             if tell && let Ok(payload) = Message::End(call_id).write(id) {
-                match seal_payload(rows, rng, contact, Zeroizing::new(payload)) {
+                let content = Content::Payload(Zeroizing::new(payload));
+                match seal_content(rows, rng, copied, contact, &content) {
                     // Whoever takes no messages any more waits for no call either.
-                    Ok(_) | Err(ChannelError::OutboxFull | ChannelError::NoContact) => {}
+                    Ok(_)
+                    | Err(
+                        ChannelError::OutboxFull
+                        | ChannelError::NoContact
+                        | ChannelError::OutOfTouch
+                        | ChannelError::CopiedProfile,
+                    ) => {}
                     Err(error) => return Err(error),
                 }
             }

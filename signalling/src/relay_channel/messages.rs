@@ -1,5 +1,6 @@
 //! Payloads out and in, once contacts have each other's keys.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hullo_proto::service::relay::{BLOCK_BYTES, RecipientId};
@@ -12,6 +13,7 @@ use super::groups::hear_contact;
 use super::{Queued, RelayChannel, history};
 use crate::block::{self, Content, PAYLOAD_BYTES_MAX};
 use crate::channel::{ChannelError, ChannelEvent, ContactId, ContactState, Wish};
+use crate::server_url::ServerUrl;
 use crate::store::{InboundQueue, QueueUse, Rows, StoreError};
 
 /// Messages waiting for one contact: 256 are 4 MiB on disk, and days of a server being away.
@@ -27,12 +29,32 @@ impl RelayChannel {
         if payload.len() > PAYLOAD_BYTES_MAX {
             return Err(ChannelError::TooLong);
         }
+        if self.store.rows().is_blocked(contact)? {
+            return Err(self.blocked(contact)?);
+        }
         let clock = self.clock();
-        let rng = &mut self.rng;
+        let (rng, copied) = (&mut self.rng, &self.copied);
         let changes = self.store.transaction(|rows| -> Result<_, ChannelError> {
             let changes = history::note_sent(rows, contact, &payload, clock)?;
-            seal_payload(rows, rng, contact, payload)?;
+            let content = Content::Payload(payload);
+            keep_unanswered(rows, contact, &content)?;
+            seal_content(rows, rng, copied, contact, &content)?;
             Ok(changes)
+        })?;
+        self.tell_history(changes);
+        self.has_work(contact)
+    }
+
+    /// Seals something for a contact; it goes as soon as its relay can be reached.
+    pub(super) fn say(
+        &mut self,
+        contact: ContactId,
+        content: &Content,
+    ) -> Result<(), ChannelError> {
+        let (rng, copied) = (&mut self.rng, &self.copied);
+        self.store.transaction(|rows| {
+            keep_unanswered(rows, contact, content)?;
+            seal_content(rows, rng, copied, contact, content)
         })?;
         self.tell_history(changes);
         self.has_work(contact)
@@ -53,6 +75,11 @@ impl RelayChannel {
         };
         if self.store.rows().was_seen(recipient, block)? {
             self.counts.repeated += 1;
+            return Ok(());
+        }
+        if self.codes.reads(recipient) {
+            self.store.rows().remember_seen(recipient, block)?;
+            self.code_block(recipient, block);
             return Ok(());
         }
         let seen = |rows: &Rows<'_>| rows.remember_seen(recipient, block);
@@ -111,6 +138,17 @@ impl RelayChannel {
         }
         let missing = sequence - keys.received - 1;
         keys.received = sequence;
+        if self.store.rows().is_blocked(contact)? && !matches!(content, Content::Welcome { .. }) {
+            // Dropped unseen, and the sender is not told: to it this looks like somebody who never answers.
+            self.store.transaction(|rows| {
+                rows.save_contact_keys(contact, &keys)?;
+                seen(rows)
+            })?;
+            return Ok(true);
+        }
+        if let Content::Words(said) = content {
+            return self.words_heard(contact, keys, said, seen);
+        }
         let clock = self.clock();
         let sent = clock.saturating_sub(age);
         let identity = &self.identity;
@@ -128,11 +166,17 @@ impl RelayChannel {
                     }
                     return Ok(rows.add_to_inbox(contact, sent, payload).map(Some)?);
                 }
-                Content::Welcome { .. } => rows.make_ready(contact)?,
+                Content::Welcome { name } => {
+                    rows.make_ready(contact)?;
+                    rows.called(contact, name)?;
+                }
+                Content::Named { name } => {
+                    rows.called(contact, name)?;
+                }
                 Content::Group(said) => {
                     about_group = Some(hear_contact(rows, identity, clock, contact, said)?);
                 }
-                Content::Greeting(_) | Content::Unknown => {}
+                Content::Greeting(_) | Content::Words(_) | Content::Unknown => {}
             }
             Ok(None)
         })?;
@@ -155,9 +199,8 @@ impl RelayChannel {
                 };
                 self.outputs.push_back(Queued::Message { inbox, event });
             }
-            (Content::Welcome { .. }, _) => {
+            (Content::Welcome { .. } | Content::Named { .. }, _) => {
                 if let Some(contact) = self.store.rows().contact(contact)? {
-                    debug_assert!(contact.state == ContactState::Ready);
                     self.event(ChannelEvent::ContactChanged { contact });
                 }
             }
@@ -167,17 +210,35 @@ impl RelayChannel {
     }
 }
 
-/// Seals one payload for a contact: call it inside a transaction. Gives the block's number.
-pub(super) fn seal_payload(
+/// Keeps what a contact that has not answered yet may have to be sent again, under another ratchet: call it inside the
+/// transaction that seals it. Texts are kept by the history.
+fn keep_unanswered(
+    rows: &Rows<'_>,
+    contact: ContactId,
+    content: &Content,
+) -> Result<(), StoreError> {
+    let known = rows.contact(contact)?;
+    if known.is_some_and(|known| known.state == ContactState::Pending) {
+        rows.add_unanswered(contact, content)?;
+    }
+    Ok(())
+}
+
+/// Seals one content for a contact: call it inside a transaction. Gives the block's number.
+pub(super) fn seal_content(
     rows: &Rows<'_>,
     rng: &mut ChaCha20Rng,
+    copied: &BTreeSet<ServerUrl>,
     contact: ContactId,
-    payload: Zeroizing<Vec<u8>>,
+    content: &Content,
 ) -> Result<i64, ChannelError> {
     let mut keys = rows.contact_keys(contact)?.ok_or(ChannelError::NoContact)?;
-    let queue = rows.outbound(contact)?.ok_or(ChannelError::NoContact)?;
+    let queue = rows.outbound(contact)?.ok_or(ChannelError::OutOfTouch)?;
+    if copied.contains(&queue.server) {
+        return Err(ChannelError::CopiedProfile);
+    }
     if rows.outbox_length(contact)? >= OUTBOX_MESSAGES_MAX {
         return Err(ChannelError::OutboxFull);
     }
-    seal_into_outbox(rows, rng, &mut keys, &queue, &Content::Payload(payload))
+    seal_into_outbox(rows, rng, &mut keys, &queue, content)
 }

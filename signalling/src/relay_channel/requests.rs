@@ -1,18 +1,31 @@
 //! Commands to a relay and its answers.
 
-use hullo_proto::service::relay::{Command, RecipientId, RefusedReason, Reply, SenderId, VERSION};
+use std::time::Duration;
+
+use hullo_proto::service::relay::{
+    CodeNumber, Command, RecipientId, RefusedReason, Reply, SenderId, VERSION,
+};
 use rand::Rng;
 use vodozemac::Ed25519SecretKey;
 use zeroize::Zeroizing;
 
 use super::RelayChannel;
 use super::history::Change;
-use super::server::{Asked, HOLD, NewQueue, State, Task};
+use super::server::{Asked, HOLD, NewQueue, Purpose, Server, State, Task};
 use crate::block::SealKey;
 use crate::channel::{
-    ChannelError, ChannelEvent, ChannelOutput, ContactId, ContactState, ServerId, Wish,
+    ChannelError, ChannelEvent, ChannelOutput, CodeEnd, ContactId, ContactState, ServerId, Wish,
 };
-use crate::store::{QueueUse, StoreError};
+use crate::server_url::ServerUrl;
+use crate::store::{InboundQueue, QueueUse, StoreError};
+
+/// What a relay says when it does what was asked.
+enum Answer {
+    Done,
+    Created(RecipientId, SenderId),
+    Published(CodeNumber, Duration),
+    Claimed(SenderId),
+}
 
 impl RelayChannel {
     /// One frame of a relay.
@@ -26,14 +39,15 @@ impl RelayChannel {
         let Some(server) = self.servers.get_mut(&id) else {
             return Ok(());
         };
-        if !matches!(server.state, State::Up { .. }) {
+        let url = server.url.clone();
+        if !server.is_up() {
             return match reply {
                 Reply::Hello {
                     version: VERSION,
                     challenge,
                 } => {
                     server.greeted(self.now, challenge);
-                    self.tell_state(id, true, None);
+                    self.tell_state(url, true, None);
                     self.start_work(id).map_err(|error| error.to_string())
                 }
                 Reply::Hello { version, .. } => Err(format!(
@@ -44,39 +58,81 @@ impl RelayChannel {
         }
         match reply {
             Reply::Hello { .. } => Err("it greeted twice".to_owned()),
-            Reply::Ok { number } => self.answered(id, number, Ok(None)),
-            Reply::Created { number, recipient, sender } => self.answered(id, number, Ok(Some((recipient, sender)))),
-            Reply::Refused { number, reason } => self.answered(id, number, Err(reason)),
-            Reply::Message { recipient, message, age_ms, block } => {
-                let age = std::time::Duration::from_millis(age_ms);
-                self.receive(recipient, block, age).map_err(|error| error.to_string())?;
-                let acknowledge = Command::Acknowledge { recipient, message };
-                self.ask_as_reader(id, recipient, acknowledge, Asked::Acknowledge).map_err(|error| error.to_string())
+            Reply::Ok { number } => self.answered(id, number, Ok(Answer::Done)),
+            Reply::Created {
+                number,
+                recipient,
+                sender,
+            } => self.answered(id, number, Ok(Answer::Created(recipient, sender))),
+            Reply::Published {
+                number,
+                code,
+                seconds,
+            } => {
+                let stands = Duration::from_secs(seconds.into());
+                self.answered(id, number, Ok(Answer::Published(code, stands)))
             }
-            Reply::Published { .. } | Reply::Claimed { .. } => Err("it answered what nobody asked".to_owned()),
-            // Another of our own connections reads it; or a copy of the profile does, which the program is told.
-            Reply::Taken { .. } => Err("another program reads the same mailboxes: does a copy of this profile run elsewhere?".to_owned()),
+            Reply::Claimed { number, sender } => {
+                self.answered(id, number, Ok(Answer::Claimed(sender)))
+            }
+            Reply::Refused { number, reason } => self.answered(id, number, Err(reason)),
+            Reply::Message {
+                recipient,
+                message,
+                age_ms,
+                block,
+            } => {
+                let age = Duration::from_millis(age_ms);
+                self.receive(recipient, block, age)
+                    .map_err(|error| error.to_string())?;
+                let acknowledge = Command::Acknowledge { recipient, message };
+                self.ask_as_reader(id, recipient, acknowledge, Asked::Acknowledge)
+                    .map_err(|error| error.to_string())
+            }
+            Reply::Taken { .. } => {
+                self.leave_to_copy(url);
+                Err(ChannelError::CopiedProfile.to_string())
+            }
         }
     }
 
-    /// A connection stands: read everything, write what waits, close what is to be closed.
+    /// Another program reads our queues: a copy of this profile. Two of them would move one ratchet in two ways, so the
+    /// one that came later has this server, and here it is left alone until the program starts anew.
+    fn leave_to_copy(&mut self, url: ServerUrl) {
+        let at_url = |(id, server): (&ServerId, &Server)| (server.url == url).then_some(*id);
+        let lines: Vec<ServerId> = self.servers.iter().filter_map(at_url).collect();
+        if self.copied.insert(url) {
+            self.fail(Wish::Receive(None), ChannelError::CopiedProfile);
+        }
+        for id in lines {
+            self.give_up(id, ChannelError::CopiedProfile.to_string());
+        }
+    }
+
+    /// A connection stands: do what it is for.
     fn start_work(&mut self, id: ServerId) -> Result<(), StoreError> {
         let Some(server) = self.servers.get_mut(&id) else {
             return Ok(());
         };
-        let url = server.url.clone();
-        let outbound = self.store.rows().all_outbound()?;
-        server.work = outbound
-            .into_iter()
-            .filter(|queue| queue.server == url)
-            .map(|queue| queue.contact)
-            .collect();
-        for queue in self.store.rows().all_inbound()? {
-            if queue.server == url && queue.used_for != QueueUse::Closing {
-                self.subscribe(id, queue.recipient)?;
+        match server.purpose {
+            // Asked for with everything else that can be asked now.
+            Purpose::Make(_) | Purpose::Speak(_) => {}
+            Purpose::Send(contact) => {
+                server.work.insert(contact);
             }
+            Purpose::Read(recipient) => match self.store.rows().inbound(recipient)? {
+                Some(_) if self.codes.wants_number(recipient) => self.publish(id, recipient)?,
+                Some(queue) if self.is_read(&queue) => self.subscribe(id, recipient)?,
+                Some(_) => self.delete_closing()?,
+                None => self.retire(id),
+            },
         }
-        self.delete_closing(id)
+        Ok(())
+    }
+
+    /// Queues of codes in use are stored as closing: they are not to outlive the program.
+    fn is_read(&self, queue: &InboundQueue) -> bool {
+        queue.used_for != QueueUse::Closing || self.codes.reads(queue.recipient)
     }
 
     pub(super) fn subscribe(
@@ -92,34 +148,27 @@ impl RelayChannel {
         )
     }
 
-    /// Asks for the deletion of every queue of this server that only waits for it.
-    pub(super) fn delete_closing(&mut self, id: ServerId) -> Result<(), StoreError> {
-        let Some(server) = self.servers.get(&id) else {
-            return Ok(());
-        };
-        let asked = |recipient| {
-            server
-                .asked
-                .values()
-                .any(|(asked, _)| matches!(asked, Asked::Delete(known) if *known == recipient))
-        };
-        let closing: Vec<RecipientId> = (self.store.rows().all_inbound()?.into_iter())
-            .filter(|queue| queue.server == server.url && queue.used_for == QueueUse::Closing)
-            .map(|queue| queue.recipient)
-            .filter(|recipient| !asked(*recipient))
-            .collect();
-        for recipient in closing {
-            self.ask_as_reader(
-                id,
-                recipient,
-                Command::Delete { recipient },
-                Asked::Delete(recipient),
-            )?;
+    /// Asks for the deletion of every queue that only waits for it, each over its own connection.
+    pub(super) fn delete_closing(&mut self) -> Result<(), StoreError> {
+        for queue in self.store.rows().all_inbound()? {
+            if self.is_read(&queue) {
+                continue;
+            }
+            let recipient = queue.recipient;
+            let id = self.line(&queue.server, Purpose::Read(recipient));
+            let is_asked = |server: &Server| {
+                (server.asked.values()).any(|(asked, _)| matches!(asked, Asked::Delete(_)))
+            };
+            if self.servers.get(&id).is_some_and(is_asked) {
+                continue;
+            }
+            let delete = Command::Delete { recipient };
+            self.ask_as_reader(id, recipient, delete, Asked::Delete(recipient))?;
         }
         Ok(())
     }
 
-    fn ask_as_reader(
+    pub(super) fn ask_as_reader(
         &mut self,
         id: ServerId,
         recipient: RecipientId,
@@ -133,7 +182,13 @@ impl RelayChannel {
     }
 
     /// Signs and sends, if the connection stands; otherwise it is asked when it does.
-    fn ask(&mut self, id: ServerId, secret: &[u8; 32], command: &Command<'_>, asked: Asked) {
+    pub(super) fn ask(
+        &mut self,
+        id: ServerId,
+        secret: &[u8; 32],
+        command: &Command<'_>,
+        asked: Asked,
+    ) {
         let Some(server) = self.servers.get_mut(&id) else {
             return;
         };
@@ -148,6 +203,7 @@ impl RelayChannel {
 
     /// Everything that can be asked now, on every connection that stands.
     pub(super) fn ask_all(&mut self) {
+        self.speak_all();
         let up = |server: &super::Server| matches!(server.state, State::Up { .. });
         let ids: Vec<ServerId> = self
             .servers
@@ -239,7 +295,7 @@ impl RelayChannel {
         &mut self,
         id: ServerId,
         number: u32,
-        answer: Result<Option<(RecipientId, SenderId)>, RefusedReason>,
+        answer: Result<Answer, RefusedReason>,
     ) -> Result<(), String> {
         let Some(server) = self.servers.get_mut(&id) else {
             return Ok(());
@@ -248,22 +304,46 @@ impl RelayChannel {
             return Err("it answered what was not asked".to_owned());
         };
         let result = match (asked, answer) {
-            (Asked::Create { task, queue }, Ok(Some((recipient, sender)))) => {
+            (Asked::Create { task, queue }, Ok(Answer::Created(recipient, sender))) => {
                 self.created(id, task, queue, recipient, sender);
                 Ok(())
             }
-            (Asked::Create { .. }, Ok(None)) | (_, Ok(Some(_))) => {
-                return Err("it answered something else".to_owned());
-            }
             (Asked::Create { task, .. }, Err(reason)) => {
-                self.fail(task.wish(), ChannelError::Refused(reason));
+                self.fail_task(task, ChannelError::Refused(reason));
                 Ok(())
+            }
+            (Asked::Publish, Ok(Answer::Published(number, stands))) => {
+                self.published(id, number, stands)
+            }
+            (Asked::Publish, Err(reason)) => {
+                self.end_offer(CodeEnd::Failed(ChannelError::Refused(reason).to_string()));
+                Ok(())
+            }
+            (Asked::Claim, Ok(Answer::Claimed(sender))) => {
+                self.claimed(id, Some(sender));
+                Ok(())
+            }
+            (Asked::Claim, Ok(Answer::Done)) => {
+                self.claimed(id, None);
+                Ok(())
+            }
+            (Asked::Speak, Ok(Answer::Done)) => {
+                self.spoken(id);
+                Ok(())
+            }
+            (Asked::Claim | Asked::Speak, Err(reason)) => {
+                self.speech_refused(id, reason);
+                Ok(())
+            }
+            (Asked::Create { .. } | Asked::Publish | Asked::Claim, Ok(_))
+            | (_, Ok(Answer::Created(..) | Answer::Published(..) | Answer::Claimed(_))) => {
+                return Err("it answered something else".to_owned());
             }
             (Asked::Secure(contact), answer) => self.secured(id, contact, answer.err()),
             (Asked::Send { contact, outbox }, answer) => {
                 self.sent(id, contact, outbox, answer.err())
             }
-            (Asked::Subscribe(_) | Asked::Acknowledge, Ok(None)) => Ok(()),
+            (Asked::Subscribe(_) | Asked::Acknowledge, Ok(Answer::Done)) => Ok(()),
             (Asked::Subscribe(recipient), Err(RefusedReason::NoQueue)) => {
                 self.queue_lost(recipient)
             }
@@ -275,7 +355,7 @@ impl RelayChannel {
             }
             // The message comes again, and is known then.
             (Asked::Acknowledge, Err(_)) => Ok(()),
-            (Asked::Delete(recipient), Ok(None) | Err(RefusedReason::NoQueue)) => {
+            (Asked::Delete(recipient), Ok(Answer::Done) | Err(RefusedReason::NoQueue)) => {
                 self.store.rows().forget_inbound(recipient)
             }
             // Tried again with the next connection.

@@ -25,9 +25,27 @@ pub(super) const PAUSE_MAX: Duration = Duration::from_secs(30);
 pub(super) const GOOD_TIME_MIN: Duration = Duration::from_secs(30);
 /// Pause of one contact's messages after the relay refused one (full, too fast).
 pub(super) const HOLD: Duration = Duration::from_secs(5);
+/// A connection that only writes is closed when nothing was written for this long: longer than the pauses of a call's
+/// set-up, short beside the relay's time for idle ones.
+pub(super) const WRITE_IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// What a connection is for: one queue and nothing else, so that no relay can tell from connections which queues are
+/// one person's, or that who writes here reads there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Makes a queue, and is then [`Self::Read`] of it. The number tells such connections apart.
+    Make(u32),
+    /// Reads one queue, or deletes it. Stands as long as the queue.
+    Read(RecipientId),
+    /// Writes to one contact, while there is something to write.
+    Send(ContactId),
+    /// Writes to somebody of whom no more than a spoken code is known.
+    Speak(u32),
+}
 
 pub(super) struct Server {
     pub(super) url: ServerUrl,
+    pub(super) purpose: Purpose,
     pub(super) state: State,
     /// To be asked as soon as the connection stands.
     pub(super) tasks: Vec<Task>,
@@ -39,11 +57,11 @@ pub(super) struct Server {
     pub(super) in_flight: BTreeSet<ContactId>,
     /// Contacts that wait after a refusal.
     pub(super) held: BTreeMap<ContactId, Instant>,
-    /// What the program was told last; `None`: nothing yet.
-    pub(super) told: Option<(bool, Option<String>)>,
     last_number: u32,
     failures: u32,
     greeted_at: Option<Instant>,
+    /// When something was last asked.
+    used_at: Instant,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,8 +76,23 @@ pub(super) enum State {
 
 /// A queue to be made, for a reason.
 pub(super) enum Task {
-    Invite { by: Instant },
-    Join { link: Box<Link>, by: Instant },
+    /// A link, and maybe a spoken code that leads to it.
+    Invite {
+        by: Instant,
+        with_code: bool,
+    },
+    Join {
+        link: Box<Link>,
+        by: Instant,
+    },
+    /// The queue of a code shown here.
+    Offer {
+        by: Instant,
+    },
+    /// Where the answers to a code typed here come.
+    Enter {
+        by: Instant,
+    },
 }
 
 /// The secrets of a queue being made.
@@ -70,28 +103,41 @@ pub(super) struct NewQueue {
 
 /// What an answer will be about.
 pub(super) enum Asked {
-    Create { task: Task, queue: NewQueue },
+    Create {
+        task: Task,
+        queue: NewQueue,
+    },
     Secure(ContactId),
-    Send { contact: ContactId, outbox: i64 },
+    Send {
+        contact: ContactId,
+        outbox: i64,
+    },
     Subscribe(RecipientId),
     Acknowledge,
     Delete(RecipientId),
+    /// A number for the queue of a code.
+    Publish,
+    /// The writing end of somebody's code, by its number or its id.
+    Claim,
+    /// A block of a code's exchange.
+    Speak,
 }
 
 impl Server {
-    pub(super) fn new(url: ServerUrl, now: Instant) -> Self {
+    pub(super) fn new(url: ServerUrl, purpose: Purpose, now: Instant) -> Self {
         Self {
             url,
+            purpose,
             state: State::Pausing { until: now },
             tasks: Vec::new(),
             asked: BTreeMap::new(),
             work: BTreeSet::new(),
             in_flight: BTreeSet::new(),
             held: BTreeMap::new(),
-            told: None,
             last_number: 0,
             failures: 0,
             greeted_at: None,
+            used_at: now,
         }
     }
 
@@ -105,6 +151,23 @@ impl Server {
         self.state = State::Up { challenge };
         self.last_number = 0;
         self.greeted_at = Some(now);
+        self.used_at = now;
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.state, State::Up { .. })
+    }
+
+    /// Whether it may be closed because nothing was written for long; `None` while it has to stand.
+    fn idle_at(&self) -> Option<Instant> {
+        let writes = matches!(self.purpose, Purpose::Send(_) | Purpose::Speak(_));
+        let is_free =
+            self.is_up() && self.asked.is_empty() && self.work.is_empty() && self.held.is_empty();
+        (writes && is_free).then(|| self.used_at + WRITE_IDLE_MAX)
+    }
+
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        self.idle_at().is_some_and(|at| at <= now)
     }
 
     /// Forgets the connection; what was asked for a user comes back as tasks.
@@ -140,6 +203,7 @@ impl Server {
 
     pub(super) fn number(&mut self, now: Instant, asked: Asked) -> u32 {
         self.last_number += 1;
+        self.used_at = now;
         self.asked
             .insert(self.last_number, (asked, now + ANSWER_TIME_MAX));
         self.last_number
@@ -155,6 +219,7 @@ impl Server {
         state
             .into_iter()
             .chain(tasks)
+            .chain(self.idle_at())
             .chain(self.held.values().copied())
             .min()
     }
@@ -163,7 +228,10 @@ impl Server {
 impl Task {
     pub(super) fn by(&self) -> Instant {
         match self {
-            Self::Invite { by } | Self::Join { by, .. } => *by,
+            Self::Invite { by, .. }
+            | Self::Join { by, .. }
+            | Self::Offer { by }
+            | Self::Enter { by } => *by,
         }
     }
 }

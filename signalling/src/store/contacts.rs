@@ -18,7 +18,7 @@ pub(crate) struct ContactKeys {
     pub(crate) received: u64,
 }
 
-const CONTACT: &str = "SELECT id, name, short_id, verified, ready FROM contact";
+const CONTACT: &str = "SELECT id, name, short_id, verified, ready, blocked FROM contact";
 
 impl Rows<'_> {
     /// A new contact, under a name nobody else here has.
@@ -126,7 +126,7 @@ impl Rows<'_> {
     pub(crate) fn make_ready(&self, id: ContactId) -> Result<(), StoreError> {
         self.connection
             .execute("UPDATE contact SET ready = 1 WHERE id = ?1", [row_id(id)])?;
-        Ok(())
+        self.forget_unanswered(id)
     }
 
     /// The contact, its ratchet and everything under way to and from it. Queues we read go on until the relay
@@ -138,7 +138,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    fn unique_name(&self, wanted: &str) -> Result<String, StoreError> {
+    pub(super) fn unique_name(&self, wanted: &str) -> Result<String, StoreError> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT 1 FROM contact WHERE name = ?1")?;
@@ -152,10 +152,11 @@ fn contact(row: &Row<'_>) -> rusqlite::Result<Contact> {
         name: row.get(1)?,
         short_id: row.get(2)?,
         verified: row.get(3)?,
-        state: if row.get(4)? {
-            ContactState::Ready
-        } else {
-            ContactState::Pending
+        state: match row.get::<_, i64>(4)? {
+            0 => ContactState::Pending,
+            1 => ContactState::Ready,
+            _ => ContactState::Lost,
         },
+        blocked: row.get(5)?,
     })
 }

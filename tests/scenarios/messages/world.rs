@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use hullo_relay::mailbox::{ConnectionId, ConnectionLimits, Input, Mailbox, Output};
+use hullo_relay::mailbox::{AddressKey, ConnectionId, Input, Limits, Mailbox, Output};
 use hullo_relay::store::{MemoryStore, StoreLimits};
 use hullo_signalling::channel::{
     Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact,
@@ -89,7 +89,7 @@ impl World {
             started: now,
             now,
             people: Vec::new(),
-            mailbox: Mailbox::new(store, ConnectionLimits::default(), rng, now, EPOCH),
+            mailbox: Mailbox::new(store, Limits::default(), rng, now, EPOCH),
             relay_up: true,
             next_connection: 1,
             network: VecDeque::new(),
@@ -278,7 +278,10 @@ impl World {
         match flight {
             Flight::Up(person, server, connection) => {
                 if self.people[person].lines.get(&server) == Some(&connection) {
-                    self.relay(Input::Opened { connection });
+                    self.relay(Input::Opened {
+                        connection,
+                        address: AddressKey(person as u64),
+                    });
                     self.input(person, ChannelInput::Connected { server });
                 }
             }

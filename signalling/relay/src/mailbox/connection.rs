@@ -5,17 +5,16 @@ use std::time::{Duration, Instant};
 
 use hullo_proto::service::relay::{Challenge, MessageId, RecipientId};
 
-use super::ConnectionLimits;
+use super::bucket::Bucket;
+use super::{AddressKey, ConnectionLimits};
 
 pub(super) struct Connection {
+    pub(super) address: AddressKey,
     pub(super) challenge: Challenge,
     pub(super) subscriptions: HashMap<RecipientId, Subscription>,
     pub(super) created: usize,
     last_number: Option<u32>,
-    /// The time at which the saved-up commands would be none: a token bucket kept as one instant.
-    spent_until: Instant,
-    command_cost: Duration,
-    burst: Duration,
+    commands: Bucket,
 }
 
 #[derive(Default)]
@@ -29,16 +28,20 @@ pub(super) struct Subscription {
 }
 
 impl Connection {
-    pub(super) fn new(now: Instant, challenge: Challenge, limits: ConnectionLimits) -> Self {
-        let command_cost = Duration::from_secs(1) / limits.commands_per_second.max(1);
+    pub(super) fn new(
+        now: Instant,
+        address: AddressKey,
+        challenge: Challenge,
+        limits: ConnectionLimits,
+    ) -> Self {
+        let per_command = Duration::from_secs(1) / limits.commands_per_second.max(1);
         Self {
+            address,
             challenge,
             subscriptions: HashMap::new(),
             created: 0,
             last_number: None,
-            spent_until: now,
-            command_cost,
-            burst: command_cost * limits.burst_commands,
+            commands: Bucket::new(now, limits.burst_commands, per_command),
         }
     }
 
@@ -53,12 +56,7 @@ impl Connection {
 
     /// False when commands come faster than allowed.
     pub(super) fn spend_command(&mut self, now: Instant) -> bool {
-        let spent_until = self.spent_until.max(now) + self.command_cost;
-        let allowed = spent_until.saturating_duration_since(now) <= self.burst;
-        if allowed {
-            self.spent_until = spent_until;
-        }
-        allowed
+        self.commands.spend(now)
     }
 
     pub(super) fn in_flight(&self) -> usize {

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use ed25519_dalek::{Signer, SigningKey};
 use hullo_proto::service::relay::BLOCK_BYTES;
 use proptest::prelude::*;
@@ -5,6 +7,9 @@ use rand::SeedableRng;
 
 use super::*;
 use crate::store::{MemoryStore, StoreLimits};
+use hullo_proto::service::relay::{
+    CODE_TIME_MAX, CodeNumber, Command, MessageId, SenderId, WINDOW_MESSAGES,
+};
 
 /// One relay, its virtual clock, and what each client got.
 struct World {
@@ -17,6 +22,7 @@ struct World {
 
 const READER: ConnectionId = ConnectionId(1);
 const WRITER: ConnectionId = ConnectionId(2);
+const HOME: AddressKey = AddressKey(1);
 
 fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
@@ -29,11 +35,18 @@ fn block(first: u8) -> [u8; BLOCK_BYTES] {
 }
 
 impl World {
+    fn new(limits: ConnectionLimits) -> Self {
+        Self::with_limits(Limits {
+            connection: limits,
+            ..Limits::default()
+        })
+    }
+
     #[allow(
         clippy::disallowed_methods,
         reason = "the first instant of a virtual clock has to come from somewhere"
     )]
-    fn new(limits: ConnectionLimits) -> Self {
+    fn with_limits(limits: Limits) -> Self {
         let now = Instant::now();
         let store = MemoryStore::new(StoreLimits::default());
         let rng = ChaCha20Rng::seed_from_u64(1);
@@ -45,9 +58,20 @@ impl World {
             closed: Vec::new(),
             number: 0,
         };
-        world.input(Input::Opened { connection: READER });
-        world.input(Input::Opened { connection: WRITER });
+        world.open(READER);
+        world.open(WRITER);
         world
+    }
+
+    fn open(&mut self, connection: ConnectionId) {
+        self.open_from(connection, HOME);
+    }
+
+    fn open_from(&mut self, connection: ConnectionId, address: AddressKey) {
+        self.input(Input::Opened {
+            connection,
+            address,
+        });
     }
 
     fn input(&mut self, input: Input<'_>) {
@@ -152,6 +176,9 @@ impl World {
     }
 }
 
+mod addresses;
+mod codes;
+
 fn secure(sender: SenderId, key: &SigningKey) -> Command<'static> {
     Command::Secure {
         sender,
@@ -197,7 +224,7 @@ fn a_block_goes_from_writer_to_reader_and_is_forgotten_when_acknowledged() {
     world.ok(READER, &key(1), Command::Acknowledge { recipient, message });
     world.input(Input::Closed { connection: READER });
     let back = ConnectionId(3);
-    world.input(Input::Opened { connection: back });
+    world.open(back);
     world.ask(back, &key(1), Command::Subscribe { recipient });
     assert_eq!(
         world
@@ -381,7 +408,7 @@ fn the_newest_subscription_wins_and_the_older_is_told() {
     let (recipient, sender) = world.queue();
     world.ask(READER, &key(1), Command::Subscribe { recipient });
     let newer = ConnectionId(3);
-    world.input(Input::Opened { connection: newer });
+    world.open(newer);
     world.ask(newer, &key(1), Command::Subscribe { recipient });
     let last = world.got[&READER].last().unwrap();
     assert_eq!(Reply::read(last), Ok(Reply::Taken { recipient }));

@@ -9,6 +9,7 @@ const LIMITS: StoreLimits = StoreLimits {
     messages_max: 5,
     message_age_max: HOUR,
     queue_idle_max: Duration::from_secs(10 * 60 * 60),
+    code_time_max: Duration::from_secs(600),
 };
 
 fn queue(number: u8) -> NewQueue {
@@ -91,11 +92,11 @@ fn blocks_come_in_order_until_acknowledged(store: &mut dyn Store) {
             .collect::<Vec<_>>(),
         [30]
     );
-    store.acknowledge(HOUR, recipient, Some(two[1].id)).unwrap();
-    store.acknowledge(HOUR, recipient, Some(two[0].id)).unwrap();
+    store.acknowledge(HOUR, recipient, two[1].id).unwrap();
+    store.acknowledge(HOUR, recipient, two[0].id).unwrap();
     assert_eq!(firsts(store, recipient), [30]);
     store
-        .acknowledge(HOUR, recipient, Some(MessageId(u64::MAX)))
+        .acknowledge(HOUR, recipient, MessageId(u64::MAX))
         .unwrap();
     assert!(firsts(store, recipient).is_empty());
     store.push(HOUR, sender, &block(40)).unwrap();
@@ -124,7 +125,7 @@ fn full_is_refused_and_room_returns(store: &mut dyn Store) {
     );
     let oldest = store.waiting(queue(1).recipient, None, 1).unwrap();
     store
-        .acknowledge(HOUR, queue(1).recipient, Some(oldest[0].id))
+        .acknowledge(HOUR, queue(1).recipient, oldest[0].id)
         .unwrap();
     store.push(HOUR, queue(2).sender, &block(9)).unwrap();
     store.delete(queue(1).recipient).unwrap();
@@ -168,9 +169,7 @@ fn old_things_expire_and_read_queues_stay(store: &mut dyn Store) {
     assert_eq!(store.expire(HOUR * 2).unwrap(), 0, "an hour is allowed");
     assert_eq!(store.expire(HOUR * 3).unwrap(), 1);
     assert_eq!(firsts(store, queue(1).recipient), [2]);
-    store
-        .acknowledge(HOUR * 9, queue(1).recipient, None)
-        .unwrap();
+    store.subscribed(HOUR * 9, queue(1).recipient).unwrap();
     assert_eq!(
         firsts(store, queue(1).recipient),
         [2],
@@ -188,7 +187,56 @@ fn old_things_expire_and_read_queues_stay(store: &mut dyn Store) {
     ));
 }
 
-fn check<S: Store>(make: impl Fn(StoreLimits) -> S) {
+fn a_code_number_is_good_for_one_claim(store: &mut dyn Store) {
+    for number in [1, 2] {
+        store.create(HOUR, queue(number)).unwrap();
+    }
+    let (first, second) = (queue(1), queue(2));
+    let code = store.publish(HOUR, first.recipient, 7314).unwrap();
+    assert_eq!(code, CodeNumber(7314));
+    let other = store.publish(HOUR, second.recipient, 7314).unwrap();
+    assert_eq!(other, CodeNumber(7315), "the next that is free");
+    assert_eq!(store.claim(HOUR, code, [5; 32]).unwrap(), first.sender);
+    assert_eq!(store.sender_key(first.sender).unwrap(), Some([5; 32]));
+    let again = store.claim(HOUR, code, [5; 32]);
+    assert!(matches!(again, Err(StoreError::NoCode)));
+    let secured = store.publish(HOUR, first.recipient, 1);
+    assert!(matches!(secured, Err(StoreError::AlreadySecured)));
+    store.secure(second.sender, [6; 32]).unwrap();
+    let too_late = store.claim(HOUR, other, [7; 32]);
+    assert!(matches!(too_late, Err(StoreError::AlreadySecured)));
+    let spent = store.claim(HOUR, other, [6; 32]);
+    assert!(matches!(spent, Err(StoreError::NoCode)));
+    let nobody = store.publish(HOUR, queue(3).recipient, 1);
+    assert!(matches!(nobody, Err(StoreError::NoQueue)));
+}
+
+fn a_code_number_is_replaced_expires_and_goes_with_its_queue(store: &mut dyn Store) {
+    for number in [1, 2] {
+        store.create(HOUR, queue(number)).unwrap();
+    }
+    let (first, second) = (queue(1), queue(2));
+    let old = store.publish(HOUR, first.recipient, 10).unwrap();
+    let new = store.publish(HOUR, first.recipient, 20).unwrap();
+    assert_eq!((old, new), (CodeNumber(10), CodeNumber(20)));
+    let replaced = store.claim(HOUR, old, [5; 32]);
+    assert!(matches!(replaced, Err(StoreError::NoCode)));
+    let late = HOUR + LIMITS.code_time_max;
+    let expired = store.claim(late, new, [5; 32]);
+    assert!(matches!(expired, Err(StoreError::NoCode)));
+    let code = store.publish(late, first.recipient, 20).unwrap();
+    assert_eq!(code, CodeNumber(20), "an expired number is free");
+    store.delete(first.recipient).unwrap();
+    let gone = store.claim(late, code, [5; 32]);
+    assert!(matches!(gone, Err(StoreError::NoCode)));
+    let last = store.publish(late, second.recipient, 9_999).unwrap();
+    assert_eq!(last, CodeNumber(9_999));
+    let standing = late + LIMITS.code_time_max - Duration::from_secs(1);
+    store.expire(standing).unwrap();
+    assert_eq!(store.claim(standing, last, [5; 32]).unwrap(), second.sender);
+}
+
+pub(super) fn check<S: Store>(make: impl Fn(StoreLimits) -> S) {
     let rules = [
         ids_are_unique,
         the_first_sender_key_wins,
@@ -196,6 +244,8 @@ fn check<S: Store>(make: impl Fn(StoreLimits) -> S) {
         full_is_refused_and_room_returns,
         deleted_is_gone,
         old_things_expire_and_read_queues_stay,
+        a_code_number_is_good_for_one_claim,
+        a_code_number_is_replaced_expires_and_goes_with_its_queue,
     ];
     for rule in rules {
         let mut store = make(LIMITS);
@@ -207,4 +257,18 @@ fn check<S: Store>(make: impl Fn(StoreLimits) -> S) {
 #[test]
 fn memory_conforms() {
     check(MemoryStore::new);
+}
+
+#[test]
+fn every_free_number_is_chosen_and_no_taken_one() {
+    let taken: Vec<CodeNumber> = (0..CODE_NUMBERS).step_by(3).map(CodeNumber).collect();
+    let free = u64::from(CODE_NUMBERS) - taken.len() as u64;
+    let chosen: std::collections::BTreeSet<CodeNumber> = (0..free)
+        .map(|draw| free_number(&taken, draw).unwrap())
+        .collect();
+    assert_eq!(chosen.len() as u64, free);
+    assert!(taken.iter().all(|number| !chosen.contains(number)));
+    assert!(chosen.iter().all(|number| number.0 < CODE_NUMBERS));
+    let all: Vec<CodeNumber> = (0..CODE_NUMBERS).map(CodeNumber).collect();
+    assert_eq!(free_number(&all, 5), None);
 }

@@ -1,11 +1,11 @@
 //! The store without a disk: everything ends with the process.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use hullo_proto::service::relay::{BLOCK_BYTES, MessageId, RecipientId, SenderId};
+use hullo_proto::service::relay::{BLOCK_BYTES, CodeNumber, MessageId, RecipientId, SenderId};
 
-use super::{Block, NewQueue, Store, StoreError, StoreLimits, StoredMessage};
+use super::{Block, NewQueue, Store, StoreError, StoreLimits, StoredMessage, free_number};
 
 /// Queues in memory.
 #[derive(Default)]
@@ -13,7 +13,13 @@ pub struct MemoryStore {
     limits: StoreLimits,
     queues: HashMap<RecipientId, Queue>,
     by_sender: HashMap<SenderId, RecipientId>,
+    codes: BTreeMap<CodeNumber, Code>,
     messages: usize,
+}
+
+struct Code {
+    recipient: RecipientId,
+    until: Duration,
 }
 
 struct Queue {
@@ -134,21 +140,57 @@ impl Store for MemoryStore {
         &mut self,
         now: Duration,
         recipient: RecipientId,
-        up_to: Option<MessageId>,
+        up_to: MessageId,
     ) -> Result<(), StoreError> {
         let queue = self.queue(recipient)?;
         queue.read_at = now;
         let before = queue.messages.len();
-        queue
-            .messages
-            .retain(|message| up_to.is_none_or(|up_to| message.id > up_to));
+        queue.messages.retain(|message| message.id > up_to);
         let forgotten = before - queue.messages.len();
         self.messages -= forgotten;
         Ok(())
     }
 
+    fn subscribed(&mut self, now: Duration, recipient: RecipientId) -> Result<(), StoreError> {
+        self.queue(recipient)?.read_at = now;
+        Ok(())
+    }
+
+    fn publish(
+        &mut self,
+        now: Duration,
+        recipient: RecipientId,
+        draw: u64,
+    ) -> Result<CodeNumber, StoreError> {
+        if self.queue(recipient)?.sender_key.is_some() {
+            return Err(StoreError::AlreadySecured);
+        }
+        self.codes
+            .retain(|_, code| code.until > now && code.recipient != recipient);
+        let taken: Vec<CodeNumber> = self.codes.keys().copied().collect();
+        let number = free_number(&taken, draw).ok_or(StoreError::TooManyCodes)?;
+        let until = now + self.limits.code_time_max;
+        self.codes.insert(number, Code { recipient, until });
+        Ok(number)
+    }
+
+    fn claim(
+        &mut self,
+        now: Duration,
+        code: CodeNumber,
+        key: [u8; 32],
+    ) -> Result<SenderId, StoreError> {
+        let standing = self.codes.remove(&code);
+        let standing = standing.filter(|code| code.until > now);
+        let recipient = standing.ok_or(StoreError::NoCode)?.recipient;
+        let sender = self.queue(recipient)?.sender;
+        self.secure(sender, key)?;
+        Ok(sender)
+    }
+
     fn delete(&mut self, recipient: RecipientId) -> Result<(), StoreError> {
         let queue = self.queues.remove(&recipient).ok_or(StoreError::NoQueue)?;
+        self.codes.retain(|_, code| code.recipient != recipient);
         self.by_sender.remove(&queue.sender);
         self.messages -= queue.messages.len();
         Ok(())
@@ -156,6 +198,7 @@ impl Store for MemoryStore {
 
     fn expire(&mut self, now: Duration) -> Result<usize, StoreError> {
         let limits = self.limits;
+        self.codes.retain(|_, code| code.until > now);
         let mut forgotten = 0;
         for queue in self.queues.values_mut() {
             let before = queue.messages.len();
