@@ -1,5 +1,6 @@
 //! What the program decides: keys, commands, calls, leaving.
 
+mod history;
 mod once;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
