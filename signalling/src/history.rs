@@ -137,6 +137,8 @@ pub enum CallProgress {
     Alive,
     /// It is over.
     Ended(EndReason),
+    /// Both called each other at once, and the other call is the one that goes on: this one is no entry of its own.
+    Merged,
 }
 
 /// How much of a conversation nobody has seen.
@@ -241,6 +243,8 @@ pub(crate) fn advance(
             }),
             _ => None,
         },
+        // No outcome: the entry goes.
+        Sign::Progress(CallProgress::Merged) => None,
         Sign::Progress(CallProgress::Ended(reason)) => {
             Some(ended(outcome, direction, reason, clock))
         }

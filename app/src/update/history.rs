@@ -1,6 +1,6 @@
 //! Conversations: what comes, what is typed, what is seen.
 
-use hullo_signalling::history::{CallOutcome, Direction, EntryKind, HistoryEntry};
+use hullo_signalling::history::{Direction, EntryKind, HistoryEntry};
 
 use super::{say, text};
 use crate::conversation::{Conversation, HistoryEvent};
@@ -64,7 +64,7 @@ fn take_entry(model: &mut Model, entry: HistoryEntry, effects: &mut Vec<Effect>)
                 &entry, &name,
             )))));
         }
-        (EntryKind::Call { outcome, .. }, _) if !is_open(outcome) => {
+        (EntryKind::Call { outcome, .. }, _) if !outcome.is_open() => {
             effects.push(Effect::Report(Report::Entry(Box::new(EntryReport::of(
                 &entry, &name,
             )))));
@@ -74,10 +74,6 @@ fn take_entry(model: &mut Model, entry: HistoryEntry, effects: &mut Vec<Effect>)
     if let Some(conversation) = of(model, contact) {
         conversation.take(entry);
     }
-}
-
-fn is_open(outcome: &CallOutcome) -> bool {
-    outcome.is_open()
 }
 
 /// Whether this contact's conversation is on the screen.

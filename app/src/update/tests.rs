@@ -1,6 +1,7 @@
 //! What the program decides: keys, commands, calls, leaving.
 
 mod calls;
+mod history;
 mod once;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

@@ -1,5 +1,7 @@
 //! The screens as pictures, and what must hold on any screen of any size.
 
+mod conversation;
+
 use std::sync::Arc;
 use std::time::Duration;
 

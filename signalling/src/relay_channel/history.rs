@@ -151,6 +151,10 @@ fn moved_on(
     let EntryKind::Call { outcome, .. } = &entry.kind else {
         return Ok(Vec::new());
     };
+    if *sign == Sign::Progress(CallProgress::Merged) && outcome.is_open() {
+        rows.remove_entry(entry.id)?;
+        return Ok(vec![Change::Removed(entry.contact, entry.id)]);
+    }
     let Some(next) = advance(outcome, entry.direction, entry.at, sign, clock) else {
         return Ok(Vec::new());
     };

@@ -369,6 +369,31 @@ fn both_calling_at_once_is_one_entry_once_one_is_taken() {
 }
 
 #[test]
+fn a_call_that_was_merged_into_another_is_no_entry() {
+    let mut world = World::with_people(84, 2);
+    world.befriend(ANN, BOB);
+    let (lost, kept) = (CallId([2; 16]), CallId([1; 16]));
+    world.say(ANN, &invitation(lost));
+    world.say(BOB, &invitation(kept));
+    world.settle();
+    for person in [ANN, BOB] {
+        world.progress(person, lost, CallProgress::Merged);
+    }
+    world.say(
+        ANN,
+        &Message::Refused {
+            call_id: kept,
+            reason: RefusalReason::Declined,
+        },
+    );
+    world.progress(BOB, kept, CallProgress::Merged);
+    world.settle();
+    assert_eq!(world.calls(ANN), ["in call declined"]);
+    let gone: [&str; 0] = [];
+    assert_eq!(world.calls(BOB), gone);
+}
+
+#[test]
 fn texts_tell_when_the_relay_has_them_and_bad_ones_are_refused() {
     let mut world = World::with_people(83, 2);
     world.befriend(ANN, BOB);
