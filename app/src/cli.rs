@@ -155,7 +155,6 @@ pub enum Action {
     },
 }
 
-
 /// What `hullo contacts` changes; one thing at a time.
 #[derive(Args, Clone, Debug, Default)]
 #[group(multiple = false)]

@@ -234,7 +234,8 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
             matches!(&model.overlay, Some(Overlay::Invite(invite)) if invite.link.is_some())
         }
         Action::Qr => {
-            let has_code = matches!(&model.overlay, Some(Overlay::Invite(invite)) if invite.code.is_some());
+            let has_code =
+                matches!(&model.overlay, Some(Overlay::Invite(invite)) if invite.code.is_some());
             has_code && model.look.glyphs == Glyphs::Unicode
         }
         Action::Words => model.overlay.is_none() && model.selected_contact().is_some(),
@@ -252,7 +253,7 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
                 && model.overlay.is_none()
                 && model
                     .selected_contact()
-                    .is_some_and(|contact| contact.ready)
+                    .is_some_and(|contact| contact.ready && !contact.blocked)
         }
         Action::Invite | Action::Add => model.overlay.is_none(),
         Action::Up | Action::Down => match model.overlay {

@@ -146,9 +146,9 @@ impl From<ChannelError> for Failure {
             | ChannelError::Refused(_)
             | ChannelError::QueueLost { .. } => NETWORK,
             ChannelError::NoContact => 3,
-            ChannelError::CodeBusy
-            | ChannelError::OutOfTouch
-            | ChannelError::CopiedProfile => OTHER,
+            ChannelError::CodeBusy | ChannelError::OutOfTouch | ChannelError::CopiedProfile => {
+                OTHER
+            }
             ChannelError::OutboxFull
             | ChannelError::TooManyInvitations
             | ChannelError::Store(_) => OTHER,

@@ -7,7 +7,10 @@ use rand_chacha::ChaCha20Rng;
 
 use world::{ANN, BOB, CAT, World};
 
+mod bad_cases;
+mod codes;
 mod crash;
+mod people;
 mod world;
 
 #[test]
