@@ -37,14 +37,22 @@ pub fn back_up(folder: &Path, file: &Path, front: &mut dyn Front) -> Result<(), 
         Failure::other(format!("{} cannot be written: {error}.", file.display()))
     };
     let mut options = OpenOptions::new();
-    let mut opened = options.write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
+    let mut opened = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+        .map_err(failed)?;
     let written = opened.write_all(&bytes).and_then(|()| opened.sync_all());
     if let Err(error) = written {
         // Half a backup is worse than none.
         let _ = std::fs::remove_file(file);
         return Err(failed(error));
     }
-    tell(front, &format!("Written to {}. {ONE_ALONE}", file.display()))
+    tell(
+        front,
+        &format!("Written to {}. {ONE_ALONE}", file.display()),
+    )
 }
 
 /// Makes a profile of a backup; without a file, makes a moved folder the profile.
@@ -62,7 +70,10 @@ pub fn restore(folder: &Path, file: Option<&Path>, front: &mut dyn Front) -> Res
     };
     let opened = std::fs::File::open(file).map_err(failed)?;
     let mut bytes = Vec::new();
-    opened.take(BACKUP_BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
+    opened
+        .take(BACKUP_BYTES_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     let passphrase = passphrase(false)?;
     let backup = Backup::open(&bytes, &passphrase).map_err(refused)?;
     let restored = Store::restore(&profile.store_path(), &backup, &mut random()?);
@@ -102,18 +113,24 @@ fn passphrase(is_new: bool) -> Result<Zeroizing<String>, Failure> {
         let limit = u64::try_from(PASSPHRASE_BYTES_MAX).unwrap_or(u64::MAX);
         let read = std::io::BufReader::new(std::io::stdin().take(limit)).read_line(&mut line);
         read.map_err(|error| Failure::other(format!("stdin cannot be read: {error}.")))?;
-        return Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()));
+        return Ok(Zeroizing::new(
+            line.trim_end_matches(['\r', '\n']).to_owned(),
+        ));
     }
     let typed = type_secret("Passphrase: ")?;
     if is_new && *type_secret("The same again: ")? != *typed {
-        return Err(Failure::usage("The two passphrases differ: nothing was written."));
+        return Err(Failure::usage(
+            "The two passphrases differ: nothing was written.",
+        ));
     }
     Ok(typed)
 }
 
 fn type_secret(prompt: &str) -> Result<Zeroizing<String>, Failure> {
     let failed = |error: std::io::Error| {
-        Failure::other(format!("The passphrase cannot be typed here: {error}. Pipe it to stdin."))
+        Failure::other(format!(
+            "The passphrase cannot be typed here: {error}. Pipe it to stdin."
+        ))
     };
     let mut terminal = std::io::stderr();
     (terminal.write_all(prompt.as_bytes())).map_err(failed)?;
@@ -122,7 +139,9 @@ fn type_secret(prompt: &str) -> Result<Zeroizing<String>, Failure> {
     let typed = read_secret();
     let _ = crossterm::terminal::disable_raw_mode();
     let _ = terminal.write_all(b"\n");
-    typed.map_err(failed)?.ok_or_else(|| Failure::other("Given up: nothing was changed."))
+    typed
+        .map_err(failed)?
+        .ok_or_else(|| Failure::other("Given up: nothing was changed."))
 }
 
 /// `None`: given up.

@@ -281,7 +281,8 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
             matches!(&model.overlay, Some(Overlay::Invite(invite)) if invite.link.is_some())
         }
         Action::Qr => {
-            let has_code = matches!(&model.overlay, Some(Overlay::Invite(invite)) if invite.code.is_some());
+            let has_code =
+                matches!(&model.overlay, Some(Overlay::Invite(invite)) if invite.code.is_some());
             has_code && model.look.glyphs == Glyphs::Unicode
         }
         Action::Words => {
@@ -309,7 +310,8 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
                 && model.overlay.is_none()
                 && model.selected_contact().is_some_and(|contact| {
                     let party = Party::Contact(contact.id);
-                    contact.ready && model.live_calls().all(|call| call.party != party)
+                    let is_free = model.live_calls().all(|call| call.party != party);
+                    contact.ready && !contact.blocked && is_free
                 })
         }
         Action::Invite | Action::Add => model.overlay.is_none() && !has_text_field(model),

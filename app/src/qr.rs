@@ -17,7 +17,10 @@ pub fn half_blocks(text: &str) -> Option<Vec<String>> {
     }
     let side = code.width() + 2 * QUIET_MODULES;
     let is_light = |column: usize, row: usize| {
-        let inside = |at: usize| at.checked_sub(QUIET_MODULES).filter(|at| *at < code.width());
+        let inside = |at: usize| {
+            at.checked_sub(QUIET_MODULES)
+                .filter(|at| *at < code.width())
+        };
         match (inside(column), inside(row)) {
             (Some(column), Some(row)) => code[(column, row)] == Color::Light,
             // Below the last row of an odd number there is nothing, which is as good as light.
@@ -26,12 +29,14 @@ pub fn half_blocks(text: &str) -> Option<Vec<String>> {
     };
     let line = |row: usize| {
         (0..side)
-            .map(|column| match (is_light(column, row), is_light(column, row + 1)) {
-                (true, true) => '█',
-                (true, false) => '▀',
-                (false, true) => '▄',
-                (false, false) => ' ',
-            })
+            .map(
+                |column| match (is_light(column, row), is_light(column, row + 1)) {
+                    (true, true) => '█',
+                    (true, false) => '▀',
+                    (false, true) => '▄',
+                    (false, false) => ' ',
+                },
+            )
             .collect()
     };
     Some((0..side).step_by(2).map(line).collect())
@@ -49,7 +54,10 @@ mod tests {
         assert!(lines.iter().all(|line| line.chars().count() == 41));
         assert!(lines[0].chars().all(|cell| cell == '█'), "a quiet zone");
         // The finder pattern's corner: seven dark modules in a row, under two light ones.
-        assert_eq!(lines[1].chars().skip(2).take(7).collect::<String>(), " ▄▄▄▄▄ ");
+        assert_eq!(
+            lines[1].chars().skip(2).take(7).collect::<String>(),
+            " ▄▄▄▄▄ "
+        );
         assert!(half_blocks(&"a whole link ".repeat(40)).is_none());
     }
 }

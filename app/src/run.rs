@@ -506,7 +506,15 @@ impl Runner<'_> {
         let waits: &[fn(&Report) -> bool] = match change {
             // Twelve words at once, four when the other program has answered.
             PersonChange::CompareWords => &[
-                |report| matches!(report, Report::Words { safety: Some(_), .. }),
+                |report| {
+                    matches!(
+                        report,
+                        Report::Words {
+                            safety: Some(_),
+                            ..
+                        }
+                    )
+                },
                 |report| matches!(report, Report::Words { words: Some(_), .. }),
             ],
             _ => &[|report| matches!(report, Report::Contact { .. })],

@@ -386,7 +386,8 @@ impl Errand<'_> {
     /// Twelve words at once, four when the other program answers, then the user's verdict.
     fn compare(&mut self, contact: ContactId, name: &str) -> Result<(), Failure> {
         let change = PersonChange::CompareWords;
-        self.net.command(ChannelCommand::Person { contact, change })?;
+        self.net
+            .command(ChannelCommand::Person { contact, change })?;
         let wish = Wish::Person(contact);
         let safety = until(&self.events, wish, Some(PATIENCE), |event| match event {
             ChannelEvent::SafetyWords { words, .. } => Some(words.join(" ")),
@@ -489,9 +490,7 @@ impl Errand<'_> {
 
     fn tell(&mut self, report: &Report) -> Result<(), Failure> {
         let at_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.front
-            .report(at_ms, report)
-            .map_err(|_| nobody_reads())
+        self.front.report(at_ms, report).map_err(|_| nobody_reads())
     }
 }
 

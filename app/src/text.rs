@@ -66,9 +66,12 @@ pub(crate) const INVITE_SCAN: &str = "Or let them scan it:";
 pub(crate) const WORDS_TITLE: &str = "Compare words with ";
 pub(crate) const WORDS_NOW: &str = "Read these to one another, by telephone or face to face:";
 pub(crate) const WORDS_AWAITED: &str = "Waiting for their program, for four words to read aloud...";
-pub(crate) const WORDS_SAFETY: &str = "Or, at any time, these twelve; they are the same at both sides for ever:";
-pub(crate) const WORDS_ASK: &str = "y  the same: verified.   n  different: somebody stands between.";
-pub(crate) const WORDS_QUESTION: &str = "Are they the same at the other side? y verifies, n says that they differ.";
+pub(crate) const WORDS_SAFETY: &str =
+    "Or, at any time, these twelve; they are the same at both sides for ever:";
+pub(crate) const WORDS_ASK: &str =
+    "y  the same: verified.   n  different: somebody stands between.";
+pub(crate) const WORDS_QUESTION: &str =
+    "Are they the same at the other side? y verifies, n says that they differ.";
 pub(crate) const WORDS_DIFFERENT: &str = "Not verified. Different words mean that somebody may stand between you: \
     remove this contact and make it anew by a way you trust.";
 pub(crate) const INVITE_MAKING: &str = "Making a link...";
@@ -94,9 +97,9 @@ pub(crate) const CALL_AGAIN: &str = "Enter calls again, C with pictures; Esc clo
 /// The screen of somebody who has no server yet.
 pub(crate) const NO_SERVER: [&str; 6] = [
     "No server is set. Two ways out:",
-    "1. `hullo serve` on a machine that others can reach: it prints its URL.",
-    "2. Ask a friend for the URL of theirs.",
-    "Then start once: `hullo --server URL`",
+    "1. Somebody gave you a link: + adds it. Or a URL: start once `hullo --server URL`.",
+    "2. `hullo serve` on a machine that both of you reach: it prints its URL.",
+    "",
     "",
     "Only looking? `hullo demo` needs none.",
 ];
@@ -497,6 +500,14 @@ pub(crate) fn wants_words(name: &str) -> String {
     format!("{name} compares words with you: choose {name} and press w.")
 }
 
+pub(crate) fn blocked(name: &str) -> String {
+    format!("{name} is blocked: `hullo contacts --unblock {name}` first.")
+}
+
+pub(crate) fn link_needed(name: &str) -> String {
+    format!("{name} was restored from a backup: add a new link of theirs first (+).")
+}
+
 pub(crate) fn no_such_contact(name: &str) -> String {
     format!(
         "No contact is called `{name}`: `hullo contacts` lists them, `hullo add LINK` makes one."
@@ -552,10 +563,14 @@ pub(crate) fn contact_lines(contact: &Contact, is_free: bool) -> Vec<String> {
     ];
     if contact.blocked {
         lines.push("Blocked: what it sends is dropped, and it is not told.".to_owned());
-        lines.push(format!("`hullo contacts --unblock {}` ends that.", contact.name));
+        lines.push(format!(
+            "`hullo contacts --unblock {}` ends that.",
+            contact.name
+        ));
         lines.push(String::new());
     } else if contact.lost {
-        lines.push("Restored from a backup: add a new link of theirs (+) to reach them.".to_owned());
+        lines
+            .push("Restored from a backup: add a new link of theirs (+) to reach them.".to_owned());
         lines.push(String::new());
     } else if contact.ready {
         if is_free {

@@ -8,7 +8,7 @@
 
 mod kit;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kit::{Home, Hullo, Server};
 use serde_json::Value;
@@ -355,4 +355,136 @@ fn a_contact_can_be_forgotten_and_a_profile_without_a_server_waits_for_nobody() 
     assert!(bob.run(&["contacts", "--json"]).success().events.is_empty());
     let fresh = Home::new().run(&["answer", "--mic", "none", "--speaker", "none"]);
     assert_eq!(fresh.code, 5, "{}", fresh.shown());
+}
+
+#[test]
+fn a_code_brings_two_strangers_into_a_call_within_a_minute_and_two_commands_each() {
+    let server = Server::start();
+    let (alice, bob) = (Home::new(), Home::new());
+    let started = Instant::now();
+    let args = ["invite", "--wait", "--json", "--server", server.url()];
+    let mut invite = Hullo::spawn(&alice, &args);
+    let invited = invite.wait_until(PATIENCE, |event| event["code"].is_string());
+    let code = invited["code"].as_str().unwrap().to_owned();
+    let added = bob
+        .run(&["add", &code, "--json", "--server", server.url()])
+        .success();
+    let name = added.event("contact")["name"].as_str().unwrap().to_owned();
+    let done = invite.finish(PATIENCE).success();
+    assert_eq!(done.event("contact")["ready"], true, "{}", done.shown());
+    let mut answer = Hullo::spawn(&alice, &call_args(&["answer"]));
+    answer.wait_for("ready", PATIENCE);
+    let mut call = Hullo::spawn(&bob, &call_args(&["call", &name]));
+    for side in [&mut call, &mut answer] {
+        side.wait_for_call("connected", PATIENCE);
+    }
+    assert!(
+        started.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        started.elapsed()
+    );
+    call.write("hangup");
+    call.finish(PATIENCE).success();
+}
+
+#[test]
+fn a_wrong_code_is_said_on_both_sides() {
+    let server = Server::start();
+    let (alice, bob) = (Home::new(), Home::new());
+    let args = ["invite", "--wait", "--json", "--server", server.url()];
+    let mut invite = Hullo::spawn(&alice, &args);
+    let invited = invite.wait_until(PATIENCE, |event| event["code"].is_string());
+    let code = invited["code"].as_str().unwrap();
+    let words = if code.ends_with("zoo-zoo") {
+        "able-able"
+    } else {
+        "zoo-zoo"
+    };
+    let wrong = format!("{}-{words}", &code[..4]);
+    let refused = bob.run(&["add", &wrong, "--json", "--server", server.url()]);
+    assert_eq!(refused.code, 4, "{}", refused.shown());
+    assert!(
+        refused.says("The words of the code are wrong"),
+        "{}",
+        refused.shown()
+    );
+    let notice = invite.wait_for("notice", PATIENCE);
+    assert!(
+        notice["text"]
+            .as_str()
+            .unwrap()
+            .contains("with wrong words"),
+        "{notice}"
+    );
+}
+
+#[test]
+fn contacts_are_renamed_blocked_and_compared_from_the_command_line() {
+    let server = Server::start();
+    let (alice, bob) = contacts(&server);
+    let renamed = alice
+        .run(&["contacts", "--rename", "bob", "bobby", "--json"])
+        .success();
+    assert_eq!(renamed.event("contact")["name"], "bobby");
+    let blocked = alice
+        .run(&["contacts", "--block", "bobby", "--json"])
+        .success();
+    assert_eq!(blocked.event("contact")["blocked"], true);
+    alice.run(&["contacts", "--unblock", "bobby"]).success();
+    // Beside a running program, and with it.
+    let mut screen = Hullo::spawn(&alice, &call_args(&[]));
+    screen.wait_for("ready", PATIENCE);
+    let mut words = Hullo::spawn(&bob, &["contacts", "--words", "alice", "--json"]);
+    let said = words.wait_until(PATIENCE, |event| event["words"].is_string());
+    let seen = screen.wait_until(PATIENCE, |event| event["words"].is_string());
+    assert_eq!(said["words"], seen["words"]);
+    words.write("y");
+    let done = words.finish(PATIENCE).success();
+    assert_eq!(done.event("contact")["verified"], true, "{}", done.shown());
+    let same = alice
+        .run_with_input(&["contacts", "--words", "bobby", "--json"], "same")
+        .success();
+    assert_eq!(same.event("contact")["verified"], true, "{}", same.shown());
+    screen.write("quit");
+    screen.finish(PATIENCE).success();
+    let unknown = alice.run(&["contacts", "--block", "eve"]);
+    assert_eq!(unknown.code, 3, "{}", unknown.shown());
+}
+
+#[test]
+fn an_identity_is_backed_up_and_restored_under_its_passphrase() {
+    let server = Server::start();
+    let (alice, _bob) = contacts(&server);
+    let file = alice.file("backup", b"").replacen("file:", "", 1);
+    let exists = alice.run_with_input(&["backup", &file], "correct horse");
+    assert_eq!(exists.code, 1, "never over a file: {}", exists.shown());
+    let file = format!("{file}.hullo");
+    let short = alice.run_with_input(&["backup", &file], "short");
+    assert_eq!(short.code, 2, "{}", short.shown());
+    let done = alice
+        .run_with_input(&["backup", &file], "correct horse")
+        .success();
+    assert!(done.says("beside the original"), "{}", done.shown());
+    let id = alice.run(&["name", "--json"]).success().event("name")["id"].clone();
+    let new = Home::new();
+    let wrong = new.run_with_input(&["restore", &file], "correct house");
+    assert!(
+        wrong.code == 2 && wrong.says("passphrase is wrong"),
+        "{}",
+        wrong.shown()
+    );
+    new.run_with_input(&["restore", &file], "correct horse")
+        .success();
+    assert_eq!(
+        new.run(&["name", "--json"]).success().event("name")["id"],
+        id
+    );
+    let listed = new.run(&["contacts", "--json"]).success();
+    assert_eq!(listed.event("contact")["name"], "bob");
+    let twice = new.run_with_input(&["restore", &file], "correct horse");
+    assert!(
+        twice.code == 2 && twice.says("exists already"),
+        "{}",
+        twice.shown()
+    );
 }

@@ -23,7 +23,7 @@
 //!
 //! Whoever guesses has one try in four million, the relay too, which carries these blocks: after it the code is dead.
 //! `spake2` was never audited: that is why both sides confirm the key, and why nothing lasting hangs on it. Its state
-//! cannot be stored, so a code lives as long as the program that shows it. It takes its randomness from the system.
+//! cannot be stored, so a code lives as long as the program that shows it.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -206,10 +206,11 @@ impl AwaitHello {
         let mut body = body(block, HELLO)?;
         let hello: [u8; SPAKE_BYTES + 24] = body.array().ok_or(CodeError::Protocol)?;
         let (theirs, reply) = hello.split_at(SPAKE_BYTES);
-        let (spake, message) = Spake2::<Ed25519Group>::start_b(
+        let (spake, message) = Spake2::<Ed25519Group>::start_b_with_rng(
             &self.0.password(),
             &Identity::new(ADDER),
             &Identity::new(INVITER),
+            Older(rng),
         );
         let secret = spake.finish(theirs).map_err(|_| CodeError::Protocol)?;
         let keys = Keys::new(secret, &hello, &message);
@@ -252,10 +253,11 @@ impl SealedWay {
 impl AwaitAnswer {
     /// Begins the one try. `reply`: where the inviter is to answer.
     pub(crate) fn new(code: &Code, reply: SenderId, rng: &mut impl CryptoRng) -> (Self, Block) {
-        let (spake, message) = Spake2::<Ed25519Group>::start_a(
+        let (spake, message) = Spake2::<Ed25519Group>::start_a_with_rng(
             &code.password(),
             &Identity::new(ADDER),
             &Identity::new(INVITER),
+            Older(rng),
         );
         let mut hello = [0; SPAKE_BYTES + 24];
         hello[..SPAKE_BYTES].copy_from_slice(&message);
@@ -337,6 +339,30 @@ impl Keys {
         }
     }
 }
+
+/// Our generator as `spake2` knows generators: by the traits of an older `rand_core`.
+struct Older<'a, R>(&'a mut R);
+
+impl<R: CryptoRng> rand_core_06::RngCore for Older<'_, R> {
+    fn next_u32(&mut self) -> u32 {
+        self.0.next_u32()
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        self.0.fill_bytes(bytes);
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core_06::Error> {
+        self.0.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+impl<R: CryptoRng> rand_core_06::CryptoRng for Older<'_, R> {}
 
 fn write(kind: u8, body: &[u8], rng: &mut impl CryptoRng) -> Block {
     let mut block: Block = vec![0; BLOCK_BYTES]

@@ -7,9 +7,12 @@ use rand_chacha::ChaCha20Rng;
 
 use world::{ANN, BOB, CAT, World};
 
+mod bad_cases;
+mod codes;
 mod crash;
 mod groups;
 mod history;
+mod people;
 mod world;
 
 #[test]

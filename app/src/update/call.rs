@@ -274,6 +274,8 @@ pub(super) fn start(
     }
     let Party::Contact(contact) = party;
     match model.contact(contact) {
+        Some(known) if known.blocked => return Err(text::blocked(&known.name)),
+        Some(known) if known.lost => return Err(text::link_needed(&known.name)),
         Some(known) if !known.ready => return Err(text::not_ready(&known.name)),
         Some(_) => {}
         None => return Err(text::no_such_contact(text::UNKNOWN_CONTACT)),

@@ -215,7 +215,10 @@ fn more(model: &Model, cells: usize) -> Vec<String> {
 
 /// Words to compare, as far as there is room; what they are for stands at the larger screen.
 fn words(model: &Model, contact: ContactId) -> Vec<String> {
-    let words = model.words.get(&contact).and_then(|words| words.now.clone());
+    let words = model
+        .words
+        .get(&contact)
+        .and_then(|words| words.now.clone());
     vec![words.unwrap_or_else(|| text::WORDS_AWAITED.to_owned())]
 }
 

@@ -90,7 +90,12 @@ fn draw_qr(code: &str, scanned: &str, depth: ColourDepth, area: Rect, buffer: &m
         ..area
     };
     let bold = Style::new().add_modifier(Modifier::BOLD);
-    let used = fit::put_lines(buffer, beside, [text::INVITE_SCAN, "", text::INVITE_SAY], Style::new());
+    let used = fit::put_lines(
+        buffer,
+        beside,
+        [text::INVITE_SCAN, "", text::INVITE_SAY],
+        Style::new(),
+    );
     fit::put_lines(buffer, below(beside, used), [code], bold);
     true
 }

@@ -89,6 +89,9 @@ impl RelayChannel {
                 self.ask_as_reader(id, recipient, acknowledge, Asked::Acknowledge)
                     .map_err(|error| error.to_string())
             }
+            Reply::Taken { recipient } if server.purpose != Purpose::Read(recipient) => {
+                Err("it speaks of a queue that is not read here".to_owned())
+            }
             Reply::Taken { .. } => {
                 self.leave_to_copy(url);
                 Err(ChannelError::CopiedProfile.to_string())

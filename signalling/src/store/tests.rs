@@ -164,3 +164,27 @@ fn remembered_blocks_are_bounded() {
     rows.forget_inbound(recipient).unwrap();
     assert!(!rows.was_seen(recipient, &block(99)).unwrap());
 }
+
+#[test]
+fn an_empty_database_is_damaged_and_not_a_new_identity() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hullo.db");
+    drop(open(&path).unwrap());
+    std::fs::write(&path, "").unwrap();
+    let words = failure(&path).to_string();
+    assert!(
+        words.contains("damaged") && words.contains("empty"),
+        "{words}"
+    );
+    assert_eq!(std::fs::read(&path).unwrap(), b"");
+    assert!(Store::back_up(&path, &mut rng()).is_err());
+}
+
+#[test]
+fn a_profile_whose_making_was_cut_short_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hullo.db");
+    std::fs::write(path.with_extension("new"), "half of it").unwrap();
+    assert!(open(&path).is_ok());
+    assert!(!path.with_extension("new").exists());
+}

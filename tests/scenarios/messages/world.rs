@@ -1,13 +1,14 @@
 //! Three people, one relay, one clock, one thread.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use hullo_proto::service::relay::{Command, Reply, Request};
 use hullo_relay::mailbox::{AddressKey, ConnectionId, Input, Limits, Mailbox, Output};
 use hullo_relay::store::{MemoryStore, StoreLimits};
 use hullo_signalling::channel::{
-    Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact,
-    ContactId, ServerId, Wish,
+    Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, CodeEnd,
+    Contact, ContactId, PersonChange, ServerId, Wish,
 };
 use hullo_signalling::history::{HistoryEntry, Unseen};
 use hullo_signalling::identity::Identity;
@@ -40,6 +41,11 @@ pub(super) struct World {
     next_connection: u64,
     network: VecDeque<Flight>,
     sent_to_relay: Vec<Vec<u8>>,
+    /// Which queues each connection had to do with, as the relay sees it.
+    seen_by_relay: BTreeMap<ConnectionId, BTreeSet<[u8; 24]>>,
+    owners: BTreeMap<ConnectionId, usize>,
+    /// By how much a person's clock is wrong.
+    clocks_ahead: [i64; 3],
 }
 
 struct Person {
@@ -94,6 +100,9 @@ impl World {
             next_connection: 1,
             network: VecDeque::new(),
             sent_to_relay: Vec::new(),
+            seen_by_relay: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            clocks_ahead: [0; 3],
         };
         for person in 0..people {
             world.people.push(Person {
@@ -151,6 +160,12 @@ impl World {
         let path = self.folder.path().join(NAMES[person]);
         let (store, identity) = Store::open(&path, &mut rng).expect("a profile");
         let epoch = EPOCH + (self.now - self.started);
+        let ahead = Duration::from_secs(self.clocks_ahead[person].unsigned_abs());
+        let epoch = if self.clocks_ahead[person] < 0 {
+            epoch - ahead
+        } else {
+            epoch + ahead
+        };
         let channel = RelayChannel::new(store, identity, rng, self.now, epoch, NAMES[person])
             .expect("a channel");
         self.people[person].channel = Some(channel);
@@ -203,6 +218,7 @@ impl World {
                 if self.relay_up {
                     let connection = ConnectionId(self.next_connection);
                     self.next_connection += 1;
+                    self.owners.insert(connection, person);
                     state.lines.insert(server, connection);
                     self.network
                         .push_back(Flight::Up(person, server, connection));
@@ -236,6 +252,15 @@ impl World {
         loop {
             match self.mailbox.poll_output() {
                 Output::Transmit { connection, bytes } => {
+                    let seen = match Reply::read(&bytes).expect("a frame of the relay") {
+                        Reply::Created { recipient, .. } => Some(recipient.0),
+                        Reply::Claimed { sender, .. } => Some(sender.0),
+                        _ => None,
+                    };
+                    self.seen_by_relay
+                        .entry(connection)
+                        .or_default()
+                        .extend(seen);
                     self.network.push_back(Flight::ToPerson(connection, bytes))
                 }
                 Output::Close { reason, .. } => panic!("the relay found garbage: {reason}"),
@@ -294,10 +319,24 @@ impl World {
                     },
                 );
             }
-            Flight::ToRelay(connection, bytes) => self.relay(Input::Frame {
-                connection,
-                bytes: &bytes,
-            }),
+            Flight::ToRelay(connection, bytes) => {
+                let queue = match Request::read(&bytes).expect("a frame of a client").command {
+                    Command::Secure { sender, .. } | Command::Send { sender, .. } => Some(sender.0),
+                    Command::Subscribe { recipient }
+                    | Command::Acknowledge { recipient, .. }
+                    | Command::Delete { recipient }
+                    | Command::Publish { recipient } => Some(recipient.0),
+                    Command::Create { .. } | Command::Claim { .. } => None,
+                };
+                self.seen_by_relay
+                    .entry(connection)
+                    .or_default()
+                    .extend(queue);
+                self.relay(Input::Frame {
+                    connection,
+                    bytes: &bytes,
+                });
+            }
             Flight::ToPerson(connection, bytes) => {
                 if let Some((person, server)) = self.owner(connection) {
                     self.input(
@@ -397,6 +436,105 @@ impl World {
                 ChannelEvent::InviteReady { link } => Some(link.clone()),
                 _ => None,
             })
+    }
+
+    /// The newest spoken code of this person.
+    pub(super) fn code(&self, person: usize) -> Option<String> {
+        let codes = self.taken(person).iter().rev();
+        codes
+            .filter_map(|event| match event {
+                ChannelEvent::CodeReady { code, .. } => Some(code.clone()),
+                _ => None,
+            })
+            .next()
+    }
+
+    /// How this person's newest code ended.
+    pub(super) fn code_end(&self, person: usize) -> Option<CodeEnd> {
+        let ends = self.taken(person).iter().rev();
+        ends.filter_map(|event| match event {
+            ChannelEvent::CodeEnded { reason } => Some(reason.clone()),
+            _ => None,
+        })
+        .next()
+    }
+
+    /// Everything this person's program was told, oldest first.
+    pub(super) fn taken(&self, person: usize) -> &[ChannelEvent] {
+        &self.people[person].taken
+    }
+
+    /// What went wrong since the start, newest last.
+    pub(super) fn failures(&self, person: usize) -> Vec<String> {
+        let failed = |event: &ChannelEvent| match event {
+            ChannelEvent::Failed { reason, .. } => Some(reason.to_string()),
+            _ => None,
+        };
+        self.taken(person).iter().filter_map(failed).collect()
+    }
+
+    /// Until nothing is under way within this time: a code stands for minutes.
+    pub(super) fn settle_within(&mut self, seconds: u64) {
+        let until = self.now + Duration::from_secs(seconds);
+        for _ in 0..STEPS_MAX {
+            if !self.step_until(until) {
+                return;
+            }
+        }
+        panic!("the world of seed {} never comes to rest", self.seed);
+    }
+
+    /// Makes a link and a code.
+    pub(super) fn invite_by_code(&mut self, person: usize) -> String {
+        let server = Some(self.url());
+        self.command(person, ChannelCommand::InviteCode { server });
+        self.settle_within(5);
+        self.code(person).expect("a code")
+    }
+
+    pub(super) fn add(&mut self, person: usize, text: &str) {
+        let link = text.to_owned();
+        self.command(person, ChannelCommand::Add { link });
+        self.settle_within(5);
+    }
+
+    pub(super) fn change(&mut self, person: usize, other: usize, change: PersonChange) {
+        let contact = self.contact(person, other);
+        self.command(person, ChannelCommand::Person { contact, change });
+        self.settle();
+    }
+
+    /// The four words on this person's screen.
+    pub(super) fn words(&self, person: usize) -> Option<[&'static str; 4]> {
+        let words = self.taken(person).iter().rev();
+        words
+            .filter_map(|event| match event {
+                ChannelEvent::WordsReady { words, .. } => Some(*words),
+                _ => None,
+            })
+            .next()
+    }
+
+    pub(super) fn set_clock(&mut self, person: usize, seconds_ahead: i64) {
+        self.clocks_ahead[person] = seconds_ahead;
+        self.leave(person);
+        self.enter(person);
+    }
+
+    pub(super) fn profile(&self, person: usize) -> std::path::PathBuf {
+        self.folder.path().join(NAMES[person])
+    }
+
+    /// The sets of queues that the relay saw on each connection of this person.
+    pub(super) fn connections(&self, person: usize) -> Vec<&BTreeSet<[u8; 24]>> {
+        let own = |connection: &ConnectionId| self.owners.get(connection) == Some(&person);
+        let seen = self.seen_by_relay.iter().filter(|(id, _)| own(id));
+        seen.map(|(_, queues)| queues).collect()
+    }
+
+    /// Connections of this person that stand.
+    pub(super) fn lines(&self, person: usize) -> usize {
+        self.people[person].lines.len()
     }
 
     pub(super) fn befriend(&mut self, inviter: usize, joiner: usize) {
