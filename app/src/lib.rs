@@ -11,6 +11,7 @@
     )
 )]
 
+pub mod attention;
 pub mod call;
 pub mod calls;
 pub mod cli;

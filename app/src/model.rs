@@ -187,8 +187,8 @@ pub struct Model {
     pub call: Option<Call>,
     /// Somebody waits to be answered. With a live call it is a second one.
     pub incoming: Option<Incoming>,
-    /// When the bell rang last.
-    pub(crate) bell_ms: Option<u64>,
+    /// The user looks at the window, as far as the terminal says so.
+    pub is_focused: bool,
     /// A second call to take as soon as the first has ended.
     pub(crate) accept_next: Option<Incoming>,
     /// What lies over the main view.
@@ -221,7 +221,7 @@ impl Model {
             server: Server::Unknown,
             call: None,
             incoming: None,
-            bell_ms: None,
+            is_focused: false,
             accept_next: None,
             overlay: None,
             message: None,

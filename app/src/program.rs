@@ -12,6 +12,8 @@ use hullo_signalling::server_url::ServerUrl;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
+use crate::attention::alerts::Alerts;
+use crate::attention::{Attention, AttentionSettings};
 use crate::call::media::{MediaSpecs, Pictures};
 use crate::calls::Calls;
 use crate::cli::{Action, Cli, Color, Options};
@@ -338,6 +340,7 @@ fn main_loop(
         .map_err(|error| Failure::of(&error, OTHER))?;
     let mut model = Model::new(mode, look(options.color));
     let (mut front, entered) = open_front(face, &wake, &mut model)?;
+    let settings = attention(face, model.mode == Mode::Screen);
     let calls = Calls::new(specs, pictures.clone(), random()?, wake);
     let mut runner = Runner {
         model,
@@ -350,6 +353,10 @@ fn main_loop(
         started,
         ends_at: seconds.map(|seconds| started + seconds),
         rng: random()?,
+        attention: Attention::new(settings.clone()),
+        alerts: Alerts::new(&settings, options.speaker.clone(), |name| {
+            std::env::var(name).ok()
+        }),
         notes: crate::run::Notes::default(),
     };
     if let Err(error) = &control {
@@ -368,6 +375,17 @@ fn main_loop(
         let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{words}\n").as_bytes());
     }
     Ok((status, summary))
+}
+
+/// A screen may use every means; lines on a pipe are read by programs, which have a hook.
+fn attention(face: Face, is_screen: bool) -> AttentionSettings {
+    let all = AttentionSettings::default();
+    let is_seen = face == Face::Screen && is_screen;
+    AttentionSettings {
+        desktop: all.desktop && is_seen,
+        ring: all.ring && is_seen,
+        ..all
+    }
 }
 
 /// Remembers the server that was named. Without any, waiting for a call is waiting for nobody.

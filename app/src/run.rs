@@ -11,6 +11,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use hullo_proto::call::Message;
 use hullo_signalling::channel::{self, ChannelCommand, ChannelEvent};
 
+use crate::attention::Attention;
+use crate::attention::alerts::Alerts;
 use crate::call::driver::{Command as CallCommand, DriverEvent};
 use crate::call::media::Pictures;
 use crate::calls::{Calls, Outcome, proto_media};
@@ -25,6 +27,8 @@ use crate::people::{People, sentence};
 use crate::profile::control::{ControlRequest, Responder};
 use crate::report::Report;
 use crate::update::update;
+
+mod attention;
 
 /// Everything that can wake the program.
 pub enum Wake {
@@ -76,6 +80,10 @@ pub struct Runner<'a> {
     pub ends_at: Option<Instant>,
     /// Random bytes for message ids.
     pub rng: rand_chacha::ChaCha20Rng,
+    /// Decides what is to draw attention.
+    pub attention: Attention,
+    /// Does it.
+    pub alerts: Alerts,
     /// The loop's own notes.
     pub notes: Notes,
 }
@@ -121,6 +129,7 @@ impl Runner<'_> {
                 self.outcome(contact, outcome);
             }
             self.notes.waiting.expire(Instant::now());
+            self.look_for_attention();
             if self.front.is_gone() || self.front.draw(&self.model).is_err() {
                 self.leave(1);
             }
@@ -135,6 +144,7 @@ impl Runner<'_> {
             self.ends_at,
             due(self.front.due_ms()),
             due(self.model.deadline_ms()),
+            due(self.attention.due_ms()),
             exit,
         ]
         .into_iter()
@@ -228,7 +238,6 @@ impl Runner<'_> {
             Effect::Add(link) => return self.tell_net(ChannelCommand::Add { link }),
             Effect::SetName(name) => return self.tell_net(ChannelCommand::SetName(name)),
             Effect::Report(report) => self.report(&report),
-            Effect::Bell => self.front.bell(),
             Effect::Copy(text) => self.front.copy(&text),
             Effect::Quit(status) => self.leave(status),
         }

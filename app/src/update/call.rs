@@ -470,19 +470,6 @@ fn warn_about_address(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Rings the bell for a call that waits, unless the program takes it by itself.
-pub(super) fn bell(model: &mut Model, every_ms: u64, effects: &mut Vec<Effect>) {
-    if model.incoming.is_none() || matches!(model.mode, Mode::AnswerOnce { .. }) {
-        model.bell_ms = None;
-    } else if model
-        .bell_ms
-        .is_none_or(|last| model.now_ms >= last + every_ms)
-    {
-        model.bell_ms = Some(model.now_ms);
-        effects.push(Effect::Bell);
-    }
-}
-
 /// Gives up a second call that nobody took and nobody ended.
 pub(super) fn missed(model: &mut Model) {
     if let Some(incoming) = model.incoming.take() {

@@ -2,10 +2,8 @@
 
 use super::{call, once, quit};
 use crate::effect::Effect;
-use crate::model::{Incoming, Mode, Model};
+use crate::model::{Incoming, Model};
 
-/// How often the bell rings for a waiting call. More often annoys, less often is missed.
-const BELL_EVERY_MS: u64 = 4_000;
 /// How long the end of a call may take after it was asked for before the screen stops waiting for it.
 const END_MS: u64 = 3_000;
 /// How long a second caller is shown. Their device gives up after 60 s; the end of that is not always heard of.
@@ -16,7 +14,6 @@ pub(super) fn settle(model: &mut Model, effects: &mut Vec<Effect>) {
     let now_ms = model.now_ms;
     model.message.take_if(|message| now_ms >= message.until_ms);
     model.interrupt_until_ms.take_if(|until| now_ms >= *until);
-    call::bell(model, BELL_EVERY_MS, effects);
     if second_ring_ends_ms(model).is_some_and(|due| now_ms >= due) {
         call::missed(model);
     }
@@ -50,12 +47,8 @@ impl Model {
     /// moves the clock of a call. In the past: at once.
     #[must_use]
     pub fn deadline_ms(&self) -> Option<u64> {
-        let rings_bell = self.incoming.is_some() && !matches!(self.mode, Mode::AnswerOnce { .. });
         [
             self.message.as_ref().map(|message| message.until_ms),
-            self.bell_ms
-                .filter(|_| rings_bell)
-                .map(|last| last + BELL_EVERY_MS),
             second_ring_ends_ms(self),
             end_due_ms(self),
             self.stopping
