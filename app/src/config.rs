@@ -18,6 +18,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+use crate::attention::AttentionSettings;
 use thiserror::Error;
 use zeroize::Zeroize;
 
@@ -36,6 +38,8 @@ pub struct Config {
     pub stun: Vec<StunUrl>,
     /// Servers that carry calls (RFC 8656).
     pub turn: Vec<TurnServer>,
+    /// How a call draws attention.
+    pub attention: AttentionSettings,
 }
 
 /// A TURN server and how it knows us.

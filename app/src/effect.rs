@@ -52,8 +52,6 @@ pub enum Effect {
     SetName(String),
     /// Tell the outside (stdout in `--json` and `--plain`, the control socket).
     Report(Report),
-    /// Ring the terminal's bell.
-    Bell,
     /// Copy text by OSC 52.
     Copy(String),
     /// Leave with this status (DESIGN §8).

@@ -19,6 +19,8 @@ pub enum Event {
     Paste(String),
     /// The terminal's new size in cells: columns, rows.
     Resize(u16, u16),
+    /// The window came before the user's eyes, or went; only where the terminal tells.
+    Focus(bool),
     /// A command from stdin, the control socket or the command line.
     Command(Command),
     /// The contact list is now this, in the order to show.

@@ -56,6 +56,11 @@ pub trait Front {
     /// Rings the bell, where there is one.
     fn bell(&mut self) {}
 
+    /// Writes an escape sequence of the terminal's own, where there is a terminal.
+    fn sequence(&mut self, sequence: &str) {
+        let _ = sequence;
+    }
+
     /// Copies text to the user's clipboard, where there is one.
     fn copy(&mut self, text: &str) {
         let _ = text;
@@ -178,6 +183,10 @@ impl<B: ratatui::backend::Backend<Error = io::Error> + Write> Front for Screen<B
     fn bell(&mut self) {
         // A terminal that is gone shows at the next drawing.
         let _ = self.ring();
+    }
+
+    fn sequence(&mut self, sequence: &str) {
+        let _ = self.put(sequence);
     }
 
     fn copy(&mut self, text: &str) {

@@ -11,6 +11,7 @@
     )
 )]
 
+pub mod attention;
 pub mod backup;
 pub mod call;
 pub mod calls;

@@ -236,8 +236,8 @@ pub struct Model {
     pub waiting: Vec<Incoming>,
     /// Calls the user lets ring without a sound.
     pub ignored: Vec<Incoming>,
-    /// When the bell rang last.
-    pub(crate) bell_ms: Option<u64>,
+    /// The user looks at the window, as far as the terminal says so.
+    pub is_focused: bool,
     /// The chosen contact's conversation; `None` before the history was read, and without a screen.
     pub conversation: Option<Conversation>,
     /// Texts begun and not sent.
@@ -286,7 +286,7 @@ impl Model {
             incoming: None,
             waiting: Vec::new(),
             ignored: Vec::new(),
-            bell_ms: None,
+            is_focused: false,
             conversation: None,
             drafts: Drafts::default(),
             unseen: None,

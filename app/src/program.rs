@@ -15,6 +15,8 @@ use hullo_signalling::server_url::ServerUrl;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
+use crate::attention::alerts::Alerts;
+use crate::attention::{Attention, AttentionSettings};
 use crate::call::media::MediaSpecs;
 use crate::calls::Calls;
 use crate::cli::{Action, Cli, Color, Options, RelayArguments};
@@ -377,6 +379,7 @@ fn main_loop(
     model.is_relay_only = config.relay_only;
     model.clock = crate::threads::wall_clock();
     let (mut front, entered) = open_front(face, &wake, &mut model)?;
+    let settings = attention(&config.attention, face, model.mode == Mode::Screen);
     let is_drawn = face == Face::Screen;
     let calls = Calls::new(specs, is_drawn, config.relay_only, random()?, wake);
     let mut runner = Runner {
@@ -391,6 +394,10 @@ fn main_loop(
         ends_at: seconds.map(|seconds| started + seconds),
         journal: crate::run::Journal::default(),
         rng: random()?,
+        attention: Attention::new(settings.clone()),
+        alerts: Alerts::new(&settings, options.speaker.clone(), |name| {
+            std::env::var(name).ok()
+        }),
         notes: crate::run::Notes::default(),
     };
     let troubles = [
@@ -414,6 +421,16 @@ fn main_loop(
         let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{words}\n").as_bytes());
     }
     Ok((status, summary))
+}
+
+/// A screen may use every means; lines on a pipe are read by programs, which have a hook.
+fn attention(wanted: &AttentionSettings, face: Face, is_screen: bool) -> AttentionSettings {
+    let is_seen = face == Face::Screen && is_screen;
+    AttentionSettings {
+        desktop: wanted.desktop && is_seen,
+        ring: wanted.ring && is_seen,
+        ..wanted.clone()
+    }
 }
 
 /// Remembers the server that was named. Without any, waiting for a call is waiting for nobody.

@@ -11,6 +11,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use hullo_proto::call::Message;
 use hullo_signalling::channel::{self, ChannelCommand, ChannelEvent};
 
+use crate::attention::Attention;
+use crate::attention::alerts::Alerts;
 use crate::call::driver::{Command as CallCommand, DriverEvent};
 use crate::calls::{CallNews, Calls, Outcome, proto_media};
 use crate::command;
@@ -29,6 +31,7 @@ use crate::update::update;
 
 pub use history::Journal;
 
+mod attention;
 mod history;
 
 /// Everything that can wake the program.
@@ -83,6 +86,10 @@ pub struct Runner<'a> {
     pub journal: Journal,
     /// Random bytes for message ids.
     pub rng: rand_chacha::ChaCha20Rng,
+    /// Decides what is to draw attention.
+    pub attention: Attention,
+    /// Does it.
+    pub alerts: Alerts,
     /// The loop's own notes.
     pub notes: Notes,
 }
@@ -127,6 +134,7 @@ impl Runner<'_> {
             let late = self.calls.ring_late(Instant::now());
             self.outcomes(late);
             self.notes.waiting.expire(Instant::now());
+            self.look_for_attention();
             if self.front.is_gone() || self.front.draw(&self.model).is_err() {
                 self.leave(1);
             }
@@ -142,6 +150,7 @@ impl Runner<'_> {
             self.calls.deadline(),
             due(self.front.due_ms()),
             due(self.model.deadline_ms()),
+            due(self.attention.due_ms()),
             exit,
         ]
         .into_iter()
@@ -271,7 +280,6 @@ impl Runner<'_> {
             Effect::Add(link) => return self.tell_net(ChannelCommand::Add { link }),
             Effect::SetName(name) => return self.tell_net(ChannelCommand::SetName(name)),
             Effect::Report(report) => self.report(&report),
-            Effect::Bell => self.front.bell(),
             Effect::Copy(text) => self.front.copy(&text),
             Effect::Quit(status) => self.leave(status),
             // The commands to calls: done where they are told apart.

@@ -47,6 +47,14 @@ impl<B: Backend + Write> Screen<B> {
         self.write(osc_52(text).as_bytes())
     }
 
+    /// Writes an escape sequence that draws nothing: a title, a notification.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn put(&mut self, sequence: &str) -> io::Result<()> {
+        self.write(sequence.as_bytes())
+    }
+
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let backend = self.terminal.backend_mut();
         backend.write_all(bytes)?;

@@ -8,7 +8,11 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste, KeyEventKind};
+use crossterm::event::{
+    self, DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange,
+    KeyEventKind,
+};
+use crossterm::style::Print;
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
@@ -16,6 +20,7 @@ use crossterm::{cursor, execute};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::attention::terminal::{POP_TITLE, PUSH_TITLE};
 use crate::event::{Event, StopReason};
 
 /// Whether there is something to restore: the panic hook and the guard may both want to.
@@ -45,8 +50,10 @@ impl Entered {
         let entered = Self(());
         execute!(
             stdout(),
+            Print(PUSH_TITLE),
             EnterAlternateScreen,
             EnableBracketedPaste,
+            EnableFocusChange,
             cursor::Hide
         )?;
         Ok(entered)
@@ -65,8 +72,10 @@ pub fn restore() {
         // Nothing can be done about a terminal that is gone, and nobody be told.
         let _ = execute!(
             stdout(),
+            DisableFocusChange,
             DisableBracketedPaste,
             LeaveAlternateScreen,
+            Print(POP_TITLE),
             cursor::Show
         );
         let _ = disable_raw_mode();
@@ -114,6 +123,8 @@ pub fn translate(event: event::Event) -> Option<Event> {
         event::Event::Key(key) if key.kind != KeyEventKind::Release => Some(Event::Key(key)),
         event::Event::Paste(text) => Some(Event::Paste(text)),
         event::Event::Resize(columns, rows) => Some(Event::Resize(columns, rows)),
+        event::Event::FocusGained => Some(Event::Focus(true)),
+        event::Event::FocusLost => Some(Event::Focus(false)),
         _ => None,
     }
 }
@@ -152,6 +163,5 @@ mod tests {
         let key = |kind| KeyEvent::new_with_kind(KeyCode::Char('m'), KeyModifiers::NONE, kind);
         assert!(translate(event::Event::Key(key(KeyEventKind::Press))).is_some());
         assert!(translate(event::Event::Key(key(KeyEventKind::Release))).is_none());
-        assert!(translate(event::Event::FocusGained).is_none());
     }
 }

@@ -4,8 +4,6 @@ use super::{call, once, quit};
 use crate::effect::Effect;
 use crate::model::Model;
 
-/// How often the bell rings for a waiting call. More often annoys, less often is missed.
-const BELL_EVERY_MS: u64 = 4_000;
 /// How long the end of a call may take after it was asked for before the screen stops waiting for it.
 const END_MS: u64 = 3_000;
 
@@ -14,7 +12,6 @@ pub(super) fn settle(model: &mut Model, effects: &mut Vec<Effect>) {
     let now_ms = model.now_ms;
     model.message.take_if(|message| now_ms >= message.until_ms);
     model.interrupt_until_ms.take_if(|until| now_ms >= *until);
-    call::ring::bell(model, BELL_EVERY_MS, effects);
     if let Some(since_ms) = now_ms.checked_sub(END_MS) {
         call::end_unanswered(model, since_ms, effects);
     }
@@ -38,12 +35,8 @@ impl Model {
     /// moves the clock of a call. In the past: at once.
     #[must_use]
     pub fn deadline_ms(&self) -> Option<u64> {
-        let rings_bell = call::ring::is_heard(self);
         [
             self.message.as_ref().map(|message| message.until_ms),
-            self.bell_ms
-                .filter(|_| rings_bell)
-                .map(|last| last + BELL_EVERY_MS),
             end_due_ms(self),
             self.stopping
                 .filter(|_| !self.once.is_over)

@@ -236,7 +236,7 @@ fn q_closes_what_lies_on_top_first() {
 fn only_a_takes_a_call_and_not_in_its_first_moment() {
     let mut program = Program::ready();
     let effects = program.take(incoming(BOB, Media::Video));
-    assert_eq!(effects, [Effect::Bell]);
+    assert_eq!(effects, []);
     assert_eq!(program.press('a'), [], "a key already on its way");
     program.wait(500);
     let enter = Event::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
@@ -292,17 +292,6 @@ fn declining_ends_the_ringing() {
     program.take(ended("declined"));
     assert_eq!(program.call_words(), ["ringing", "ended"]);
     assert_eq!(program.press('q'), [Effect::Quit(0)]);
-}
-
-#[test]
-fn the_bell_rings_again_until_answered() {
-    let mut program = Program::ready();
-    program.take(incoming(BOB, Media::Audio));
-    let due = program.model.deadline_ms().expect("the bell is due");
-    assert_eq!(program.wait(due - 1), []);
-    assert_eq!(program.wait(1), [Effect::Bell]);
-    program.press('x');
-    assert_eq!(program.wait(60_000), []);
 }
 
 #[test]

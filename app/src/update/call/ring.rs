@@ -190,16 +190,3 @@ pub(crate) fn is_heard(model: &Model) -> bool {
     let is_automatic = matches!(model.mode, Mode::AnswerOnce { .. }) && model.live_call().is_none();
     model.incoming.is_some() && !is_automatic && !model.settings.do_not_disturb
 }
-
-/// Rings the bell for a call that waits, unless the program takes it by itself.
-pub(crate) fn bell(model: &mut Model, every_ms: u64, effects: &mut Vec<Effect>) {
-    if !is_heard(model) {
-        model.bell_ms = None;
-    } else if model
-        .bell_ms
-        .is_none_or(|last| model.now_ms >= last + every_ms)
-    {
-        model.bell_ms = Some(model.now_ms);
-        effects.push(Effect::Bell);
-    }
-}
