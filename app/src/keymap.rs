@@ -254,7 +254,8 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
                     contact.ready && model.live_calls().all(|call| call.party != party)
                 })
         }
-        Action::Invite | Action::Add => model.overlay.is_none(),
+        Action::Invite => model.overlay.is_none() && model.incoming.is_none(),
+        Action::Add => model.overlay.is_none(),
         Action::Up | Action::Down => match model.overlay {
             Some(Overlay::Help(_)) => crate::view::help_scroll_max(model.size) > 0,
             Some(_) => false,
