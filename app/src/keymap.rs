@@ -314,7 +314,11 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
                     contact.ready && !contact.blocked && is_free
                 })
         }
-        Action::Invite | Action::Add => model.overlay.is_none() && !has_text_field(model),
+        Action::Invite => {
+            let is_free = model.overlay.is_none() && model.incoming.is_none();
+            is_free && !has_text_field(model)
+        }
+        Action::Add => model.overlay.is_none() && !has_text_field(model),
         Action::Write => {
             let can = model.overlay.is_none() && model.conversation.is_some();
             can && !has_text_field(model)

@@ -146,7 +146,9 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Write => "text",
         Action::CallVideo => "video",
         // Room for the keys of the call first; they work all the same.
-        Action::Invite | Action::Add if model.live_call().is_some() => return None,
+        Action::Invite | Action::Add if model.live_call().is_some() || model.incoming.is_some() => {
+            return None;
+        }
         Action::Invite => "invite",
         Action::Add => "add",
         Action::Help => "help",
@@ -170,8 +172,8 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
 #[must_use]
 pub fn help(action: Action) -> &'static str {
     match action {
-        Action::Accept => "take it; a call you are in waits",
-        Action::EndAndAccept => "end this call and take that one",
+        Action::Accept => "take it; your call waits",
+        Action::EndAndAccept => "end your call and take it",
         Action::Ignore => "let it ring without a sound",
         Action::Hold => "put on hold, or go on",
         Action::Swap => "go on with the call on hold",

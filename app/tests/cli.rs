@@ -6,6 +6,8 @@
     reason = "a failed test says where; real processes run in real time"
 )]
 
+#[path = "cli/calls.rs"]
+mod calls;
 mod kit;
 
 use std::time::{Duration, Instant};
@@ -286,10 +288,7 @@ fn a_call_that_was_given_up_while_nobody_was_there_is_missed_and_not_answered() 
     std::thread::sleep(Duration::from_secs(3));
     let mut answer = Hullo::spawn(&alice, &call_args(&["answer"]));
     answer.wait_until(PATIENCE, |event| {
-        event["event"] == "notice"
-            && event["text"]
-                .as_str()
-                .is_some_and(|text| text.starts_with("Missed call"))
+        event["event"] == "missed" && event["name"] == "bob"
     });
     let call = Hullo::spawn(&bob, &call_args(&["call", "alice", "--seconds", "4"]));
     answer.wait_for_call("connected", PATIENCE);

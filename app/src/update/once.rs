@@ -82,7 +82,7 @@ fn is_ready_time_over(model: &Model) -> bool {
 
 fn begin_call(model: &mut Model, name: &str, media: Media, effects: &mut Vec<Effect>) {
     let is_late = is_ready_time_over(model);
-    match awaited(model, name) {
+    match awaited(model, name, true) {
         Awaited::Ready(contact) => {
             let party = Party::Contact(contact.id);
             let calls_us = |incoming: &crate::model::Incoming| incoming.party == party;
@@ -109,7 +109,7 @@ fn begin_call(model: &mut Model, name: &str, media: Media, effects: &mut Vec<Eff
 
 fn begin_answer(model: &mut Model, name: Option<&str>, media: Media, effects: &mut Vec<Effect>) {
     if let Some(name) = name
-        && matches!(awaited(model, name), Awaited::Unknown)
+        && matches!(awaited(model, name, false), Awaited::Unknown)
     {
         return give_up(
             model,
@@ -133,7 +133,9 @@ fn begin_answer(model: &mut Model, name: Option<&str>, media: Media, effects: &m
     }
 }
 
-fn awaited(model: &Model, name: &str) -> Awaited {
+/// `is_patient`: a contact that is being made may come to have the name. Who waits for a call needs no such patience:
+/// somebody who is not a contact yet does not call.
+fn awaited(model: &Model, name: &str, is_patient: bool) -> Awaited {
     let could_come = match &model.contacts {
         None => true,
         Some(contacts) => {
@@ -157,7 +159,7 @@ fn awaited(model: &Model, name: &str) -> Awaited {
                     .as_ref()
                     .is_some_and(|profile| !profile.has_server),
             };
-            is_one_pending || !is_queue_read
+            (is_patient && is_one_pending) || !is_queue_read
         }
     };
     if could_come && !is_ready_time_over(model) {

@@ -76,6 +76,20 @@ fn no_such_contact_is_known_once_the_queues_are_read() {
 }
 
 #[test]
+fn who_waits_for_somebody_unknown_is_told_as_soon_as_the_queues_are_read() {
+    let mut program = Program::new(Mode::AnswerOnce {
+        name: Some("zoe".to_owned()),
+        media: Media::Audio,
+    });
+    program.take(Event::Contacts(vec![contact(BOB, "bob", false)]));
+    program.take(server(true));
+    let due = program.model.deadline_ms().expect("a deadline");
+    assert!(due <= 2_000, "{due} ms");
+    program.wait(due - program.model.now_ms());
+    assert_eq!(program.quit_status(), Some(3));
+}
+
+#[test]
 fn a_server_that_is_down_ends_the_one_call_after_ten_seconds() {
     let mut program = call_bob();
     program.take(server(false));
@@ -95,6 +109,7 @@ fn a_server_that_is_down_ends_the_one_call_after_ten_seconds() {
 #[test]
 fn a_failure_before_the_one_call_ends_the_program_unless_a_call_comes_after_all() {
     let mut program = call_bob();
+    program.confirms = false;
     program.take(contacts());
     program.take(Event::Failed(
         "The invitation could not be stored.".to_owned(),
