@@ -255,7 +255,7 @@ impl RelayChannel {
     }
 
     fn leave_group(&mut self, group: GroupNumber) -> Result<(), ChannelError> {
-        let key = shown(&self.store.rows(), group)?.key;
+        let before = shown(&self.store.rows(), group)?;
         self.change_group(|change| {
             let mut group = shown(change.rows, group)?;
             let record = group.record.clone();
@@ -276,11 +276,12 @@ impl RelayChannel {
             change.say_to_all(&group, &said)
         })?;
         // Who invited us and has not listed us yet hears it as a contact.
-        let Some(contact) = contact_of(&self.store.rows(), &key.creator)? else {
+        let contact = contact_of(&self.store.rows(), &before.key.creator)?;
+        let Some(contact) = contact.filter(|_| before.standing == Standing::Joining) else {
             return Ok(());
         };
         let declined = ContactSaid {
-            id: key.id,
+            id: before.key.id,
             what: ContactWord::Declined,
         };
         let rng = &mut self.rng;
