@@ -165,3 +165,39 @@ pub fn number(command: &GroupCommand) -> Option<GroupNumber> {
         | GroupCommand::EndCall { group, .. } => Some(*group),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_errand_survives_the_control_socket_and_names_nobody_has_are_told_apart() {
+        let errands = [
+            GroupErrand::List,
+            GroupErrand::New {
+                name: "hikers".to_owned(),
+            },
+            GroupErrand::Add {
+                group: "hikers".to_owned(),
+                contact: "bob".to_owned(),
+            },
+        ];
+        for errand in &errands {
+            let sent = json!({ "group": errand });
+            let heard = serde_json::from_value(sent["group"].clone());
+            assert_eq!(heard.ok().as_ref(), Some(errand));
+        }
+        let asked = |errand: &GroupErrand| command(errand, None, &[], &[]);
+        assert!(matches!(asked(&errands[0]), Ok(None)));
+        assert!(matches!(
+            asked(&errands[1]),
+            Ok(Some(GroupCommand::New { server: None, .. }))
+        ));
+        assert!(matches!(
+            asked(&errands[2]),
+            Err(channel::ChannelError::Group(GroupError::NoGroup))
+        ));
+    }
+}

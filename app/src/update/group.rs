@@ -34,3 +34,54 @@ pub(super) fn take(model: &mut Model, groups: Vec<GroupLine>, effects: &mut Vec<
         notice(model, words, effects);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Mode;
+    use crate::report::GroupMember;
+    use crate::view::look::{ColourChoice, Look};
+
+    fn group(people: &[&str]) -> GroupLine {
+        let members = people.iter().map(|name| GroupMember {
+            name: (*name).to_owned(),
+            id: "ABCDEFGH".to_owned(),
+            vouched: "group",
+            creator: *name == "ann",
+            invited: false,
+        });
+        GroupLine {
+            number: 1,
+            name: "hikers".to_owned(),
+            revision: 1,
+            is_ours: false,
+            is_joined: true,
+            members: members.collect(),
+            trouble: None,
+        }
+    }
+
+    /// Sentences for the changes, as `--plain` shows them.
+    fn told(model: &mut Model, groups: Vec<GroupLine>) -> Vec<String> {
+        let mut effects = Vec::new();
+        take(model, groups, &mut effects);
+        let sentences = effects.iter().filter_map(|effect| match effect {
+            Effect::Report(report) => crate::plain::sentence(report),
+            _ => None,
+        });
+        sentences.collect()
+    }
+
+    #[test]
+    fn the_first_list_is_no_news_and_each_change_is_told_in_words() {
+        let mut model = Model::new(Mode::Screen, Look::detect(ColourChoice::Auto, |_| None));
+        assert!(told(&mut model, Vec::new()).is_empty());
+        let joined = told(&mut model, vec![group(&["ann", "bob"])]);
+        assert!(joined[0].contains("ann (vouched for by the group only, made the group)"));
+        assert!(joined[1].starts_with("ann made you a member of hikers, 2 people."));
+        assert!(told(&mut model, vec![group(&["ann", "bob"])]).is_empty());
+        assert_eq!(told(&mut model, vec![group(&["ann"])]).len(), 1);
+        let gone = told(&mut model, Vec::new());
+        assert_eq!(gone, ["You are no longer in hikers."]);
+    }
+}

@@ -10,26 +10,26 @@ use rand::Rng;
 use vodozemac::Curve25519PublicKey;
 use zeroize::Zeroizing;
 
-use super::contacts::{copy, seal_into_outbox};
+use super::contacts::copy;
 use super::{NAME, RelayChannel, SERVER};
-use crate::block::Content;
 use crate::channel::{ChannelError, ChannelEvent, ContactId, ContactState, ServerId, Wish};
 use crate::group::record::{GroupKey, Inbox, RECORD_BYTES_MAX, STATEMENT_BYTES_MAX, Statement};
 use crate::group::said::{ContactSaid, ContactWord, Said};
 use crate::group::{
     GROUPS_MAX, Group, GroupCommand, GroupError, GroupEvent, GroupNumber, MEMBERS_MAX, MemberNumber,
 };
-use crate::identity::KeySet;
+use crate::identity::Identity;
 use crate::name;
 use crate::server_url::ServerUrl;
-use crate::store::{
-    GroupInbox, GroupRow, MemberStanding, OutboundQueue, Rows, Standing, StoreError,
-};
+use crate::store::{GroupInbox, GroupRow, MemberStanding, Rows, Standing, StoreError};
 use change::Change;
+pub(super) use invitation::hear_contact;
+use invitation::{contact_of, key_set_of, say_to_contact};
 use line::Line;
 
 mod apply;
 mod change;
+mod invitation;
 mod line;
 mod list;
 #[cfg(test)]
@@ -255,7 +255,7 @@ impl RelayChannel {
     }
 
     fn leave_group(&mut self, group: GroupNumber) -> Result<(), ChannelError> {
-        let key = shown(&self.store.rows(), group)?.key;
+        let before = shown(&self.store.rows(), group)?;
         self.change_group(|change| {
             let mut group = shown(change.rows, group)?;
             let record = group.record.clone();
@@ -276,11 +276,12 @@ impl RelayChannel {
             change.say_to_all(&group, &said)
         })?;
         // Who invited us and has not listed us yet hears it as a contact.
-        let Some(contact) = contact_of(&self.store.rows(), &key.creator)? else {
+        let contact = contact_of(&self.store.rows(), &before.key.creator)?;
+        let Some(contact) = contact.filter(|_| before.standing == Standing::Joining) else {
             return Ok(());
         };
         let declined = ContactSaid {
-            id: key.id,
+            id: before.key.id,
             what: ContactWord::Declined,
         };
         let rng = &mut self.rng;
@@ -388,156 +389,8 @@ impl RelayChannel {
     }
 }
 
-/// What a contact said about a group, to be done once it is durable.
-pub(super) struct ContactNews {
-    events: Vec<GroupEvent>,
-    answer: Option<ContactSaid>,
-}
-
-/// Hears a contact inside the transaction that opened its message.
-pub(super) fn hear_contact(
-    rows: &Rows<'_>,
-    identity: &crate::identity::Identity,
-    clock: std::time::Duration,
-    contact: ContactId,
-    bytes: &[u8],
-) -> Result<ContactNews, ChannelError> {
-    let mut change = Change::new(rows, identity, clock);
-    let mut answer = None;
-    let key_set = key_set_of(rows, contact)?;
-    if let (Some(said), Some(key_set)) = (ContactSaid::read(bytes), key_set) {
-        let theirs = GroupKey {
-            creator: key_set,
-            id: said.id,
-        };
-        match said.what {
-            ContactWord::Invitation {
-                revision,
-                name,
-                server,
-            } => {
-                if !invited(&mut change, &theirs, revision, &name, &server)? {
-                    let what = ContactWord::Declined;
-                    answer = Some(ContactSaid { id: said.id, what });
-                }
-            }
-            ContactWord::Withdrawn => {
-                if let Some(mut group) = rows.group_by_key(&theirs)?
-                    && group.standing == Standing::Joining
-                {
-                    change.close(&mut group, Standing::Removed)?;
-                }
-            }
-            ContactWord::Accepted(statement) => {
-                accepted(&mut change, &key_set, said.id, Some(&statement))?;
-            }
-            ContactWord::Declined => accepted(&mut change, &key_set, said.id, None)?,
-            ContactWord::Unknown => {}
-        }
-    }
-    let events = change.finish()?;
-    Ok(ContactNews { events, answer })
-}
-
-impl RelayChannel {
-    /// After the transaction of [`hear_contact`].
-    pub(super) fn heard_contact(&mut self, contact: ContactId, news: ContactNews) {
-        self.tell_groups(news.events);
-        if let Some(answer) = news.answer {
-            let rng = &mut self.rng;
-            let said = self
-                .store
-                .transaction(|rows| say_to_contact(rows, rng, contact, &answer));
-            if let Err(reason) = said.and_then(|()| self.has_work(contact)) {
-                self.fail(Wish::Send(contact), reason);
-            }
-        }
-    }
-}
-
-/// A contact lists us: we are to make an inbox. False: there is no room.
-fn invited(
-    change: &mut Change<'_, '_>,
-    key: &GroupKey,
-    revision: u64,
-    name: &str,
-    server: &ServerUrl,
-) -> Result<bool, ChannelError> {
-    let known = change.rows.group_by_key(key)?;
-    if !known.as_ref().is_some_and(list::is_shown)
-        && let Err(full) = check_count(change.rows)
-    {
-        return match full {
-            ChannelError::Group(_) => Ok(false),
-            other => Err(other),
-        };
-    }
-    let Some(mut group) = known else {
-        let number = change.rows.add_group(key, name, server, revision)?;
-        change.changed.insert(number);
-        return Ok(true);
-    };
-    // Nobody invites a member. One who is invited was removed before, and that message has not come yet.
-    let is_new = !list::is_shown(&group) || revision > group.revision;
-    if is_new {
-        change.rows.close_group_inboxes(group.number)?;
-        change.rows.forget_calls(group.number, None)?;
-        group.standing = Standing::Joining;
-        group.revision = group.revision.max(revision);
-        group.record = None;
-        group.trouble = None;
-        group.server = server.clone();
-        change.rows.save_group(&group)?;
-        change.changed.insert(group.number);
-    }
-    Ok(true)
-}
-
-/// Somebody we invited answers: with its statement, or that it cannot come.
-fn accepted(
-    change: &mut Change<'_, '_>,
-    key_set: &KeySet,
-    id: [u8; 8],
-    statement: Option<&[u8]>,
-) -> Result<(), ChannelError> {
-    let key = GroupKey {
-        creator: *change.own(),
-        id,
-    };
-    let Some(mut group) = change.rows.group_by_key(&key)? else {
-        return Ok(());
-    };
-    let mut member = change.rows.member_of(&group, key_set)?;
-    if !list::is_shown(&group) {
-        return Ok(());
-    }
-    let Some(bytes) = statement else {
-        return match member.standing {
-            MemberStanding::Gone => Ok(()),
-            // Left before our list came.
-            MemberStanding::In => change.member_gone(&mut group, &mut member),
-            MemberStanding::Invited => {
-                member.standing = MemberStanding::Gone;
-                change.rows.save_member(&member)?;
-                change.changed.insert(group.number);
-                Ok(())
-            }
-        };
-    };
-    if member.standing != MemberStanding::Invited {
-        return Ok(());
-    }
-    match Statement::from_bytes(&key, bytes) {
-        Ok(statement) if statement.key_set == *key_set => change.admit(&mut group, statement),
-        _ => {
-            let words = "a contact answered an invitation with keys that are not its own: refused";
-            Ok(change.refuse(&mut group, words.to_owned())?)
-        }
-    }
-}
-
 fn state(
-    identity: &crate::identity::Identity,
+    identity: &Identity,
     group: &GroupRow,
     name: &str,
     inbox: &Inbox,
@@ -580,32 +433,4 @@ fn ours(change: &Change<'_, '_>, group: GroupNumber) -> Result<GroupRow, Channel
         creator: creator.unwrap_or_else(|| group.key.creator.short_id()),
     }
     .into())
-}
-
-fn contact_of(rows: &Rows<'_>, key_set: &KeySet) -> Result<Option<ContactId>, StoreError> {
-    let known = rows.key_sets()?.into_iter();
-    Ok(known
-        .filter(|(_, known)| known == key_set)
-        .map(|(id, _)| id)
-        .next())
-}
-
-fn key_set_of(rows: &Rows<'_>, contact: ContactId) -> Result<Option<KeySet>, StoreError> {
-    let known = rows.key_sets()?.into_iter();
-    Ok(known
-        .filter(|(id, _)| *id == contact)
-        .map(|(_, known)| known)
-        .next())
-}
-
-fn say_to_contact(
-    rows: &Rows<'_>,
-    rng: &mut rand_chacha::ChaCha20Rng,
-    contact: ContactId,
-    said: &ContactSaid,
-) -> Result<(), ChannelError> {
-    let mut keys = rows.contact_keys(contact)?.ok_or(ChannelError::NoContact)?;
-    let queue: OutboundQueue = rows.outbound(contact)?.ok_or(ChannelError::NoContact)?;
-    let content = Content::Group(said.write());
-    seal_into_outbox(rows, rng, &mut keys, &queue, &content)
 }

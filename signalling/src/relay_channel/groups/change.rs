@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hullo_proto::group::wire::StartMessage;
-use vodozemac::olm::{Account, OlmMessage, SessionConfig};
+use vodozemac::olm::{Account, DecryptionError, OlmMessage, SessionConfig};
 use zeroize::Zeroizing;
 
 use super::list;
@@ -17,6 +17,16 @@ use crate::identity::{Identity, KeySet};
 use crate::store::{
     GroupInbox, GroupRow, GroupSession, MemberRow, MemberStanding, Rows, Standing, StoreError,
 };
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    Yes,
+    /// It was opened before: sent twice, perhaps to an inbox that moved meanwhile.
+    Before,
+    /// It does not open, or is not from a member.
+    No,
+}
 
 /// One transaction's work.
 pub(super) struct Change<'a, 'r> {
@@ -257,41 +267,43 @@ impl<'a, 'r> Change<'a, 'r> {
         Ok(())
     }
 
-    /// A message of one of our inboxes. `Ok(false)`: it does not open, or is not from a member.
+    /// A message of one of our inboxes. Every effect bears coming late, since an inbox that moved is read
+    /// beside its successor; each ratchet opens a message once.
     pub(super) fn open(
         &mut self,
         inbox: &GroupInbox,
         tag: [u8; 16],
         message: &OlmMessage,
         age: Duration,
-    ) -> Result<bool, ChannelError> {
+    ) -> Result<Opened, ChannelError> {
         let Some(mut group) = self.rows.group(inbox.group)? else {
-            return Ok(false);
+            return Ok(Opened::No);
         };
         if !list::is_shown(&group) {
-            return Ok(false);
+            return Ok(Opened::No);
         }
         let (plain, session, is_new) = match self.rows.session(group.number, tag)? {
             Some((_, mut session)) => match session.session.decrypt(message) {
                 Ok(plain) => (Zeroizing::new(plain), session, false),
-                Err(_) => return Ok(false),
+                Err(DecryptionError::MissingMessageKey(_)) => return Ok(Opened::Before),
+                Err(_) => return Ok(Opened::No),
             },
             None => match self.accept_session(tag, message) {
                 Some((plain, session)) => (plain, session, true),
-                None => return Ok(false),
+                None => return Ok(Opened::No),
             },
         };
         let Some((group_tag, sequence, said)) = Said::read(&plain) else {
-            return Ok(false);
+            return Ok(Opened::No);
         };
         if group_tag != group.key.tag() {
-            return Ok(false);
+            return Ok(Opened::No);
         }
         let sender = self.sender(&mut group, tag, message, &said)?;
-        let Some(mut member) = sender.filter(|member| sequence > member.received) else {
-            return Ok(false);
+        let Some(mut member) = sender.filter(|member| !is_new || sequence > member.received) else {
+            return Ok(Opened::No);
         };
-        member.received = sequence;
+        member.received = member.received.max(sequence);
         self.rows.save_session(member.number, &session, true)?;
         self.rows.save_member(&member)?;
         self.hear(&mut group, &member, said, age)?;
@@ -301,7 +313,7 @@ impl<'a, 'r> Change<'a, 'r> {
                 self.say(&group, &mut member, &Said::Hello)?;
             }
         }
-        Ok(true)
+        Ok(Opened::Yes)
     }
 
     /// A ratchet somebody began. The account stays as it was: the key that starts these is not used up, and one of an

@@ -56,6 +56,8 @@ pub(super) struct Line {
     pub(super) quiet_since: Option<Instant>,
     /// Attempts since the last good connection.
     pub(super) failures: u32,
+    /// That the relay makes no inbox was said once.
+    pub(super) is_refusal_told: bool,
     last_number: u32,
     greeted_at: Option<Instant>,
 }
@@ -72,6 +74,7 @@ impl Line {
             idle_since: None,
             quiet_since: None,
             failures: 0,
+            is_refusal_told: false,
             last_number: 0,
             greeted_at: None,
         }

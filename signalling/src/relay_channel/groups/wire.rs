@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::super::RelayChannel;
 use super::super::server::State;
+use super::change::Opened;
 use super::line::{Asked, Line, Purpose};
 use super::list;
 use crate::block::{self, SealKey};
@@ -463,15 +464,16 @@ impl RelayChannel {
             Some((*tag, block::read_message(kind, message).ok()?))
         });
         let is_known = match message {
-            None => Ok(false),
+            None => Ok(Opened::No),
             Some((tag, message)) => self.change_group(|change| {
                 change.rows.remember_seen_in_group(recipient, block)?;
                 change.open(&inbox, tag, &message, age)
             }),
         };
         match is_known {
-            Ok(true) => {}
-            Ok(false) => {
+            Ok(Opened::Yes) => {}
+            Ok(Opened::Before) => self.counts.repeated += 1,
+            Ok(Opened::No) => {
                 self.counts.unopened += 1;
                 tracing::warn!("a message in a group could not be opened and was dropped");
             }
@@ -514,7 +516,8 @@ impl RelayChannel {
                 return Err("it answered something else".to_owned());
             }
             (Asked::Create { .. }, Err(reason)) => {
-                if let Purpose::Read(group) = purpose {
+                let is_news = !std::mem::replace(&mut line.is_refusal_told, true);
+                if let (Purpose::Read(group), true) = (purpose, is_news) {
                     self.fail(Wish::Group(Some(group)), ChannelError::Refused(reason));
                 }
                 Ok(())
