@@ -134,6 +134,9 @@ fn take_contacts(model: &mut Model, contacts: Vec<Contact>, effects: &mut Vec<Ef
     {
         model.selected = contacts.first().map(|contact| contact.id);
     }
+    model
+        .words
+        .retain(|id, _| contacts.iter().any(|contact| contact.id == *id));
     model.contacts = Some(contacts);
 }
 

@@ -56,10 +56,12 @@ impl RelayChannel {
 
     /// Where we make invitations.
     pub(super) fn own_server(&self) -> Result<ServerUrl, ChannelError> {
+        self.known_server()?.ok_or(ChannelError::NoServer)
+    }
+
+    pub(super) fn known_server(&self) -> Result<Option<ServerUrl>, StoreError> {
         let stored = self.store.rows().setting(SERVER)?;
-        stored
-            .and_then(|url| url.parse().ok())
-            .ok_or(ChannelError::NoServer)
+        Ok(stored.and_then(|url| url.parse().ok()))
     }
 
     pub(super) fn add(&mut self, text: &str) {
@@ -244,6 +246,7 @@ impl RelayChannel {
                 }
             };
             queue.used_for = QueueUse::Contact(contact);
+            rows.set_joined(contact, true)?;
             rows.add_inbound(&queue)?;
             // Whoever came by a link can invite at once, at the server that is known to be reached.
             if rows.setting(SERVER)?.is_none() {
@@ -299,8 +302,8 @@ impl RelayChannel {
             received: sequence,
         };
         if let Some(known) = &known
-            && known.state == ContactState::Pending
             && self.identity.key_set().to_bytes() < greeting.key_set.to_bytes()
+            && self.is_crossing(known, queue)?
         {
             // Both used a link of the other at once: one of the two ratchets must win, the same on both sides.
             self.store.rows().close_inbound(queue.recipient)?;
@@ -328,6 +331,16 @@ impl RelayChannel {
         Ok(true)
     }
 
+    /// Whether a greeting in this queue comes from somebody whose link we used meanwhile. Its welcome to us may have
+    /// overtaken it: they lie in different queues.
+    fn is_crossing(&self, known: &Contact, queue: &InboundQueue) -> Result<bool, StoreError> {
+        if known.state == ContactState::Pending {
+            return Ok(true);
+        }
+        let rows = self.store.rows();
+        Ok(rows.has_joined(known.id)? && rows.is_older_than_that_of(queue.recipient, known.id)?)
+    }
+
     /// Writes the new contact (or the new ratchet of a known one) and our welcome in one transaction.
     fn adopt(
         &mut self,
@@ -347,7 +360,7 @@ impl RelayChannel {
                 Some(contact) => {
                     rows.clear_outbox(contact)?;
                     rows.close_inbound_of(contact)?;
-                    rows.make_ready(contact)?;
+                    rows.set_joined(contact, false)?;
                     contact
                 }
                 None => rows.add_contact(
@@ -376,6 +389,7 @@ impl RelayChannel {
             for content in rows.take_unanswered(contact)? {
                 seal_into_outbox(rows, rng, &mut keys, &outbound, &content)?;
             }
+            rows.make_ready(contact)?;
             seen(rows)?;
             Ok(contact)
         })

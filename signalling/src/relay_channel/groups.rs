@@ -135,7 +135,7 @@ impl RelayChannel {
     fn new_group(&mut self, name: &str, server: Option<ServerUrl>) -> Result<(), ChannelError> {
         let name = name::clean(name).ok_or(ChannelError::Name)?;
         // The inbox needs one, whatever the calls use.
-        let own = self.own_server()?.ok_or(ChannelError::NoServer)?;
+        let own = self.own_server()?;
         let mut id = [0; 8];
         self.rng.fill_bytes(&mut id);
         let key = GroupKey {
@@ -150,11 +150,6 @@ impl RelayChannel {
             change.changed.insert(number);
             Ok(())
         })
-    }
-
-    fn own_server(&self) -> Result<Option<ServerUrl>, StoreError> {
-        let url = self.store.rows().setting(SERVER)?;
-        Ok(url.and_then(|url| url.parse().ok()))
     }
 
     /// Lists the contact as invited and sends the invitation, in one transaction.
@@ -306,7 +301,7 @@ impl RelayChannel {
             let own = change.rows.member_of(&group, change.own())?.number;
             if change
                 .rows
-                .add_call(group.number, own, change.clock, &start)?
+                .add_group_call(group.number, own, change.clock, &start)?
             {
                 let revision = group.revision;
                 change.say_to_all(&group, &Said::CallStart { revision, start })?;

@@ -330,13 +330,13 @@ impl RelayChannel {
             };
             let is_ours = outcome != CallOutcome::Ringing || entry.direction == Direction::Outgoing;
             let tell = is_ours && clock.abs_diff(heard) < INVITATION_AGE_MAX;
-            self.close(&entry, call_id, tell, clock)?;
+            self.close_call(&entry, call_id, tell, clock)?;
         }
         Ok(())
     }
 
     /// With an end for the contact, who may still ring or wait for the connection to come back.
-    fn close(
+    fn close_call(
         &mut self,
         entry: &HistoryEntry,
         call_id: CallId,

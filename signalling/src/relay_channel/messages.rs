@@ -56,7 +56,6 @@ impl RelayChannel {
             keep_unanswered(rows, contact, content)?;
             seal_content(rows, rng, copied, contact, content)
         })?;
-        self.tell_history(changes);
         self.has_work(contact)
     }
 

@@ -198,7 +198,7 @@ impl Rows<'_> {
     }
 
     /// False: it is known already.
-    pub(crate) fn add_call(
+    pub(crate) fn add_group_call(
         &self,
         group: GroupNumber,
         from: MemberNumber,

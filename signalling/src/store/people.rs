@@ -1,5 +1,6 @@
 //! Names of our own, blocked contacts, words being compared, and what is kept until a contact has answered.
 
+use hullo_proto::service::relay::RecipientId;
 use rusqlite::OptionalExtension;
 use rusqlite::types::Type;
 use zeroize::Zeroizing;
@@ -73,6 +74,31 @@ impl Rows<'_> {
     pub(crate) fn rename(&self, id: ContactId, name: &str) -> Result<bool, StoreError> {
         let sql = "UPDATE OR IGNORE contact SET name = ?2, renamed = 1 WHERE id = ?1";
         Ok(self.connection.execute(sql, (row_id(id), name))? > 0)
+    }
+
+    /// Whether the contact came by its link and not by ours.
+    pub(crate) fn set_joined(&self, id: ContactId, joined: bool) -> Result<(), StoreError> {
+        let sql = "UPDATE contact SET joined = ?2 WHERE id = ?1";
+        self.connection.execute(sql, (row_id(id), joined))?;
+        Ok(())
+    }
+
+    pub(crate) fn has_joined(&self, id: ContactId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM contact WHERE id = ?1 AND joined";
+        Ok(self.connection.prepare_cached(sql)?.exists([row_id(id)])?)
+    }
+
+    /// Whether a queue was made before the one this contact writes to.
+    pub(crate) fn is_older_than_that_of(
+        &self,
+        recipient: RecipientId,
+        id: ContactId,
+    ) -> Result<bool, StoreError> {
+        // Row numbers of rows that exist together rise in the order of their making.
+        let sql = "SELECT 1 FROM inbound_queue older, inbound_queue newer
+                   WHERE older.recipient = ?1 AND newer.contact = ?2 AND older.rowid < newer.rowid";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.exists((recipient.0, row_id(id)))?)
     }
 
     pub(crate) fn set_blocked(&self, id: ContactId, blocked: bool) -> Result<(), StoreError> {

@@ -1,7 +1,9 @@
 -- Version 2, people: codes, words, blocked contacts. Times are milliseconds since 1970.
 -- `ready` is 0 pending, 1 ready, 2 out of touch: known from a backup, without queues and ratchet.
--- `renamed`: `name` was chosen here and does not follow the contact's own. `blocked`: what comes is dropped unseen.
+-- `renamed`: `name` was chosen here and does not follow the contact's own. `joined`: we
+-- used its link, not it ours. `blocked`: what comes is dropped unseen.
 ALTER TABLE contact ADD COLUMN renamed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE contact ADD COLUMN joined  INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE contact ADD COLUMN blocked INTEGER NOT NULL DEFAULT 0;
 
 -- The newest exchange of nonces with a contact. `stage` 1: `one` is our nonce; 2: `one` is our nonce, `two` what theirs

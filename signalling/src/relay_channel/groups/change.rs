@@ -442,7 +442,7 @@ impl<'a, 'r> Change<'a, 'r> {
             return Ok(self.refuse(group, words.to_owned())?);
         }
         let at = self.clock.saturating_sub(age);
-        if self.rows.add_call(group.number, from, at, &start)? {
+        if self.rows.add_group_call(group.number, from, at, &start)? {
             self.events.push(GroupEvent::CallStarted {
                 group: group.number,
                 from,

@@ -194,5 +194,6 @@ pub(super) fn say_to_contact(
     let mut keys = rows.contact_keys(contact)?.ok_or(ChannelError::NoContact)?;
     let queue: OutboundQueue = rows.outbound(contact)?.ok_or(ChannelError::NoContact)?;
     let content = Content::Group(said.write());
-    seal_into_outbox(rows, rng, &mut keys, &queue, &content)
+    seal_into_outbox(rows, rng, &mut keys, &queue, &content)?;
+    Ok(())
 }

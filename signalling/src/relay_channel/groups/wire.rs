@@ -131,7 +131,7 @@ impl RelayChannel {
             .iter()
             .map(|inbox| (Purpose::Read(inbox.group), inbox.inbox.server.clone()))
             .collect();
-        let own = self.own_server()?;
+        let own = self.known_server()?;
         for group in self.store.rows().all_groups()? {
             if self.needs_inbox(group.number)? {
                 let url = own.clone().unwrap_or(group.server);
@@ -301,7 +301,7 @@ impl RelayChannel {
         let is_asked = (self.groups.lines.values())
             .filter(|line| line.purpose == Purpose::Read(group))
             .any(|line| line.awaits(|asked| matches!(asked, Asked::Create { .. })));
-        let is_ours = self.own_server()?.is_none_or(|own| own == *url);
+        let is_ours = self.known_server()?.is_none_or(|own| own == *url);
         if is_asked || !is_ours || !self.needs_inbox(group)? {
             return Ok(());
         }
