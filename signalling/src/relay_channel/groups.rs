@@ -11,7 +11,7 @@ use vodozemac::Curve25519PublicKey;
 use zeroize::Zeroizing;
 
 use super::contacts::copy;
-use super::{NAME, RelayChannel, SERVER};
+use super::{NAME, RelayChannel};
 use crate::channel::{ChannelError, ChannelEvent, ContactId, ContactState, ServerId, Wish};
 use crate::group::record::{GroupKey, Inbox, RECORD_BYTES_MAX, STATEMENT_BYTES_MAX, Statement};
 use crate::group::said::{ContactSaid, ContactWord, Said};
