@@ -1,6 +1,6 @@
 //! What other processes of the same user ask of the one that owns the profile.
 //!
-//! The request's `command` is `ctl` (with a `line` as on stdin), `contacts`, `name` (with a `name` to set one),
+//! The request's `command` is `ctl` (with a `line` as on stdin), `attach` (answered for as long as both run), `contacts`, `name` (with a `name` to set one),
 //! `invite`, `add` (with a `link`) or `remove` (with a `name`). The answers are the same JSON lines as with `--json`.
 
 use std::time::{Duration, Instant};
@@ -20,6 +20,8 @@ const WAITING_MAX: usize = 32;
 pub enum Ask {
     /// A line as on stdin.
     Line(String),
+    /// To be told everything from now on.
+    Attach,
     /// Everybody.
     Contacts,
     /// Our name, or a new one.
@@ -49,6 +51,7 @@ pub fn parse(request: &ControlRequest) -> Result<Ask, String> {
     };
     Ok(match request.command.as_str() {
         "ctl" => Ask::Line(needed("line")?),
+        "attach" => Ask::Attach,
         "contacts" => Ask::Contacts,
         "name" => Ask::Name(text("name")),
         "invite" => Ask::Invite,
@@ -57,7 +60,7 @@ pub fn parse(request: &ControlRequest) -> Result<Ask, String> {
         other => {
             let shown: String = other.chars().filter(|c| !c.is_control()).take(20).collect();
             return Err(format!(
-                "`{shown}` is no request; known are ctl, contacts, name, invite, add, remove"
+                "`{shown}` is no request; known are attach, ctl, contacts, name, invite, add, remove"
             ));
         }
     })

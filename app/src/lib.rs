@@ -11,6 +11,7 @@
     )
 )]
 
+pub mod attach;
 pub mod call;
 pub mod calls;
 pub mod cli;

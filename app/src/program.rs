@@ -12,6 +12,7 @@ use hullo_signalling::server_url::ServerUrl;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
+use crate::attach;
 use crate::call::media::MediaSpecs;
 use crate::calls::Calls;
 use crate::cli::{Action, Cli, Color, Options};
@@ -318,7 +319,16 @@ fn main_loop(
     if mode != Mode::Screen {
         specs.check(wants_video)?;
     }
-    let profile = Profile::open(&folder)?;
+    let profile = match Profile::open(&folder) {
+        Err(ProfileError::Busy { .. })
+            if mode == Mode::Screen && face != Face::Screen && server.is_none() =>
+        {
+            let in_words = face == Face::Plain;
+            let status = attach::run(&folder, in_words, seconds, &mut *line_front(face))?;
+            return Ok((status, None));
+        }
+        opened => opened?,
+    };
     let (wake, inbox) = wakes();
     let net_wake = wake.clone();
     let net = Net::start(&profile, move |event| {

@@ -77,6 +77,29 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
     effects
 }
 
+/// How things stand, as reports: for whoever begins to listen now.
+#[must_use]
+pub fn standing(model: &Model) -> Vec<Report> {
+    let mut reports: Vec<Report> = model.contacts().iter().map(contact_report).collect();
+    reports.push(Report::DoNotDisturb {
+        on: model.settings.do_not_disturb,
+    });
+    reports.extend(call::standing(model));
+    reports.push(Report::Notice {
+        text: text::status(model),
+    });
+    reports
+}
+
+fn contact_report(contact: &Contact) -> Report {
+    Report::Contact {
+        name: contact.name.clone(),
+        id: contact.short_id.clone(),
+        verified: contact.verified,
+        ready: contact.ready,
+    }
+}
+
 /// Shows a sentence to whoever looks at the screen.
 fn say(model: &mut Model, words: impl Into<String>) {
     let until_ms = model.now_ms + MESSAGE_MS;
@@ -110,12 +133,7 @@ fn take_contacts(model: &mut Model, contacts: Vec<Contact>, effects: &mut Vec<Ef
     if let Some(known) = model.contacts.take() {
         for contact in contacts.iter().filter(|contact| !known.contains(contact)) {
             let was_ready = known.iter().any(|old| old.id == contact.id && old.ready);
-            effects.push(Effect::Report(Report::Contact {
-                name: contact.name.clone(),
-                id: contact.short_id.clone(),
-                verified: contact.verified,
-                ready: contact.ready,
-            }));
+            effects.push(Effect::Report(contact_report(contact)));
             if contact.ready && !was_ready {
                 say(model, text::new_contact(&contact.name));
             }
