@@ -1,10 +1,10 @@
 //! What other processes of the same user ask of the one that owns the profile.
 //!
-//! The request's `command` is `ctl` (with a `line` as on stdin), `contacts`, `name` (with a `name` to set one),
-//! `invite`, `add` (with a `link`), `send` (with `name` and `text`), `history` (with a `name` and a `limit` if wanted, and
-//! `seen` when a person reads it), `group` (with a `group` as [`GroupErrand`] is written), or with the `name` of a contact
-//! `remove`, `rename` (and `to`), `block`, `unblock`, `words`, `same` and `differ`. The answers are the same JSON lines as
-//! with `--json`.
+//! The request's `command` is `ctl` (with a `line` as on stdin), `attach` (answered for as long as both run),
+//! `contacts`, `name` (with a `name` to set one), `invite`, `add` (with a `link`), `send` (with `name` and `text`),
+//! `history` (with a `name` and a `limit` if wanted, and `seen` when a person reads it), `group` (with a `group` as
+//! [`GroupErrand`] is written), or with the `name` of a contact `remove`, `rename` (and `to`), `block`, `unblock`, `words`,
+//! `same` and `differ`. The answers are the same JSON lines as with `--json`.
 
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ const WAITING_MAX: usize = 32;
 pub enum Ask {
     /// A line as on stdin.
     Line(String),
+    /// To be told everything from now on.
+    Attach,
     /// Everybody.
     Contacts,
     /// Our name, or a new one.
@@ -74,6 +76,7 @@ pub fn parse(request: &ControlRequest) -> Result<Ask, String> {
     };
     Ok(match request.command.as_str() {
         "ctl" => Ask::Line(needed("line")?),
+        "attach" => Ask::Attach,
         "contacts" => Ask::Contacts,
         "name" => Ask::Name(text("name")),
         "invite" => Ask::Invite,
@@ -104,8 +107,8 @@ pub fn parse(request: &ControlRequest) -> Result<Ask, String> {
         other => {
             let shown: String = other.chars().filter(|c| !c.is_control()).take(20).collect();
             return Err(format!(
-                "`{shown}` is no request; known are ctl, contacts, name, invite, add, remove, send, history, \
-                 group, rename, block, unblock, words, same, differ"
+                "`{shown}` is no request; known are attach, ctl, contacts, name, invite, add, remove, send, \
+                 history, group, rename, block, unblock, words, same, differ"
             ));
         }
     })

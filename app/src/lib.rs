@@ -11,6 +11,7 @@
     )
 )]
 
+pub mod attach;
 pub mod attention;
 pub mod backup;
 pub mod call;

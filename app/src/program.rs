@@ -15,20 +15,21 @@ use hullo_signalling::server_url::ServerUrl;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
+use crate::attach;
 use crate::attention::alerts::Alerts;
 use crate::attention::{Attention, AttentionSettings};
 use crate::call::media::MediaSpecs;
 use crate::calls::Calls;
 use crate::cli::{Action, Cli, Color, Options, RelayArguments};
-use crate::config;
+use crate::config::{self, ConfigError};
 use crate::demo::Demo;
-use crate::event::{Event, Media};
+use crate::event::{Event, Media, Settings};
 use crate::front::{Front, Json, Plain};
 use crate::model::{Mode, Model};
 use crate::net::{Net, NetError};
 use crate::people::People;
 use crate::profile::control::{ControlError, ControlServer};
-use crate::profile::settings::SettingsFile;
+use crate::profile::settings::{SettingsError, SettingsFile};
 use crate::profile::{self, Profile, ProfileError};
 use crate::report::Report;
 use crate::run::{Runner, Wake, read_stdin, wakes};
@@ -343,20 +344,17 @@ fn main_loop(
     let server = options.server.as_deref().map(parse_server).transpose()?;
     // Libraries write on error output while they look for devices.
     let quiet = hullo_media::quiet::redirect_stderr(None).ok();
-    let wants_video = matches!(
-        mode,
-        Mode::CallOnce {
-            media: Media::Video,
-            ..
-        } | Mode::AnswerOnce {
-            media: Media::Video,
-            ..
-        } | Mode::Screen
-    );
     if mode != Mode::Screen {
-        specs.check(wants_video)?;
+        specs.check(wants_video(&mode))?;
     }
-    let profile = Profile::open(&folder)?;
+    let profile = match Profile::open(&folder) {
+        Err(ProfileError::Busy { .. }) if mode == Mode::Screen && may_follow(face, &server) => {
+            let in_words = face == Face::Plain;
+            let followed = attach::run(&folder, in_words, seconds, &mut *line_front(face));
+            return followed.map(|status| (status, None));
+        }
+        opened => opened?,
+    };
     let open_to_others = profile.open_to_others();
     let (wake, inbox) = wakes();
     let net_wake = wake.clone();
@@ -380,8 +378,13 @@ fn main_loop(
     model.clock = crate::threads::wall_clock();
     let (mut front, entered) = open_front(face, &wake, &mut model)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
-    let is_drawn = face == Face::Screen;
-    let calls = Calls::new(specs, is_drawn, config.relay_only, random()?, wake);
+    let calls = Calls::new(
+        specs,
+        face == Face::Screen,
+        config.relay_only,
+        random()?,
+        wake,
+    );
     let mut runner = Runner {
         model,
         front: &mut *front,
@@ -400,16 +403,7 @@ fn main_loop(
         }),
         notes: crate::run::Notes::default(),
     };
-    let troubles = [
-        control.as_ref().err().map(ToString::to_string),
-        broken.as_ref().map(ToString::to_string),
-        remembered.as_ref().err().map(ToString::to_string),
-        open_to_others.clone(),
-    ];
-    for trouble in troubles.into_iter().flatten() {
-        runner.event(Event::Failed(crate::people::sentence(&trouble)));
-    }
-    runner.event(Event::Settings(remembered.unwrap_or_default()));
+    begin(&mut runner, &control, broken, remembered, open_to_others);
     let status = runner.run();
     let words = runner.model.last_words();
     let summary = runner.summary().cloned();
@@ -417,10 +411,57 @@ fn main_loop(
     drop(front);
     drop(entered);
     drop(quiet);
-    if let Some(words) = words.filter(|_| face == Face::Screen) {
-        let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{words}\n").as_bytes());
+    if face == Face::Screen {
+        say_last(words);
     }
     Ok((status, summary))
+}
+
+/// Whether this program can follow the one that owns the profile: without a screen, and with nothing to change.
+fn may_follow(face: Face, server: &Option<ServerUrl>) -> bool {
+    face != Face::Screen && server.is_none()
+}
+
+/// How the last call ended, where the screen was.
+fn say_last(words: Option<String>) {
+    if let Some(words) = words {
+        // Whoever does not read it needs no error.
+        let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{words}\n").as_bytes());
+    }
+}
+
+/// Tells what was wrong at the start and did not keep the program from starting, and what was remembered.
+fn begin(
+    runner: &mut Runner<'_>,
+    control: &Result<ControlServer, ControlError>,
+    broken: Option<ConfigError>,
+    remembered: Result<Settings, SettingsError>,
+    open_to_others: Option<String>,
+) {
+    let troubles = [
+        control.as_ref().err().map(ToString::to_string),
+        broken.as_ref().map(ToString::to_string),
+        remembered.as_ref().err().map(ToString::to_string),
+        open_to_others,
+    ];
+    for trouble in troubles.into_iter().flatten() {
+        runner.event(Event::Failed(crate::people::sentence(&trouble)));
+    }
+    runner.event(Event::Settings(remembered.unwrap_or_default()));
+}
+
+/// Video calls are what this mode is for, or may become.
+fn wants_video(mode: &Mode) -> bool {
+    matches!(
+        mode,
+        Mode::CallOnce {
+            media: Media::Video,
+            ..
+        } | Mode::AnswerOnce {
+            media: Media::Video,
+            ..
+        } | Mode::Screen
+    )
 }
 
 /// A screen may use every means; lines on a pipe are read by programs, which have a hook.

@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use hullo_proto::call::Message;
 use hullo_signalling::channel::{self, ChannelCommand, ChannelEvent};
 
+use crate::attach::Followers;
 use crate::attention::Attention;
 use crate::attention::alerts::Alerts;
 use crate::call::driver::{Command as CallCommand, DriverEvent};
@@ -101,6 +102,7 @@ pub struct Notes {
     stop_word: Option<&'static str>,
     summary: Option<crate::report::Summary>,
     waiting: Waiting,
+    followers: Followers,
     /// Reports that answer a request which is being carried out right now.
     captured: Option<Vec<Report>>,
 }
@@ -171,6 +173,8 @@ impl Runner<'_> {
     /// Tells the outside.
     pub fn report(&mut self, report: &Report) {
         self.notes.waiting.take(report);
+        let now_ms = self.now_ms();
+        self.notes.followers.tell(now_ms, report);
         if let Some(captured) = &mut self.notes.captured {
             captured.push(report.clone());
         }
@@ -398,6 +402,7 @@ impl Runner<'_> {
                 Ok(command) => self.answer_at_once(Event::Command(command), responder),
                 Err(words) => control::say(responder, &words),
             },
+            Ask::Attach => self.attach(responder),
             Ask::Contacts => {
                 for contact in self.model.contacts() {
                     control::send(responder, &Report::contact(contact));
@@ -473,6 +478,20 @@ impl Runner<'_> {
         self.notes.waiting.add(now, responder.clone(), wants);
         if let Some(failed) = self.tell_net(ChannelCommand::Group(command)) {
             self.event(failed);
+        }
+    }
+
+    /// Another terminal of the same user follows: it is told how things stand, and all news from now on.
+    fn attach(&mut self, responder: &Responder) {
+        if !self.notes.followers.add(responder.clone()) {
+            return control::say(responder, "too many programs follow this one already");
+        }
+        let text = "Another terminal follows this program.".to_owned();
+        self.report(&Report::Notice { text });
+        let now_ms = self.now_ms();
+        for report in crate::update::standing(&self.model) {
+            // Whoever is gone again is forgotten at the next report.
+            let _ = responder.send(&crate::attach::line(now_ms, &report));
         }
     }
 

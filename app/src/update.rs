@@ -89,6 +89,20 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
     effects
 }
 
+/// How things stand, as reports: for whoever begins to listen now.
+#[must_use]
+pub fn standing(model: &Model) -> Vec<Report> {
+    let mut reports: Vec<Report> = model.contacts().iter().map(Report::contact).collect();
+    reports.push(Report::DoNotDisturb {
+        on: model.settings.do_not_disturb,
+    });
+    reports.extend(call::standing(model));
+    reports.push(Report::Notice {
+        text: text::status(model),
+    });
+    reports
+}
+
 /// Shows a sentence to whoever looks at the screen.
 fn say(model: &mut Model, words: impl Into<String>) {
     let until_ms = model.now_ms + MESSAGE_MS;

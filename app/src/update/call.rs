@@ -167,6 +167,32 @@ fn state_report(call: &mut Call) -> Option<Report> {
     })
 }
 
+/// Every call as it is now, and who rings.
+pub(super) fn standing(model: &Model) -> Vec<Report> {
+    let mut effects = Vec::new();
+    for call in model.live_calls() {
+        let mut untold = call.clone();
+        untold.reported = None;
+        if let Some(report) = state_report(&mut untold) {
+            tell(model, call.party, report, &mut effects);
+        }
+    }
+    for incoming in model.incoming.iter().chain(&model.waiting) {
+        effects.push(Effect::Report(ring::report(
+            model,
+            incoming.party,
+            incoming.media,
+        )));
+    }
+    effects
+        .into_iter()
+        .filter_map(|effect| match effect {
+            Effect::Report(report) => Some(report),
+            _ => None,
+        })
+        .collect()
+}
+
 /// Tells of a call's state, with the name of whom it is with.
 fn tell(model: &Model, party: Party, report: Report, effects: &mut Vec<Effect>) {
     let mut report = report;

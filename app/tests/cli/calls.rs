@@ -150,6 +150,8 @@ fn nothing_rings_where_nobody_is_to_be_disturbed_even_after_a_restart() {
 fn who_asks_for_relayed_calls_only_is_never_called_directly() {
     let server = Server::start();
     let (alice, bob) = contacts(&server);
+    let mut other = Hullo::spawn(&alice, &call_args(&[]));
+    other.wait_for("ready", PATIENCE);
     bob.file("profile/config.toml", b"relay_only = true\n");
     let done = bob.run(&call_args(&["call", "alice", "--seconds", "20"]));
     assert!(
@@ -160,7 +162,13 @@ fn who_asks_for_relayed_calls_only_is_never_called_directly() {
     bob.file("profile/config.toml", b"relay_only = 1\n");
     let done = bob.run(&call_args(&["--seconds", "1"]));
     assert!(done.says("config.toml line 1"), "{}", done.shown());
-    drop(alice);
+    other.write("quit");
+    let done = other.finish(PATIENCE);
+    assert!(
+        done.events.iter().all(|event| event["event"] != "incoming"),
+        "{}",
+        done.shown()
+    );
 }
 
 #[test]
@@ -171,4 +179,50 @@ fn waiting_for_somebody_unknown_ends_soon_with_3() {
     assert_eq!(done.code, 3, "{}", done.shown());
     let last = done.events.last().unwrap()["at_ms"].as_u64().unwrap();
     assert!(last < 5_000, "after {last} ms");
+}
+
+#[test]
+fn a_second_terminal_follows_and_a_call_taken_there_stops_ringing_here() {
+    let server = Server::start();
+    let (alice, bob) = contacts(&server);
+    let mut owner = Hullo::spawn(&alice, &call_args(&[]));
+    owner.wait_for("ready", PATIENCE);
+    let mut second = Hullo::spawn(&alice, &["--json"]);
+    second.wait_until(PATIENCE, |event| {
+        event["event"] == "notice"
+            && event["text"]
+                .as_str()
+                .is_some_and(|text| text.contains("no call"))
+    });
+    let mut words = Hullo::spawn(&alice, &["--plain"]);
+    let mut call = Hullo::spawn(&bob, &call_args(&["call", "alice"]));
+    for side in [&mut owner, &mut second] {
+        side.wait_until(PATIENCE, |event| {
+            event["event"] == "incoming" && event["name"] == "bob"
+        });
+    }
+    second.write("nonsense");
+    second.wait_for("error", PATIENCE);
+    second.write("accept");
+    call.wait_for_call("connected", PATIENCE);
+    for side in [&mut owner, &mut second] {
+        side.wait_for_call("connected", PATIENCE);
+    }
+    second.write("quit");
+    assert_eq!(
+        second.finish(PATIENCE).code,
+        0,
+        "only the one that was told to quit ends"
+    );
+    hears(&mut call);
+    owner.write("hangup");
+    assert_eq!(call.finish(PATIENCE).code, 0);
+    owner.write("quit");
+    assert_eq!(owner.finish(PATIENCE).code, 0);
+    words.write("status");
+    let done = words.finish(PATIENCE);
+    assert_eq!(done.code, 0, "{}", done.shown());
+    for told in ["Call from bob", "In call with bob", "has ended"] {
+        assert!(done.says(told), "{told}: {}", done.shown());
+    }
 }

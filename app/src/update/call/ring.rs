@@ -23,11 +23,7 @@ pub(crate) fn ring(
     if is_known || ringing(model).count() >= RINGING_MAX {
         return;
     }
-    effects.push(Effect::Report(Report::Incoming {
-        name: model.name_of_party(party).to_owned(),
-        video: media == Media::Video,
-        verified: model.is_verified(party),
-    }));
+    effects.push(Effect::Report(report(model, party, media)));
     let incoming = Incoming {
         call: number,
         party,
@@ -42,6 +38,15 @@ pub(crate) fn ring(
     match &model.incoming {
         None => model.incoming = Some(incoming),
         Some(_) => model.waiting.push(incoming),
+    }
+}
+
+/// Somebody calls.
+pub(super) fn report(model: &Model, party: Party, media: Media) -> Report {
+    Report::Incoming {
+        name: model.name_of_party(party).to_owned(),
+        video: media == Media::Video,
+        verified: model.is_verified(party),
     }
 }
 
