@@ -34,6 +34,8 @@ use crate::{qr, text};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A text is with the server within this, or is left waiting.
 const SEND_PATIENCE: Duration = Duration::from_secs(10);
+/// What becomes of a text that has not left.
+const KEPT: &str = "The message is kept and goes out by itself with the next hullo that can: do not send it again.";
 /// Events that wait for this thread.
 const EVENTS_MAX: usize = 256;
 /// Longest link read from stdin.
@@ -476,12 +478,10 @@ impl Errand<'_> {
             (Ok(()), Some((_, entry))) => {
                 self.tell(&Report::Entry(Box::new(EntryReport::of(&entry, name))))
             }
-            (Err(_), Some((_, entry))) => {
+            (Err(failure), Some((_, entry))) => {
                 self.tell(&Report::Entry(Box::new(EntryReport::of(&entry, name))))?;
-                Err(Failure::network(
-                    "The server does not answer. The message is kept and goes out by itself with the next hullo that \
-                     reaches it: do not send it again.",
-                ))
+                let words = format!("{} {KEPT}", failure.words);
+                Err(Failure { words, ..failure })
             }
             (Err(failure), None) => Err(failure),
             (Ok(()), None) => Ok(()),

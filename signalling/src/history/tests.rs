@@ -3,17 +3,6 @@ use super::*;
 const AT: Duration = Duration::from_secs(1_000);
 use Direction::{Incoming, Outgoing};
 
-fn end(reason: EndReason) -> Sign {
-    Sign::Progress(CallProgress::Ended(reason))
-}
-
-fn in_call() -> CallOutcome {
-    CallOutcome::InCall {
-        since: AT,
-        heard: AT,
-    }
-}
-
 fn after(outcome: &CallOutcome, direction: Direction, seconds: u64, sign: &Sign) -> String {
     let clock = AT + Duration::from_secs(seconds);
     advance(outcome, direction, AT, sign, clock).map_or_else(
@@ -27,115 +16,61 @@ fn after(outcome: &CallOutcome, direction: Direction, seconds: u64, sign: &Sign)
     )
 }
 
+type Row = (CallOutcome, Direction, u64, Sign, &'static str);
+
+const RINGING: CallOutcome = CallOutcome::Ringing;
+const ACCEPTED: CallOutcome = CallOutcome::Accepted;
+const IN_CALL: CallOutcome = CallOutcome::InCall {
+    since: AT,
+    heard: AT,
+};
+const END_BY_US: Sign = Sign::End { by_us: true };
+const END_BY_THEM: Sign = Sign::End { by_us: false };
+
+const fn told(progress: CallProgress) -> Sign {
+    Sign::Progress(progress)
+}
+
+const fn ended(reason: EndReason) -> Sign {
+    told(CallProgress::Ended(reason))
+}
+
+/// Before, whose call, seconds since it began, the sign, and the outcome with the seconds connected.
+#[rustfmt::skip]
+const STEPS: [Row; 26] = [
+    (RINGING, Incoming, 1, Sign::Offer, "accepted"),
+    (RINGING, Incoming, 1, END_BY_THEM, "missed"),
+    (RINGING, Incoming, 1, END_BY_US, "failed"),
+    (RINGING, Incoming, 1, Sign::Refused(RefusalReason::Declined), "declined"),
+    (RINGING, Incoming, 1, Sign::Refused(RefusalReason::Busy), "busy"),
+    (RINGING, Incoming, 60, Sign::Refused(RefusalReason::Unanswered), "missed"),
+    (RINGING, Incoming, 1, Sign::Refused(RefusalReason::AnsweredElsewhere), "answered_elsewhere"),
+    (RINGING, Incoming, 60, ended(EndReason::Unanswered), "missed"),
+    (RINGING, Incoming, 2, ended(EndReason::Cancelled), "missed"),
+    (RINGING, Outgoing, 5, END_BY_US, "cancelled"),
+    (RINGING, Outgoing, 60, END_BY_US, "unanswered"),
+    (RINGING, Outgoing, 5, END_BY_THEM, "declined"),
+    (RINGING, Outgoing, 5, Sign::Refused(RefusalReason::Busy), "busy"),
+    (RINGING, Outgoing, 60, Sign::Refused(RefusalReason::Unanswered), "unanswered"),
+    (RINGING, Outgoing, 5, ended(EndReason::HungUp), "cancelled"),
+    (RINGING, Outgoing, 5, told(CallProgress::Alive), "as before"),
+    (RINGING, Outgoing, 5, told(CallProgress::Merged), "as before"),
+    (ACCEPTED, Outgoing, 3, END_BY_US, "ended 0"),
+    (ACCEPTED, Outgoing, 3, ended(EndReason::FailedToConnect), "failed"),
+    (ACCEPTED, Outgoing, 3, Sign::Refused(RefusalReason::Declined), "as before"),
+    (ACCEPTED, Incoming, 3, told(CallProgress::Connected), "in_call"),
+    (IN_CALL, Incoming, 192, END_BY_THEM, "ended 192"),
+    (IN_CALL, Incoming, 192, ended(EndReason::HungUp), "ended 192"),
+    (IN_CALL, Outgoing, 192, ended(EndReason::Lost), "cut_off 192"),
+    (IN_CALL, Outgoing, 9, told(CallProgress::Connected), "as before"),
+    (IN_CALL, Outgoing, 9, Sign::Offer, "as before"),
+];
+
 #[test]
 fn every_sign_leads_where_it_should() {
-    let ringing = CallOutcome::Ringing;
-    let refused = |reason| Sign::Refused(reason);
-    let end_by_us = Sign::End { by_us: true };
-    let end_by_them = Sign::End { by_us: false };
-    for (before, direction, seconds, sign, want) in [
-        (&ringing, Incoming, 1, &Sign::Offer, "accepted"),
-        (&ringing, Incoming, 1, &end_by_them, "missed"),
-        (&ringing, Incoming, 1, &end_by_us, "failed"),
-        (
-            &ringing,
-            Incoming,
-            1,
-            &refused(RefusalReason::Declined),
-            "declined",
-        ),
-        (&ringing, Incoming, 1, &refused(RefusalReason::Busy), "busy"),
-        (
-            &ringing,
-            Incoming,
-            60,
-            &refused(RefusalReason::Unanswered),
-            "missed",
-        ),
-        (
-            &ringing,
-            Incoming,
-            1,
-            &refused(RefusalReason::AnsweredElsewhere),
-            "answered_elsewhere",
-        ),
-        (
-            &ringing,
-            Incoming,
-            60,
-            &end(EndReason::Unanswered),
-            "missed",
-        ),
-        (&ringing, Incoming, 2, &end(EndReason::Cancelled), "missed"),
-        (&ringing, Outgoing, 5, &end_by_us, "cancelled"),
-        (&ringing, Outgoing, 60, &end_by_us, "unanswered"),
-        (&ringing, Outgoing, 5, &end_by_them, "declined"),
-        (&ringing, Outgoing, 5, &refused(RefusalReason::Busy), "busy"),
-        (
-            &ringing,
-            Outgoing,
-            60,
-            &refused(RefusalReason::Unanswered),
-            "unanswered",
-        ),
-        (&ringing, Outgoing, 5, &end(EndReason::HungUp), "cancelled"),
-        (
-            &ringing,
-            Outgoing,
-            5,
-            &Sign::Progress(CallProgress::Alive),
-            "as before",
-        ),
-        (&CallOutcome::Accepted, Outgoing, 3, &end_by_us, "ended 0"),
-        (
-            &CallOutcome::Accepted,
-            Outgoing,
-            3,
-            &end(EndReason::FailedToConnect),
-            "failed",
-        ),
-        (
-            &CallOutcome::Accepted,
-            Outgoing,
-            3,
-            &refused(RefusalReason::Declined),
-            "as before",
-        ),
-        (
-            &CallOutcome::Accepted,
-            Incoming,
-            3,
-            &Sign::Progress(CallProgress::Connected),
-            "in_call",
-        ),
-        (&in_call(), Incoming, 192, &end_by_them, "ended 192"),
-        (
-            &in_call(),
-            Incoming,
-            192,
-            &end(EndReason::HungUp),
-            "ended 192",
-        ),
-        (
-            &in_call(),
-            Outgoing,
-            192,
-            &end(EndReason::Lost),
-            "cut_off 192",
-        ),
-        (
-            &in_call(),
-            Outgoing,
-            9,
-            &Sign::Progress(CallProgress::Connected),
-            "as before",
-        ),
-    ] {
-        assert_eq!(
-            after(before, direction, seconds, sign),
-            want,
-            "{before:?} {direction:?} {sign:?}"
-        );
+    for (before, direction, seconds, sign, want) in STEPS {
+        let step = format!("{before:?} {direction:?} {sign:?}");
+        assert_eq!(after(&before, direction, seconds, &sign), want, "{step}");
     }
 }
 
@@ -147,7 +82,7 @@ fn a_call_with_an_outcome_never_changes() {
         Sign::End { by_us: true },
         Sign::Progress(CallProgress::Connected),
         Sign::Progress(CallProgress::Alive),
-        end(EndReason::Lost),
+        ended(EndReason::Lost),
     ];
     let outcomes = [
         CallOutcome::Missed,

@@ -124,7 +124,7 @@ impl Rows<'_> {
         Ok(statement.query_map([], entry)?.collect::<Result<_, _>>()?)
     }
 
-    /// Calls the other way that nobody took and that still rang at `since`.
+    /// Calls the other way that nobody took and that still rang after `since`.
     pub(crate) fn crossed_calls(
         &self,
         contact: ContactId,
@@ -133,7 +133,7 @@ impl Rows<'_> {
     ) -> Result<Vec<EntryId>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT id FROM history WHERE contact = ?1 AND outgoing <> ?2 AND call IS NOT NULL AND since IS NULL
-             AND (outcome = 'ringing' OR (heard >= ?3
+             AND (outcome = 'ringing' OR (heard > ?3
                   AND outcome IN ('missed', 'declined', 'busy', 'unanswered', 'cancelled')))",
         )?;
         let outgoing = direction == Direction::Outgoing;

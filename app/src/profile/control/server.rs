@@ -17,8 +17,8 @@ use crate::profile::{Profile, make_folder};
 
 /// Requests at once: commands typed by one person, and a few that wait.
 const REQUESTS_MAX: usize = 32;
-/// Answer lines on their way to one asker; fuller means that it does not read.
-const ANSWERS_MAX: usize = 256;
+/// Answer lines on their way to one asker: the longest history fits; fuller means that it does not read.
+const ANSWERS_MAX: usize = 512;
 
 /// A listening socket; dropping it ends the thread and removes the socket.
 pub struct ControlServer {

@@ -130,7 +130,7 @@ fn outcomes_come_back_as_they_were_written() {
         )
         .unwrap()
         .unwrap();
-    assert_eq!(rows.open_calls().unwrap(), [entry.clone()]);
+    assert_eq!(rows.open_calls().unwrap(), std::slice::from_ref(&entry));
     let later = AT + Duration::from_secs(9);
     for outcome in [
         CallOutcome::Accepted,
