@@ -179,7 +179,7 @@ mod tests {
             3 => Said::Leave { number },
             4 => Said::Removed {
                 revision: number,
-                ended: number % 2 == 0,
+                ended: number.is_multiple_of(2),
             },
             5 => Said::CallStart {
                 revision: number,
