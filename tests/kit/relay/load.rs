@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
@@ -15,6 +16,8 @@ use super::client::Client;
 
 /// Blocks of one pair on their way when as much as possible is sent: what several queues' windows allow.
 const WINDOW_BLOCKS: usize = 16;
+/// Longest wait for what was sent last.
+const DRAIN_MAX: Duration = Duration::from_secs(20);
 /// Times noted and not yet collected.
 const TIMES_MAX: usize = 65_536;
 
@@ -132,9 +135,10 @@ impl Load {
             tasks.push(tokio::spawn(pair.exchange(clock, sender.clone())));
         }
         drop(sender);
-        let mut latencies = Vec::new();
+        let (mut latencies, mut arrived) = (Vec::new(), 0_u32);
         while let Some(time) = times.recv().await {
-            latencies.push(time);
+            latencies.push(time.latency);
+            arrived += u32::from(time.is_in_time);
         }
         for task in tasks {
             self.pairs.push(task.await.map_err(io::Error::other)??);
@@ -142,7 +146,7 @@ impl Load {
         latencies.sort();
         let measured = (until - from).as_secs_f64();
         Ok(Measured {
-            rate: latencies.len() as f64 / measured,
+            rate: f64::from(arrived) / measured,
             latencies,
         })
     }
@@ -158,12 +162,27 @@ struct Clock {
     until: Instant,
 }
 
+/// How long one block took; late ones count as latencies and not towards the rate.
+struct Time {
+    latency: Duration,
+    is_in_time: bool,
+}
+
+/// Blocks of one pair: how many may be sent, and how many were.
+struct Flow {
+    window: Semaphore,
+    sent: AtomicU64,
+}
+
 impl Pair {
-    async fn exchange(mut self, clock: Clock, times: mpsc::Sender<Duration>) -> io::Result<Self> {
-        let window = Semaphore::new(WINDOW_BLOCKS);
+    async fn exchange(mut self, clock: Clock, times: mpsc::Sender<Time>) -> io::Result<Self> {
+        let flow = Flow {
+            window: Semaphore::new(WINDOW_BLOCKS),
+            sent: AtomicU64::new(0),
+        };
         let (key, queues) = (&self.key, &self.queues);
-        let write = write(&mut self.writer, key, queues, clock, &window);
-        let read = read(&mut self.reader, key, clock, &window, &times);
+        let write = write(&mut self.writer, key, queues, clock, &flow);
+        let read = read(&mut self.reader, key, clock, &flow, &times);
         let (written, read) = tokio::join!(write, read);
         written.and(read)?;
         Ok(self)
@@ -175,7 +194,7 @@ async fn write(
     key: &SigningKey,
     queues: &[(RecipientId, SenderId)],
     clock: Clock,
-    window: &Semaphore,
+    flow: &Flow,
 ) -> io::Result<()> {
     let mut due = clock.first;
     let mut turn = queues.iter().cycle();
@@ -183,7 +202,7 @@ async fn write(
         tokio::select! {
             biased;
             () = sleep_until(clock.until) => return Ok(()),
-            () = ready(clock.gap, due, window) => {
+            () = ready(clock.gap, due, &flow.window) => {
                 if clock.gap.is_none() {
                     due = Instant::now();
                 }
@@ -194,6 +213,7 @@ async fn write(
                     return Ok(());
                 };
                 client.send(key, &Command::Send { sender, block: &block }).await?;
+                flow.sent.fetch_add(1, Ordering::Relaxed);
                 due += clock.gap.unwrap_or_default();
             }
             answer = client.next() => drop(answer?),
@@ -216,12 +236,28 @@ async fn read(
     client: &mut Client,
     key: &SigningKey,
     clock: Clock,
-    window: &Semaphore,
-    times: &mpsc::Sender<Duration>,
+    flow: &Flow,
+    times: &mpsc::Sender<Time>,
 ) -> io::Result<()> {
+    let mut received = 0;
     loop {
+        // Everything is waited for, so that the next measurement begins with empty queues.
+        let is_over = Instant::now() >= clock.until;
+        if is_over && received == flow.sent.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let wake = if is_over {
+            clock.until + DRAIN_MAX
+        } else {
+            clock.until
+        };
         let frame = tokio::select! {
-            () = sleep_until(clock.until) => return Ok(()),
+            () = sleep_until(wake) => {
+                if is_over {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                continue;
+            }
             frame = client.next() => frame?,
         };
         let Ok(Reply::Message {
@@ -233,14 +269,19 @@ async fn read(
         else {
             continue;
         };
+        received += 1;
         let now = Instant::now();
         let mut at = [0; 8];
         at.copy_from_slice(&block[..8]);
         let due = clock.began + Duration::from_nanos(u64::from_be_bytes(at));
-        window.add_permits(1);
+        flow.window.add_permits(1);
         if due >= clock.from {
+            let time = Time {
+                latency: now.saturating_duration_since(due),
+                is_in_time: now <= clock.until,
+            };
             // The collector outlives us.
-            let _ = times.send(now.saturating_duration_since(due)).await;
+            let _ = times.send(time).await;
         }
         let acknowledge = Command::Acknowledge { recipient, message };
         client.send(key, &acknowledge).await?;
