@@ -3,4 +3,5 @@
 pub mod bench;
 pub mod group;
 pub mod phones;
+pub mod relay;
 pub mod world;

@@ -9,4 +9,5 @@ mod group_world;
 mod house;
 mod messages;
 mod phones;
+mod relay;
 mod virtual_call;
