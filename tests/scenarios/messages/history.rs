@@ -256,6 +256,11 @@ fn check(world: &mut World, crash: Option<(usize, usize)>) {
         }
     };
     assert!(is_possible, "{crash:?}: {ann:?} {bob:?}");
+    check_texts(world, crash);
+}
+
+/// Each text once on both sides, in order.
+fn check_texts(world: &World, crash: Option<(usize, usize)>) {
     for (person, mine, theirs) in [(ANN, "ann", "bob"), (BOB, "bob", "ann")] {
         let of = |entry: &str, who: &str| entry.contains(who);
         let texts = world.texts_in_history(person);
