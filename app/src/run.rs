@@ -409,19 +409,9 @@ impl Runner<'_> {
                 }
             }
             Ask::Remove(name) => self.remove(&name, responder),
-            Ask::Send { name, text } => {
-                self.notes.waiting.add(
-                    now,
-                    responder.clone(),
-                    |report| matches!(report, Report::Entry(entry) if entry.is_own_text()),
-                );
-                self.event(Event::Command(Command::Send(name, text)));
+            ask @ (Ask::Send { .. } | Ask::History { .. }) => {
+                self.answer_of_history(ask, responder)
             }
-            Ask::History {
-                name,
-                limit,
-                marks_seen,
-            } => self.list_history(name.as_deref(), limit, marks_seen, responder),
             Ask::Group(errand) => self.group(&errand, responder),
             Ask::Person(name, change) => self.change_person(name, change, responder),
             Ask::Name(None) => match &self.model.profile {
@@ -510,22 +500,6 @@ impl Runner<'_> {
         }
         let text = format!("{name} is forgotten. A new link makes you contacts again.");
         control::send(responder, &Report::Notice { text });
-    }
-
-    fn list_history(
-        &mut self,
-        name: Option<&str>,
-        limit: usize,
-        marks_seen: bool,
-        responder: &Responder,
-    ) {
-        let listed = crate::small::entries(&self.net, name, limit, marks_seen);
-        match listed {
-            Ok(entries) => entries
-                .into_iter()
-                .for_each(|entry| control::send(responder, &Report::Entry(Box::new(entry)))),
-            Err(failure) => control::say(responder, &failure.words),
-        }
     }
 
     fn change_person(&mut self, name: String, change: PersonChange, responder: &Responder) {

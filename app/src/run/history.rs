@@ -1,12 +1,18 @@
 //! The history's part of the loop: what a call's thread tells is passed on to the profile's history.
 
+#![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
+
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use hullo_proto::call::{CallId, EndReason};
 use hullo_signalling::channel::{self, ChannelCommand};
 use hullo_signalling::history::CallProgress;
 
-use crate::event::{CallEvent, CallState, ContactId};
+use crate::control::{self, Ask};
+use crate::event::{CallEvent, CallState, Command, ContactId, Event};
+use crate::profile::control::Responder;
+use crate::report::Report;
 
 /// Seconds of a running call between two signs of life in the history: a program that is killed loses no more of
 /// the call's length. Less means more writing on the disk.
@@ -54,6 +60,34 @@ impl Journal {
             call_id,
             progress,
         })
+    }
+}
+
+impl super::Runner<'_> {
+    /// What another process asks of conversations; the rest is not for here.
+    pub(super) fn answer_of_history(&mut self, ask: Ask, responder: &Responder) {
+        match ask {
+            Ask::Send { name, text } => {
+                let is_own =
+                    |report: &Report| matches!(report, Report::Entry(entry) if entry.is_own_text());
+                let waiting = &mut self.notes.waiting;
+                waiting.add(Instant::now(), responder.clone(), is_own);
+                self.event(Event::Command(Command::Send(name, text)));
+            }
+            Ask::History {
+                name,
+                limit,
+                marks_seen,
+            } => match crate::small::entries(&self.net, name.as_deref(), limit, marks_seen) {
+                Ok(entries) => {
+                    for entry in entries {
+                        control::send(responder, &Report::Entry(Box::new(entry)));
+                    }
+                }
+                Err(failure) => control::say(responder, &failure.words),
+            },
+            _ => {}
+        }
     }
 }
 
