@@ -21,7 +21,7 @@ pub fn sentence(report: &Report) -> Option<String> {
             (true, false) => format!("{name} is a contact, unverified."),
             (false, _) => format!("{name} is being added: waiting for the other side."),
         },
-        Report::Group { .. } => text::group(report),
+        Report::Group { .. } => text::group_words(report),
         Report::GroupLeft { name } => format!("You are no longer in {name}."),
         Report::Name { name, .. } => text::renamed(name),
         Report::Incoming {
