@@ -87,7 +87,7 @@ fn draw_groups(model: &Model, area: Rect, buffer: &mut Buffer) -> Rect {
 fn line(model: &Model, contact: &Contact, is_chosen: bool, cells: usize) -> String {
     let mark = if is_chosen { "> " } else { "  " };
     let state = text::contact_state(model, contact);
-    columns(mark, &contact.name, &state, cells)
+    columns(mark, &contact.name, state, cells)
 }
 
 fn columns(mark: &str, name: &str, state: &str, cells: usize) -> String {
