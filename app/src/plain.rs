@@ -48,7 +48,7 @@ pub fn sentence(report: &Report) -> Option<String> {
         Report::Message { name, text } => format!("{name}: {text}"),
         Report::Entry(entry) => return Some(text::shown(&entry_sentence(entry))),
         Report::Unseen { name, texts, calls } => text::unseen_sentence(name, *texts, *calls),
-        Report::Group { .. } => text::group(report),
+        Report::Group { .. } => text::group_words(report),
         Report::GroupLeft { name } => format!("You are no longer in {name}."),
         Report::Name { name, .. } => text::renamed(name),
         Report::Incoming {

@@ -382,7 +382,7 @@ pub(crate) fn server_state(model: &Model) -> String {
 }
 
 /// A group in one sentence, each member with who vouches for it; empty for any other report.
-pub(crate) fn group(report: &Report) -> String {
+pub(crate) fn group_words(report: &Report) -> String {
     let Report::Group {
         name,
         joined,

@@ -14,7 +14,18 @@ pub(super) fn take(model: &mut Model, groups: Vec<GroupLine>, effects: &mut Vec<
         return;
     };
     let mut joined = Vec::new();
-    for group in groups.iter().filter(|group| !known.contains(group)) {
+    // A list that was only signed anew is no news.
+    let is_news = |group: &&GroupLine| {
+        let revision = group.revision;
+        let same = |old: &GroupLine| {
+            GroupLine {
+                revision,
+                ..old.clone()
+            } == **group
+        };
+        !known.iter().any(same)
+    };
+    for group in groups.iter().filter(is_news) {
         effects.push(Effect::Report(groups::report(group)));
         let was_in = known
             .iter()
@@ -79,7 +90,9 @@ mod tests {
         let joined = told(&mut model, vec![group(&["ann", "bob"])]);
         assert!(joined[0].contains("ann (vouched for by the group only, made the group)"));
         assert!(joined[1].starts_with("ann made you a member of hikers, 2 people."));
-        assert!(told(&mut model, vec![group(&["ann", "bob"])]).is_empty());
+        let mut signed_anew = group(&["ann", "bob"]);
+        signed_anew.revision = 2;
+        assert!(told(&mut model, vec![signed_anew]).is_empty());
         assert_eq!(told(&mut model, vec![group(&["ann"])]).len(), 1);
         let gone = told(&mut model, Vec::new());
         assert_eq!(gone, ["You are no longer in hikers."]);
