@@ -429,8 +429,8 @@ fn invited() -> Vec<Event> {
         Event::Code {
             code: "7314-orbit-velvet".to_owned(),
             link: format!(
-                "hullo:7314-orbit-velvet@192.168.100.20:4433/{}",
-                "A".repeat(43)
+                "hullo:7314-orbit-velvet@192.168.100.200:44333/{}",
+                "q3cRk-0aXvU7_bTzWm9LePdYhS2NfGjKoI4x6BwVs8Q"
             ),
         },
     ]);
