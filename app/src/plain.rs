@@ -10,16 +10,7 @@ pub fn sentence(report: &Report) -> Option<String> {
     let words = match report {
         Report::Ready { url: Some(url) } => format!("Ready: {url}"),
         Report::Ready { url: None } => "Ready.".to_owned(),
-        Report::Invite { link, code: None } => {
-            format!("Invitation, for one person, works once: {link}")
-        }
-        Report::Invite {
-            link,
-            code: Some(code),
-        } => format!(
-            "Invitation, for one person, works once. Say this code while this program runs: {code}; or send this \
-             link: {link}"
-        ),
+        Report::Invite { link, code } => invite(link, code.as_deref()),
         Report::Words {
             name,
             words: Some(words),
@@ -31,19 +22,11 @@ pub fn sentence(report: &Report) -> Option<String> {
         }
         Report::Contact {
             name,
-            blocked: true,
-            ..
-        } => format!("{name} is a contact, blocked."),
-        Report::Contact {
-            name,
             verified,
             ready,
+            blocked,
             ..
-        } => match (ready, verified) {
-            (true, true) => format!("{name} is a contact, verified."),
-            (true, false) => format!("{name} is a contact, unverified."),
-            (false, _) => format!("{name} is being added: waiting for the other side."),
-        },
+        } => contact(name, *verified, *ready, *blocked),
         Report::Name { name, .. } => text::renamed(name),
         Report::Incoming {
             name,
@@ -90,6 +73,25 @@ pub fn sentence(report: &Report) -> Option<String> {
         Report::Summary(figures) => summary(figures),
     };
     Some(text::shown(&words))
+}
+
+fn invite(link: &str, code: Option<&str>) -> String {
+    match code {
+        None => format!("Invitation, for one person, works once: {link}"),
+        Some(code) => format!(
+            "Invitation, for one person, works once. Say this code while this program runs: {code}; or send this \
+             link: {link}"
+        ),
+    }
+}
+
+fn contact(name: &str, verified: bool, ready: bool, blocked: bool) -> String {
+    match (blocked, ready, verified) {
+        (true, _, _) => format!("{name} is a contact, blocked."),
+        (false, true, true) => format!("{name} is a contact, verified."),
+        (false, true, false) => format!("{name} is a contact, unverified."),
+        (false, false, _) => format!("{name} is being added: waiting for the other side."),
+    }
 }
 
 fn call(state: &str, name: &str, words: Option<&str>, duration_ms: u64) -> String {

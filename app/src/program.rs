@@ -376,9 +376,7 @@ fn main_loop(
         rng: random()?,
         notes: crate::run::Notes::default(),
     };
-    if let Some(text) = &open_to_others {
-        runner.event(Event::Call(CallEvent::Notice(text.clone())));
-    }
+    warn_of_others(&mut runner, open_to_others);
     if let Err(error) = &control {
         runner.report(&Report::Notice {
             text: crate::people::sentence(&error.to_string()),
@@ -395,6 +393,13 @@ fn main_loop(
         let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{words}\n").as_bytes());
     }
     Ok((status, summary))
+}
+
+/// Says that others can read the profile, if they can.
+fn warn_of_others(runner: &mut Runner<'_>, words: Option<String>) {
+    if let Some(words) = words {
+        runner.event(Event::Call(CallEvent::Notice(words)));
+    }
 }
 
 /// Remembers the server that was named. Without any, waiting for a call is waiting for nobody.
