@@ -29,6 +29,10 @@ mirror *args:
 bench:
     cargo bench -p hullo-tests --bench first_call
 
+# The relay beside a bare insert loop; `just bench-relay kill` kills relays under a crowd.
+bench-relay *args:
+    cargo bench -p hullo-tests --bench relay -- {{ args }}
+
 # The simulated worlds, many seeds: virtual clock, seeded network. HULLO_SEEDS says how many.
 sim *args:
     HULLO_SEEDS="${HULLO_SEEDS:-10000}" cargo test --release -p hullo-tests --test scenarios {{ args }}

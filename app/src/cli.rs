@@ -87,6 +87,7 @@ pub enum Action {
         /// The address others reach this machine by.
         #[arg(long, value_name = "IP")]
         announce: Option<String>,
+        /// What it keeps, and its certificate.
         #[command(flatten)]
         relay: RelayArguments,
     },

@@ -11,6 +11,7 @@ use hullo_relay::store::postgres::{self, PostgresStore};
 use hullo_relay::store::sqlite::{self, SqliteStore, Synchronous};
 use hullo_relay::store::{MemoryStore, StoreLimits};
 use hullo_signalling::server_url::ServerUrl;
+use rustix::process::Resource;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -134,6 +135,7 @@ impl Server {
     /// See [`ServeError`].
     pub fn start(options: &ServeOptions) -> Result<Self, ServeError> {
         let system = |error: io::Error| ServeError::Start(error.to_string());
+        raise_file_limit();
         let folder = options.folder.join("server");
         let (tls, pin) = match &options.certificate {
             Some((certificate, key)) => own_tls_config(certificate, key)?,
@@ -201,6 +203,15 @@ impl Drop for Server {
         {
             tracing::error!("the server's thread panicked");
         }
+    }
+}
+
+/// Each connection is an open file, and the usual limit of 1,024 is below what a relay serves.
+fn raise_file_limit() {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
     }
 }
 

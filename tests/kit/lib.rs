@@ -2,4 +2,5 @@
 
 pub mod bench;
 pub mod group;
+pub mod relay;
 pub mod world;

@@ -8,4 +8,5 @@
 mod group_world;
 mod house;
 mod messages;
+mod relay;
 mod virtual_call;

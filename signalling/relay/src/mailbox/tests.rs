@@ -1,4 +1,6 @@
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use ed25519_dalek::{Signer, SigningKey};
 use hullo_proto::service::relay::BLOCK_BYTES;
@@ -13,7 +15,8 @@ use hullo_proto::service::relay::{
 
 /// One relay, its virtual clock, and what each client got.
 struct World {
-    mailbox: Mailbox<MemoryStore>,
+    mailbox: Mailbox<store::Flaky>,
+    fails: Arc<AtomicBool>,
     now: Instant,
     got: HashMap<ConnectionId, Vec<Vec<u8>>>,
     closed: Vec<(ConnectionId, CloseReason)>,
@@ -48,11 +51,13 @@ impl World {
     )]
     fn with_limits(limits: Limits) -> Self {
         let now = Instant::now();
-        let store = MemoryStore::new(StoreLimits::default());
+        let fails = Arc::new(AtomicBool::new(false));
+        let store = store::Flaky::new(Arc::clone(&fails));
         let rng = ChaCha20Rng::seed_from_u64(1);
         let mailbox = Mailbox::new(store, limits, rng, now, Duration::from_secs(1000));
         let mut world = Self {
             mailbox,
+            fails,
             now,
             got: HashMap::new(),
             closed: Vec::new(),
@@ -178,6 +183,7 @@ impl World {
 
 mod addresses;
 mod codes;
+mod store;
 
 fn secure(sender: SenderId, key: &SigningKey) -> Command<'static> {
     Command::Secure {

@@ -36,12 +36,23 @@ pub(super) enum Outgoing {
 }
 
 /// What anybody may know about the relay: counts.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Snapshot {
     pub(super) counts: Counts,
     pub(super) batches: u64,
     /// The store took the last batch.
     pub(super) is_store_well: bool,
+}
+
+impl Default for Snapshot {
+    /// Before the first batch nothing has failed.
+    fn default() -> Self {
+        Self {
+            counts: Counts::default(),
+            batches: 0,
+            is_store_well: true,
+        }
+    }
 }
 
 /// Written by the thread, read by whoever asks for metrics.
@@ -141,17 +152,23 @@ impl<S: Store> Runner<S> {
                 .handle_input(now(), Input::Closed { connection });
             deadline = self.drain();
         }
+        deadline
+    }
+
+    fn publish(&self) {
         self.board.write(Snapshot {
             counts: self.mailbox.counts(),
             batches: self.batches,
             is_store_well: self.mailbox.is_store_well(),
         });
-        deadline
     }
 
     fn drain(&mut self) -> Instant {
+        let mut output = self.mailbox.poll_output();
+        // The batch is stored now. The counts come before the answers: who got one finds itself counted.
+        self.publish();
         loop {
-            let (connection, outgoing) = match self.mailbox.poll_output() {
+            let (connection, outgoing) = match output {
                 Output::Transmit { connection, bytes } => (connection, Outgoing::Frame(bytes)),
                 Output::Close { connection, reason } => (connection, Outgoing::Close(reason)),
                 Output::Timeout(deadline) => return Instant::from_std(deadline),
@@ -165,6 +182,7 @@ impl<S: Store> Runner<S> {
             if is_full && !self.slow.contains(&connection) {
                 self.slow.push(connection);
             }
+            output = self.mailbox.poll_output();
         }
     }
 }

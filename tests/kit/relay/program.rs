@@ -1,0 +1,9 @@
+//! The program `hullo` under another name: cargo tells tests where the programs of their own package are, and no others.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    ExitCode::from(hullo::program::run(hullo::cli::Cli::parse()))
+}
