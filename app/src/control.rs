@@ -122,16 +122,30 @@ struct Waiter {
     responder: Responder,
     wants: fn(&Report) -> bool,
     until: Instant,
+    /// What is said when it took too long and that is no failure.
+    late: Option<Report>,
 }
 
 impl Waiting {
     /// Remembers who wants the first report that fits.
     pub fn add(&mut self, now: Instant, responder: Responder, wants: fn(&Report) -> bool) {
+        self.add_or(now, responder, wants, None);
+    }
+
+    /// The same, with what to say instead when it takes too long.
+    pub fn add_or(
+        &mut self,
+        now: Instant,
+        responder: Responder,
+        wants: fn(&Report) -> bool,
+        late: Option<Report>,
+    ) {
         if self.0.len() < WAITING_MAX {
             self.0.push(Waiter {
                 responder,
                 wants,
                 until: now + PATIENCE,
+                late,
             });
         } else {
             say(&responder, "too many requests wait already, try again");
@@ -153,11 +167,13 @@ impl Waiting {
     pub fn expire(&mut self, now: Instant) {
         self.0.retain(|waiter| {
             let late = waiter.until <= now;
-            if late {
-                say(
+            match &waiter.late {
+                _ if !late => {}
+                Some(report) => send(&waiter.responder, report),
+                None => say(
                     &waiter.responder,
                     "it took too long: is the server reachable?",
-                );
+                ),
             }
             !late
         });

@@ -11,16 +11,7 @@ pub fn sentence(report: &Report) -> Option<String> {
     let words = match report {
         Report::Ready { url: Some(url) } => format!("Ready: {url}"),
         Report::Ready { url: None } => "Ready.".to_owned(),
-        Report::Invite { link, code: None } => {
-            format!("Invitation, for one person, works once: {link}")
-        }
-        Report::Invite {
-            link,
-            code: Some(code),
-        } => format!(
-            "Invitation, for one person, works once. Say this code while this program runs: {code}; or send this \
-             link: {link}"
-        ),
+        Report::Invite { link, code } => invite(link, code.as_deref()),
         Report::Words {
             name,
             words: Some(words),
@@ -32,19 +23,11 @@ pub fn sentence(report: &Report) -> Option<String> {
         }
         Report::Contact {
             name,
-            blocked: true,
-            ..
-        } => format!("{name} is a contact, blocked."),
-        Report::Contact {
-            name,
             verified,
             ready,
+            blocked,
             ..
-        } => match (ready, verified) {
-            (true, true) => format!("{name} is a contact, verified."),
-            (true, false) => format!("{name} is a contact, unverified."),
-            (false, _) => format!("{name} is being added: waiting for the other side."),
-        },
+        } => contact(name, *verified, *ready, *blocked),
         Report::Message { name, text } => format!("{name}: {text}"),
         Report::Entry(entry) => return Some(text::shown(&entry_sentence(entry))),
         Report::Unseen { name, texts, calls } => text::unseen_sentence(name, *texts, *calls),
@@ -121,6 +104,25 @@ fn entry_sentence(entry: &EntryReport) -> String {
         Some("received") => format!("{time} {name}: {said}"),
         Some("waiting") => format!("{time} you to {name}: {said}{}", text::WAITS),
         _ => format!("{time} you to {name}: {said}"),
+    }
+}
+
+fn invite(link: &str, code: Option<&str>) -> String {
+    match code {
+        None => format!("Invitation, for one person, works once: {link}"),
+        Some(code) => format!(
+            "Invitation, for one person, works once. Say this code while this program runs: {code}; or send this \
+             link: {link}"
+        ),
+    }
+}
+
+fn contact(name: &str, verified: bool, ready: bool, blocked: bool) -> String {
+    match (blocked, ready, verified) {
+        (true, _, _) => format!("{name} is a contact, blocked."),
+        (false, true, true) => format!("{name} is a contact, verified."),
+        (false, true, false) => format!("{name} is a contact, unverified."),
+        (false, false, _) => format!("{name} is being added: waiting for the other side."),
     }
 }
 

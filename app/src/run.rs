@@ -503,25 +503,22 @@ impl Runner<'_> {
     }
 
     fn change_person(&mut self, name: String, change: PersonChange, responder: &Responder) {
-        let now = Instant::now();
-        let waits: &[fn(&Report) -> bool] = match change {
+        let (now, waiting) = (Instant::now(), &mut self.notes.waiting);
+        if change == PersonChange::CompareWords {
             // Twelve words at once, four when the other program has answered.
-            PersonChange::CompareWords => &[
-                |report| {
-                    matches!(
-                        report,
-                        Report::Words {
-                            safety: Some(_),
-                            ..
-                        }
-                    )
-                },
-                |report| matches!(report, Report::Words { words: Some(_), .. }),
-            ],
-            _ => &[|report| matches!(report, Report::Contact { .. })],
-        };
-        for wants in waits {
-            self.notes.waiting.add(now, responder.clone(), *wants);
+            waiting.add(
+                now,
+                responder.clone(),
+                |report| matches!(report, Report::Words { safety, .. } if safety.is_some()),
+            );
+            let text = crate::text::words_alone(&name);
+            let late = Some(Report::Notice { text });
+            let wants = |report: &Report| matches!(report, Report::Words { words: Some(_), .. });
+            waiting.add_or(now, responder.clone(), wants, late);
+        } else {
+            waiting.add(now, responder.clone(), |report| {
+                matches!(report, Report::Contact { .. })
+            });
         }
         self.event(Event::Command(Command::Person(name, change)));
     }

@@ -33,6 +33,21 @@ fn contacts(server: &Server) -> (Home, Home) {
     (alice, bob)
 }
 
+/// Both have heard of each other: alice stayed until bob was there.
+fn ready_contacts(server: &Server) -> (Home, Home) {
+    let (alice, bob) = (Home::new(), Home::new());
+    for (home, name) in [(&alice, "alice"), (&bob, "bob")] {
+        home.run(&["name", name, "--server", server.url()])
+            .success();
+    }
+    let mut invite = Hullo::spawn(&alice, &["invite", "--wait", "--json"]);
+    let link = invite.wait_for("invite", PATIENCE)["link"].clone();
+    bob.run_with_input(&["add", "-", "--json"], link.as_str().unwrap())
+        .success();
+    invite.finish(PATIENCE).success();
+    (alice, bob)
+}
+
 fn call_args<'a>(first: &[&'a str]) -> Vec<&'a str> {
     let mut args = first.to_vec();
     args.extend([
@@ -420,7 +435,7 @@ fn a_wrong_code_is_said_on_both_sides() {
 #[test]
 fn contacts_are_renamed_blocked_and_compared_from_the_command_line() {
     let server = Server::start();
-    let (alice, bob) = contacts(&server);
+    let (alice, bob) = ready_contacts(&server);
     let renamed = alice
         .run(&["contacts", "--rename", "bob", "bobby", "--json"])
         .success();
@@ -453,7 +468,7 @@ fn contacts_are_renamed_blocked_and_compared_from_the_command_line() {
 #[test]
 fn an_identity_is_backed_up_and_restored_under_its_passphrase() {
     let server = Server::start();
-    let (alice, _bob) = contacts(&server);
+    let (alice, _bob) = ready_contacts(&server);
     let file = alice.file("backup", b"").replacen("file:", "", 1);
     let exists = alice.run_with_input(&["backup", &file], "correct horse");
     assert_eq!(exists.code, 1, "never over a file: {}", exists.shown());

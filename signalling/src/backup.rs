@@ -263,9 +263,7 @@ mod tests {
         let (ann, backup) = backup();
         let file = backup.seal("correct horse", &mut rng()).unwrap();
         assert!(!file.windows(3).any(|window| window == b"bob"));
-        let opened = Backup::open(&file, "correct horse")
-            .ok()
-            .expect("the right passphrase");
+        let opened = Backup::open(&file, "correct horse").ok().unwrap();
         assert!(opened.identity().ok().unwrap().key_set() == ann.key_set());
         assert!(opened.name == "ann" && opened.contacts[0].name == "bob");
         assert!(opened.contacts[0].key_set() == backup.contacts[0].key_set());

@@ -409,7 +409,7 @@ mod tests {
         let (inviter, reply, answer) = AwaitHello::new(shown).hear(&hello, &mut rng).ok().unwrap();
         assert!(reply == REPLY);
         let (adder, confirm) = adder.hear(&answer, &mut rng);
-        let way = inviter.hear(&confirm).ok().expect("the right words");
+        let way = inviter.hear(&confirm).ok().unwrap();
         let link = way.seal("hullo:secret", &mut rng);
         assert_eq!(
             adder.ok().unwrap().hear(&link),

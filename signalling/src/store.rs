@@ -311,9 +311,10 @@ fn version(connection: &Connection) -> Result<i64, StoreError> {
     Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 
-fn load_identity(
-    connection: &Connection,
-) -> Result<Option<(Identity, Zeroizing<[u8; 32]>)>, StoreError> {
+/// Who we are, and the key of what is pickled.
+type Secrets = (Identity, Zeroizing<[u8; 32]>);
+
+fn load_identity(connection: &Connection) -> Result<Option<Secrets>, StoreError> {
     let stored = connection
         .query_row(
             "SELECT x25519, account, pickle_key FROM identity",

@@ -3,6 +3,8 @@
 //!
 //! `cargo bench -p hullo-tests --bench relay [-- kill]`; docs/benchmarks.md says what is measured and how.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
 use std::error::Error;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};

@@ -90,12 +90,20 @@ impl Person {
 }
 
 fn server(folder: &tempfile::TempDir, port: u16) -> Result<Server, ServeError> {
+    server_with(folder, port, StoreChoice::Folder)
+}
+
+fn server_with(
+    folder: &tempfile::TempDir,
+    port: u16,
+    store: StoreChoice,
+) -> Result<Server, ServeError> {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     Server::start(&ServeOptions {
         listen,
         announce: None,
         folder: folder.path().to_owned(),
-        store: StoreChoice::Folder,
+        store,
         certificate: None,
     })
 }
@@ -215,7 +223,7 @@ fn another_certificate_than_the_pinned_one_is_refused_in_words() {
 #[test]
 fn a_relay_that_is_down_is_named_and_found_again_when_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
-    let first = server(&folder, 0).unwrap();
+    let first = server_with(&folder, 0, StoreChoice::Memory).unwrap();
     let (url, port) = (first.url().clone(), first.address().port());
     let (ann, bob) = (Person::new("ann"), Person::new("bob"));
     bob.command(ChannelCommand::Add {
@@ -235,7 +243,7 @@ fn a_relay_that_is_down_is_named_and_found_again_when_it_is_back() {
     assert_eq!(what, Wish::Invite);
     assert!(words.contains("is the server running?"), "{words}");
 
-    let again = server(&folder, port).unwrap();
+    let again = server_with(&folder, port, StoreChoice::Memory).unwrap();
     assert_eq!(*again.url(), url, "certificate and pin stay");
     ann.wait(state(true));
     let (_, words) = ann.failure();

@@ -3,6 +3,7 @@
 mod calls;
 mod history;
 mod once;
+mod people;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -371,8 +372,16 @@ fn an_invitation_is_made_shown_and_copied() {
         link: "hullo:abc".to_owned(),
     });
     assert_eq!(program.press('c'), [Effect::Copy("hullo:abc".to_owned())]);
+    // Told once, together with the code.
+    let is_invite = |report: &&Report| matches!(report, Report::Invite { .. });
+    assert!(!program.reports().iter().any(is_invite));
+    program.take(Event::Code {
+        code: "7314-orbit-velvet".to_owned(),
+        link: "hullo:7314-orbit-velvet@a:1/AAAA".to_owned(),
+    });
     assert!(program.reports().contains(&&Report::Invite {
-        link: "hullo:abc".to_owned()
+        link: "hullo:abc".to_owned(),
+        code: Some("7314-orbit-velvet".to_owned()),
     }));
 }
 

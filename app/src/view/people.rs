@@ -35,8 +35,8 @@ pub(super) fn draw_invite(invite: &Invite, depth: ColourDepth, area: Rect, buffe
     let words = fit::wrap(text::INVITE_READY, usize::from(inset(area).width));
     let mut rest = area;
     if link_rows > usize::from(area.height) {
-        fit::put_lines(buffer, inset(area), [text::INVITE_TOO_LONG], Style::new());
-        return;
+        let used = fit::put_lines(buffer, inset(area), [text::INVITE_TOO_LONG], Style::new());
+        return draw_code(invite, inset(below(area, used + 1)), buffer);
     }
     if link_rows + words.len() + 3 <= usize::from(area.height) {
         fit::put(buffer, inset(area), 0, text::INVITE_TITLE, bold);
@@ -52,14 +52,19 @@ pub(super) fn draw_invite(invite: &Invite, depth: ColourDepth, area: Rect, buffe
     let used = fit::put_lines(buffer, rest, [link.as_str()], bold);
     rest = below(rest, used + 1);
     let used = fit::put_lines(buffer, inset(rest), [text::INVITE_COPY], Style::new());
-    rest = inset(below(rest, used + 1));
+    draw_code(invite, inset(below(rest, used + 1)), buffer);
+}
+
+/// The code to say aloud, or why it no longer stands.
+fn draw_code(invite: &Invite, area: Rect, buffer: &mut Buffer) {
+    let bold = Style::new().add_modifier(Modifier::BOLD);
     match (&invite.code, &invite.ended) {
         (Some((code, _)), _) => {
-            let used = fit::put_lines(buffer, rest, [text::INVITE_SAY], Style::new());
-            fit::put(buffer, below(rest, used), 0, &format!("  {code}"), bold);
+            let used = fit::put_lines(buffer, area, [text::INVITE_SAY], Style::new());
+            fit::put(buffer, below(area, used), 0, &format!("  {code}"), bold);
         }
         (None, Some(ended)) => {
-            fit::put_lines(buffer, rest, [ended.as_str()], Style::new());
+            fit::put_lines(buffer, area, [ended.as_str()], Style::new());
         }
         (None, None) => {}
     }

@@ -98,20 +98,6 @@ struct Entrance {
     next: Arc<std::sync::atomic::AtomicU64>,
 }
 
-/// Serves a relay that keeps its queues in `store`, until `shutdown` comes true.
-pub async fn serve(
-    listener: TcpListener,
-    tls: Arc<ServerConfig>,
-    store: impl Store + 'static,
-    options: Options,
-    shutdown: impl Future<Output = ()>,
-) -> std::io::Result<()> {
-    let relay = Relay::start(store, &options)?;
-    serve_router(listener, tls, relay.router(), shutdown).await;
-    relay.stop().await;
-    Ok(())
-}
-
 /// Serves any routes over TLS, HTTP/1.1 with upgrades, until `shutdown` comes true.
 pub async fn serve_router(
     listener: TcpListener,
@@ -393,7 +379,10 @@ async fn serve_socket(
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+
     use super::*;
+    use crate::store::{MemoryStore, StoreLimits};
 
     #[test]
     fn one_address_cannot_take_every_handshake() {
@@ -413,6 +402,44 @@ mod tests {
         assert!(
             places.lock().unwrap().is_empty(),
             "nothing is remembered of those who left"
+        );
+    }
+
+    /// What somebody at this address gets.
+    async fn status(relay: &Relay, path: &str, from: [u8; 4]) -> StatusCode {
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = path.parse().unwrap();
+        request.extensions_mut().insert(Peer(IpAddr::from(from)));
+        let routes = TowerToHyperService::new(relay.router());
+        routes.call(request).await.unwrap().status()
+    }
+
+    #[tokio::test]
+    async fn counts_are_for_this_machine_and_health_is_for_everybody() {
+        let store = MemoryStore::new(StoreLimits::default());
+        let relay = Relay::start(store, &Options::new([1; 32])).unwrap();
+        let (here, afar) = ([127, 0, 0, 1], [10, 0, 0, 1]);
+        assert_eq!(status(&relay, "/metrics", here).await, StatusCode::OK);
+        assert_eq!(
+            status(&relay, "/metrics", afar).await,
+            StatusCode::NOT_FOUND
+        );
+        assert_eq!(status(&relay, "/health", afar).await, StatusCode::OK);
+        relay.stop().await;
+    }
+
+    #[test]
+    fn an_address_is_an_ipv4_address_or_an_ipv6_network() {
+        let hasher = RandomState::new();
+        let key = |text: &str| Peer(text.parse().unwrap()).key(&hasher);
+        assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:1"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+        assert_ne!(key("10.0.0.1"), key("10.0.0.2"));
+        assert_eq!(key("10.0.0.1"), key("::ffff:10.0.0.1"));
+        assert_ne!(
+            key("10.0.0.1"),
+            Peer(IpAddr::from([10, 0, 0, 1])).key(&RandomState::new()),
+            "another process, another key"
         );
     }
 }

@@ -3,9 +3,7 @@
 use super::RelayChannel;
 use super::contacts::seal_into_outbox;
 use crate::block::Content;
-use crate::channel::{
-    Channel, ChannelError, ChannelEvent, ContactId, ContactState, PersonChange, Wish,
-};
+use crate::channel::{Channel, ChannelError, ChannelEvent, ContactId, PersonChange, Wish};
 use crate::compare::{Comparison, Heard, Said};
 use crate::identity::KeySet;
 use crate::name;
@@ -93,24 +91,25 @@ impl RelayChannel {
             contact,
             words: safety,
         });
-        let known = self.store.rows().contact(contact)?;
-        if known.is_none_or(|known| known.state != ContactState::Ready) {
-            // The long words need no other side; the short ones follow when there is one.
+        if self.store.rows().outbound(contact)?.is_none() {
+            // Out of touch: the long words need no other side.
             return Ok(());
         }
         if self.store.rows().is_blocked(contact)? {
             return Err(self.blocked(contact)?);
         }
         let own = *self.identity.key_set();
+        if let Some(shown) = self.store.rows().comparison(contact)?
+            && shown.words(&own, &other).is_some()
+        {
+            // The other side began already, or this one did before: the same words until somebody has decided.
+            self.tell_words(contact, &shown, &own, &other);
+            return Ok(());
+        }
         let (comparison, said) = Comparison::start(&own, &other, &mut self.rng);
-        let rng = &mut self.rng;
-        self.store.transaction(|rows| {
-            let mut keys = rows.contact_keys(contact)?.ok_or(ChannelError::NoContact)?;
-            let queue = rows.outbound(contact)?.ok_or(ChannelError::OutOfTouch)?;
-            rows.set_comparison(contact, &comparison)?;
-            seal_into_outbox(rows, rng, &mut keys, &queue, &Content::Words(said))
-        })?;
-        self.has_work(contact)
+        // First what an answer is checked against; who dies before it is sent begins anew.
+        self.store.rows().set_comparison(contact, &comparison)?;
+        self.say(contact, &Content::Words(said))
     }
 
     /// A message of an exchange of nonces: ratchet, state and answer in one transaction.

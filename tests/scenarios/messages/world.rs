@@ -7,8 +7,8 @@ use hullo_proto::service::relay::{Command, Reply, Request};
 use hullo_relay::mailbox::{AddressKey, ConnectionId, Input, Limits, Mailbox, Output};
 use hullo_relay::store::{MemoryStore, StoreLimits};
 use hullo_signalling::channel::{
-    Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, CodeEnd,
-    Contact, ContactId, PersonChange, ServerId, Wish,
+    Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact,
+    ContactId, ServerId, Wish,
 };
 use hullo_signalling::history::{HistoryEntry, Unseen};
 use hullo_signalling::identity::Identity;
@@ -17,6 +17,8 @@ use hullo_signalling::server_url::ServerUrl;
 use hullo_signalling::store::Store;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
+
+mod people;
 
 pub(super) const ANN: usize = 0;
 pub(super) const BOB: usize = 1;
@@ -436,105 +438,6 @@ impl World {
                 ChannelEvent::InviteReady { link } => Some(link.clone()),
                 _ => None,
             })
-    }
-
-    /// The newest spoken code of this person.
-    pub(super) fn code(&self, person: usize) -> Option<String> {
-        let codes = self.taken(person).iter().rev();
-        codes
-            .filter_map(|event| match event {
-                ChannelEvent::CodeReady { code, .. } => Some(code.clone()),
-                _ => None,
-            })
-            .next()
-    }
-
-    /// How this person's newest code ended.
-    pub(super) fn code_end(&self, person: usize) -> Option<CodeEnd> {
-        let ends = self.taken(person).iter().rev();
-        ends.filter_map(|event| match event {
-            ChannelEvent::CodeEnded { reason } => Some(reason.clone()),
-            _ => None,
-        })
-        .next()
-    }
-
-    /// Everything this person's program was told, oldest first.
-    pub(super) fn taken(&self, person: usize) -> &[ChannelEvent] {
-        &self.people[person].taken
-    }
-
-    /// What went wrong since the start, newest last.
-    pub(super) fn failures(&self, person: usize) -> Vec<String> {
-        let failed = |event: &ChannelEvent| match event {
-            ChannelEvent::Failed { reason, .. } => Some(reason.to_string()),
-            _ => None,
-        };
-        self.taken(person).iter().filter_map(failed).collect()
-    }
-
-    /// Until nothing is under way within this time: a code stands for minutes.
-    pub(super) fn settle_within(&mut self, seconds: u64) {
-        let until = self.now + Duration::from_secs(seconds);
-        for _ in 0..STEPS_MAX {
-            if !self.step_until(until) {
-                return;
-            }
-        }
-        panic!("the world of seed {} never comes to rest", self.seed);
-    }
-
-    /// Makes a link and a code.
-    pub(super) fn invite_by_code(&mut self, person: usize) -> String {
-        let server = Some(self.url());
-        self.command(person, ChannelCommand::InviteCode { server });
-        self.settle_within(5);
-        self.code(person).expect("a code")
-    }
-
-    pub(super) fn add(&mut self, person: usize, text: &str) {
-        let link = text.to_owned();
-        self.command(person, ChannelCommand::Add { link });
-        self.settle_within(5);
-    }
-
-    pub(super) fn change(&mut self, person: usize, other: usize, change: PersonChange) {
-        let contact = self.contact(person, other);
-        self.command(person, ChannelCommand::Person { contact, change });
-        self.settle();
-    }
-
-    /// The four words on this person's screen.
-    pub(super) fn words(&self, person: usize) -> Option<[&'static str; 4]> {
-        let words = self.taken(person).iter().rev();
-        words
-            .filter_map(|event| match event {
-                ChannelEvent::WordsReady { words, .. } => Some(*words),
-                _ => None,
-            })
-            .next()
-    }
-
-    pub(super) fn set_clock(&mut self, person: usize, seconds_ahead: i64) {
-        self.clocks_ahead[person] = seconds_ahead;
-        self.leave(person);
-        self.enter(person);
-    }
-
-    pub(super) fn profile(&self, person: usize) -> std::path::PathBuf {
-        self.folder.path().join(NAMES[person])
-    }
-
-    /// The sets of queues that the relay saw on each connection of this person.
-    pub(super) fn connections(&self, person: usize) -> Vec<&BTreeSet<[u8; 24]>> {
-        let own = |connection: &ConnectionId| self.owners.get(connection) == Some(&person);
-        let seen = self.seen_by_relay.iter().filter(|(id, _)| own(id));
-        seen.map(|(_, queues)| queues).collect()
-    }
-
-    /// Connections of this person that stand.
-    pub(super) fn lines(&self, person: usize) -> usize {
-        self.people[person].lines.len()
     }
 
     pub(super) fn befriend(&mut self, inviter: usize, joiner: usize) {

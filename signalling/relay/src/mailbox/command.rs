@@ -198,11 +198,8 @@ impl<S: Store> Mailbox<S> {
             return Err(RefusedReason::TooFast);
         }
         let claimed = self.store.claim(self.clock(now), code, sender_key);
-        match &claimed {
-            Err(StoreError::NoCode | StoreError::AlreadySecured) => {
-                self.addresses.claimed_wrongly(now, address);
-            }
-            _ => {}
+        if let Err(StoreError::NoCode | StoreError::AlreadySecured) = claimed {
+            self.addresses.claimed_wrongly(now, address);
         }
         if !matches!(claimed, Err(StoreError::NoCode | StoreError::Failed(_))) {
             self.addresses.spent(code);

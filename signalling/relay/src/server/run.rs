@@ -36,12 +36,23 @@ pub(super) enum Outgoing {
 }
 
 /// What anybody may know about the relay: counts.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Snapshot {
     pub(super) counts: Counts,
     pub(super) batches: u64,
     /// The store took the last batch.
     pub(super) is_store_well: bool,
+}
+
+impl Default for Snapshot {
+    /// Before the first batch nothing has failed.
+    fn default() -> Self {
+        Self {
+            counts: Counts::default(),
+            batches: 0,
+            is_store_well: true,
+        }
+    }
 }
 
 /// Written by the thread, read by whoever asks for metrics.
