@@ -34,7 +34,7 @@ fn main() {
         "-i",
         &path,
         "-vf",
-        &format!("scale={pw}:{ph}:flags=area"),
+        &format!("scale={pw}:{ph}:flags=area+accurate_rnd+full_chroma_int"),
         "-f",
         "rawvideo",
         "-pix_fmt",
@@ -116,11 +116,15 @@ fn main() {
             if !s.painted {
                 painted += 1;
             }
+            if std::env::var("V").is_ok() && frames.len() < 100 {
+                eprintln!("{} {s:?}", frames.len());
+            }
             frames.push(out);
         }
         let n = frames.len();
         let mut t = vt100::Parser::new(r.try_into().unwrap(), c.try_into().unwrap(), 0);
         let mut score = Score::default();
+        let mut steady = Score::default();
         for (i, f) in frames.iter().enumerate() {
             t.process(f);
             if i % every == 5 {
@@ -145,13 +149,15 @@ fn main() {
         sizes.sort_unstable();
         ns.sort_unstable();
         println!(
-            "{clip} {point}: mean {} first {first} p50 {} p95 {} worst s {:.0} | PSNR {:.2} SSIM {:.4} | cells {} | ms p10 {:.3} p50 {:.3} | unpainted {painted}",
+            "{clip} {point}: mean {} first {first} p50 {} p95 {} worst s {:.0} | PSNR {:.2} SSIM {:.4} ({:.2} {:.4}) | cells {} | ms p10 {:.3} p50 {:.3} | unpainted {painted}",
             total / n,
             sizes[n / 2],
             sizes[n * 95 / 100],
             worst,
             score.psnr(),
             score.ssim(),
+            steady.psnr(),
+            steady.ssim(),
             cells / n,
             ns[n / 10] as f64 / 1e6,
             ns[n / 2] as f64 / 1e6

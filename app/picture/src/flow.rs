@@ -35,10 +35,16 @@ const FRAME_TIME_MAX: Duration = Duration::from_millis(100);
 /// Round trips this much above the shortest mean that a queue is growing, or that there is none.
 const QUEUE_LONG: Duration = Duration::from_millis(45);
 const QUEUE_SHORT: Duration = Duration::from_millis(25);
-/// The shortest round trip is believed for this long: routes change.
+/// The shortest round trip is believed for this long: routes change. Then it is looked for anew with half of the rate for
+/// a moment, or a queue that never quite empties would be taken for the way itself.
 const ROUND_TRIP_TIME: Duration = Duration::from_secs(10);
+const PROBE_TIME: Duration = Duration::from_millis(300);
+/// The latest measure of the rate counts this much.
+const DELIVERY_LATEST: f64 = 0.4;
 /// Above this round trip one question at a time: every answer is a keystroke's worth of uplink.
 const ROUND_TRIP_LONG: Duration = Duration::from_millis(500);
+/// The rate is thought over once a round trip, and at least this often.
+const ADJUST_TIME_MAX: Duration = Duration::from_millis(200);
 /// A terminal that has not answered the first question by then does not answer.
 const ANSWER_TIME_FIRST: Duration = Duration::from_secs(2);
 /// Answers that stay out this long are given up, and one small frame is tried.
@@ -104,7 +110,10 @@ pub struct Flow {
     answered_bytes: u64,
     answered: Instant,
     sent: Instant,
+    /// The shortest round trip, and when it was last seen or looked for.
     round_trip_min: Option<(Duration, Instant)>,
+    /// While the shortest is looked for anew: until when, and the shortest so far.
+    probe: Option<(Instant, Duration)>,
     round_trip: Duration,
     /// What the terminal took in, bytes a second.
     delivery: f64,
@@ -142,6 +151,7 @@ impl Flow {
             answered: now,
             sent: now,
             round_trip_min: None,
+            probe: None,
             round_trip: Duration::ZERO,
             delivery: 0.0,
             rate: RATE_START,
@@ -162,7 +172,7 @@ impl Flow {
     /// What may be sent now; `None`: drop this frame, and encode none before there is room.
     pub fn allowance(&mut self, now: Instant) -> Option<Allowance> {
         let since = now.saturating_duration_since(self.sent).min(FRAME_TIME_MAX);
-        let share = self.rate * since.as_secs_f64();
+        let share = self.pace() * since.as_secs_f64();
         let room = self.window() - (self.in_flight + self.unasked) as f64;
         let free = if self.trust == Trust::Silent {
             share
@@ -230,7 +240,15 @@ impl Flow {
         let round_trip = self
             .round_trip_min
             .map_or(Duration::ZERO, |(least, _)| least);
-        (self.rate * (round_trip + WINDOW_SLACK).as_secs_f64()).max(WINDOW_BYTES_MIN)
+        (self.pace() * (round_trip + WINDOW_SLACK).as_secs_f64()).max(WINDOW_BYTES_MIN)
+    }
+
+    fn pace(&self) -> f64 {
+        if self.probe.is_some() {
+            0.5 * self.rate
+        } else {
+            self.rate
+        }
     }
 
     fn room(&self) -> bool {
@@ -269,20 +287,36 @@ impl Flow {
         self.in_flight -= query.bytes;
         self.answered_bytes += query.bytes as u64;
         self.round_trip = now.saturating_duration_since(query.sent);
-        let keep = self.round_trip_min.filter(|(least, since)| {
-            *least < self.round_trip && now.saturating_duration_since(*since) < ROUND_TRIP_TIME
-        });
-        self.round_trip_min = keep.or(Some((self.round_trip, now)));
+        self.note_round_trip(now);
         let taken = (self.answered_bytes - query.answered_bytes) as f64;
         let time = now.saturating_duration_since(query.answered).as_secs_f64();
         self.answered = now;
         if time > 0.0 {
-            let rate = taken / time;
-            // The highest of late: what an idle sender reached says little.
-            self.delivery = rate.max(self.delivery * 0.98);
+            self.delivery += DELIVERY_LATEST * (taken / time - self.delivery);
         }
-        if now.saturating_duration_since(self.adjusted) >= self.round_trip.max(WINDOW_SLACK) {
+        if now.saturating_duration_since(self.adjusted)
+            >= self.round_trip.clamp(WINDOW_SLACK, ADJUST_TIME_MAX)
+        {
             self.adjust(now);
+        }
+    }
+
+    fn note_round_trip(&mut self, now: Instant) {
+        let latest = self.round_trip;
+        if let Some((until, least)) = self.probe {
+            let least = least.min(latest);
+            self.probe = (now < until).then_some((until, least));
+            if self.probe.is_none() {
+                self.round_trip_min = Some((least, now));
+            }
+        }
+        match self.round_trip_min {
+            Some((least, since)) if least <= latest => {
+                if self.probe.is_none() && now.saturating_duration_since(since) >= ROUND_TRIP_TIME {
+                    self.probe = Some((now + least + PROBE_TIME, latest));
+                }
+            }
+            _ => self.round_trip_min = Some((latest, now)),
         }
     }
 
@@ -296,9 +330,8 @@ impl Flow {
         self.adjusted = now;
         if queue > QUEUE_LONG {
             self.starting = false;
-            self.rate = (0.9 * self.rate.min(self.delivery)).max(0.5 * self.rate);
-            // What was measured before the queue grew may be another link's.
-            self.delivery *= 0.9;
+            // With a queue the terminal takes in all it can: that is the rate.
+            self.rate = self.rate.min(0.9 * self.delivery);
         } else if queue < QUEUE_SHORT && sent * 10 > allowed * 7 {
             self.rate *= if self.starting { 1.4 } else { 1.04 };
         }
@@ -331,3 +364,7 @@ impl Flow {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "flow_tests.rs"]
+mod tests;

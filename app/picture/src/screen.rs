@@ -37,13 +37,18 @@ impl Rect {
         inside(column, self.x, self.columns) && inside(row, self.y, self.rows)
     }
 
-    /// The part on a screen of this size.
+    /// The part on a screen of this size; at the corner (0, 0) when there is none.
     #[must_use]
     pub fn clipped(&self, columns: u16, rows: u16) -> Self {
-        Self {
+        let part = Self {
             columns: self.columns.min(columns.saturating_sub(self.x)),
             rows: self.rows.min(rows.saturating_sub(self.y)),
             ..*self
+        };
+        if part.is_empty() {
+            Self::default()
+        } else {
+            part
         }
     }
 

@@ -5,6 +5,11 @@
 //! foreground covers the quadrants of its bits, its background those of the complement: group `g` of the sixteen is a
 //! set of quadrants, and mask `m` draws group `m` in one colour and group `15 - m` in the other.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "sixteen lanes of several lists at once: as loops over numbers they become vectors, and read as what they are"
+)]
+
 use crate::palette::{Palette, Rgb};
 
 /// One number for each mask or group.
@@ -317,6 +322,125 @@ impl Inks {
             distortion: spread + best.2,
             floor,
             cost,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::palette::Colours;
+
+    const WHITE: Rgb = [255; 3];
+    const BLACK: Rgb = [0; 3];
+
+    fn every(colours: Colours) -> Search {
+        Search::new(0xffff, Palette::new(colours), colours == Colours::Palette16)
+    }
+
+    #[test]
+    fn two_colours_are_drawn_exactly_and_with_the_fewest_bytes() {
+        let search = every(Colours::True);
+        let corner = [WHITE, BLACK, BLACK, BLACK];
+        let new = search.choose(&corner, Pen::default(), 1.0, 10.0);
+        assert_eq!(new.distortion, 0.0);
+        assert!(new.foreground.is_some() && new.background.is_some());
+        let pen = Pen {
+            foreground: Some(BLACK),
+            background: Some(WHITE),
+        };
+        let kept = search.choose(&corner, pen, 1.0, 10.0);
+        assert_eq!(
+            (kept.mask, kept.foreground, kept.background),
+            (0b1110, None, None)
+        );
+        assert_eq!(kept.cost, 10.0 * 3.0);
+    }
+
+    #[test]
+    fn a_dear_byte_takes_what_is_there() {
+        let search = every(Colours::True);
+        let pen = Pen {
+            foreground: Some([100; 3]),
+            background: Some([110; 3]),
+        };
+        let choice = search.choose(&[[112; 3]; 4], pen, 1.0, 1000.0);
+        assert_eq!(
+            (choice.mask, choice.foreground, choice.background),
+            (0, None, None)
+        );
+        assert_eq!(choice.distortion, 4.0 * 7.0 * 4.0);
+        assert_eq!(choice.floor, 0.0);
+    }
+
+    #[test]
+    fn masks_that_may_not_be_drawn_are_not() {
+        let search = Search::new(1, Palette::new(Colours::Palette256), false);
+        let choice = search.choose(&[WHITE, BLACK, WHITE, BLACK], Pen::default(), 1.0, 0.1);
+        assert_eq!((choice.mask, choice.foreground), (0, None));
+    }
+
+    /// All ways to draw a cell, one by one.
+    fn least(quadrants: &[Rgb; 4], pen: Pen, urgency: f32, lambda: f32) -> f32 {
+        let mut least = f32::MAX;
+        for mask in 0..16usize {
+            let group = |on: bool| (0..4usize).filter(move |q| (mask >> q & 1 == 1) == on);
+            let mean = |on| {
+                let count = group(on).count().max(1) as f32;
+                let sum = |c: usize| group(on).map(|q| f32::from(quadrants[q][c])).sum::<f32>();
+                [sum(0) / count, sum(1) / count, sum(2) / count]
+            };
+            let error = |on, colour: [f32; 3]| {
+                let off = |q: usize, c: usize| f32::from(quadrants[q][c]) - colour[c];
+                let one = |q| (0..3).map(|c| WEIGHTS[c] * off(q, c).powi(2)).sum::<f32>();
+                group(on).map(one).sum::<f32>()
+            };
+            let bytes = |colour: [f32; 3]| 7.0 + colour.into_iter().map(digits).sum::<f32>();
+            let ways = |on, kept: Option<Rgb>| {
+                let mut ways = vec![(error(on, mean(on)), bytes(mean(on)))];
+                if group(on).count() == 0 {
+                    ways.push((0.0, 0.0));
+                } else if let Some(kept) = kept {
+                    ways.push((error(on, kept.map(f32::from)), 0.0));
+                }
+                ways
+            };
+            for front in ways(true, pen.foreground) {
+                for back in ways(false, pen.background) {
+                    let join = if front.1 > 0.0 && back.1 > 0.0 {
+                        1.0
+                    } else {
+                        0.0
+                    };
+                    let sgr = if front.1 + back.1 > 0.0 {
+                        SGR_BYTES
+                    } else {
+                        0.0
+                    };
+                    let glyph = if mask == 0 { 1.0 } else { 3.0 };
+                    let bytes = front.1 + back.1 + join + sgr + glyph;
+                    least = least.min(urgency * (front.0 + back.0) + lambda * bytes);
+                }
+            }
+        }
+        least
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_cheaper_is_overlooked(
+            quadrants in any::<[[u8; 3]; 4]>(),
+            foreground in any::<Option<[u8; 3]>>(),
+            background in any::<Option<[u8; 3]>>(),
+            urgency in 1.0f32..20.0,
+            lambda in 0.0f32..2000.0,
+        ) {
+            let pen = Pen { foreground, background };
+            let choice = every(Colours::True).choose(&quadrants, pen, urgency, lambda);
+            let wanted = least(&quadrants, pen, urgency, lambda);
+            prop_assert!((choice.cost - wanted).abs() <= 1.0 + wanted * 1e-4, "{choice:?}, {wanted}");
         }
     }
 }

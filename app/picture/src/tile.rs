@@ -11,7 +11,8 @@ use crate::scale::{LEVEL, Planes, Scaler};
 use crate::screen::{Cell, Colour, Grid, Rect};
 use crate::search::Choice;
 
-/// Least error of a cell whose content is unknown: 48 levels off everywhere, so that a dark cell is painted as well.
+/// Error of a cell whose content is unknown, on top of what it would be in black: 48 levels everywhere, so that whatever
+/// can be drawn is better.
 const UNKNOWN_ERROR: f32 = 4.0 * 7.0 * 48.0 * 48.0;
 /// How much more an error counts for each picture it stays: no ghost outlives a second.
 const URGENCY_PER_AGE: f32 = 0.25;
@@ -207,7 +208,7 @@ impl TileState {
                 self.floor[place] = 0.0;
             }
             if !self.known[place] {
-                self.error[place] = self.error[place].max(UNKNOWN_ERROR);
+                self.error[place] += UNKNOWN_ERROR;
             }
             let above = self.error[place] - self.floor[place];
             let wrong = above > threshold;

@@ -244,12 +244,12 @@ fn draw(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn the_terminal_shows_what_the_model_says(
         options in options(),
-        steps in prop::collection::vec(steps(), 1..9),
+        steps in prop::collection::vec(steps(), 1..7),
     ) {
         let (mut columns, mut rows) = (41, 13);
         let mut encoder = Encoder::new(options, columns, rows);
