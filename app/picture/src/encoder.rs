@@ -30,8 +30,8 @@ impl Quality {
     };
     /// As good as quadrants get, at about a tenth of what sending them all takes.
     pub const FINE: Self = Self {
-        threshold: 0.7,
-        lambda: 0.3,
+        threshold: 0.6,
+        lambda: 0.2,
     };
 }
 

@@ -204,7 +204,7 @@ impl TileState {
         // Four samples, seven weights.
         let threshold = 4.0 * 7.0 * threshold * threshold;
         for place in 0..self.gain.len() {
-            if (place + turn) % FLOOR_PICTURES == 0 {
+            if place.wrapping_add(turn).is_multiple_of(FLOOR_PICTURES) {
                 self.floor[place] = 0.0;
             }
             if !self.known[place] {

@@ -95,7 +95,7 @@ impl Painting {
         };
         let base = next();
         (0..count)
-            .map(|_| base.wrapping_add((u16::from(next()) * u16::from(self.noise) >> 8) as u8))
+            .map(|_| base.wrapping_add(((u16::from(next()) * u16::from(self.noise)) >> 8) as u8))
             .collect()
     }
 
@@ -113,10 +113,11 @@ impl Painting {
                 plane(&c, half),
                 plane(&c, half),
             );
-            draw(picture.unwrap());
+            draw(picture.expect("the planes were made for it"));
         } else {
             let rgb = self.samples((width * 3 + 1) * height);
-            draw(PictureRef::rgb(self.width, self.height, plane(&rgb, width * 3 + 1)).unwrap());
+            let picture = PictureRef::rgb(self.width, self.height, plane(&rgb, width * 3 + 1));
+            draw(picture.expect("a row is one byte shorter than the stride"));
         }
     }
 }
@@ -314,7 +315,7 @@ fn cover_with_text(terminal: &mut vt100::Parser, rect: Rect) {
     terminal.process(b"\x1b7\x1b[0;9;34m");
     for row in rect.y..rect.y + rect.rows {
         terminal.process(format!("\x1b[{};{}H", row + 1, rect.x + 1).as_bytes());
-        terminal.process("menu".repeat(16)[..usize::from(rect.columns)].as_bytes());
+        terminal.process(&"menu".repeat(16).as_bytes()[..usize::from(rect.columns)]);
     }
     terminal.process(b"\x1b8");
 }

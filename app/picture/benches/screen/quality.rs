@@ -1,6 +1,6 @@
 //! How good a screen is: PSNR in red, green and blue, SSIM in luma, at two by four points a cell.
 
-use std::collections::HashMap;
+use crate::{COLUMNS, ROWS};
 
 /// Points of a cell, across and down.
 pub(crate) const POINTS: (usize, usize) = (2, 4);
@@ -8,32 +8,30 @@ pub(crate) const POINTS: (usize, usize) = (2, 4);
 /// Red, green, blue.
 pub(crate) type Rgb = [u8; 3];
 
-/// What the terminal shows, as pixels of two by four points a cell, row by row.
-pub(crate) fn pixels(screen: &vt100::Screen, columns: usize, rows: usize) -> Vec<Rgb> {
+/// Points of a row.
+const WIDTH: usize = COLUMNS as usize * POINTS.0;
+
+/// What the terminal shows, as points of the picture, row by row; `skip` rows of the picture are above the screen.
+pub(crate) fn pixels(screen: &vt100::Screen, skip: usize) -> Vec<Rgb> {
     let palette = palette();
     let rgb = |colour, default| match colour {
         vt100::Color::Default => default,
         vt100::Color::Idx(entry) => palette[usize::from(entry)],
         vt100::Color::Rgb(r, g, b) => [r, g, b],
     };
-    let width = columns * POINTS.0;
-    let mut out = vec![[0; 3]; width * rows * POINTS.1];
-    for row in 0..rows {
-        for column in 0..columns {
-            let cell = screen
-                .cell(row as u16, column as u16)
-                .expect("on the screen");
+    let mut out = vec![[0; 3]; WIDTH * usize::from(ROWS) * POINTS.1];
+    for row in skip..usize::from(ROWS) {
+        for column in 0..usize::from(COLUMNS) {
+            let cell = screen.cell((row - skip) as u16, column as u16);
+            let cell = cell.expect("on the screen");
             let mask = mask(cell.contents().chars().next().unwrap_or(' '));
             let foreground = rgb(cell.fgcolor(), [229; 3]);
             let background = rgb(cell.bgcolor(), [0; 3]);
             for point in 0..POINTS.0 * POINTS.1 {
                 let (x, y) = (point % POINTS.0, point / POINTS.0);
-                out[(row * POINTS.1 + y) * width + column * POINTS.0 + x] =
-                    if mask >> point & 1 == 1 {
-                        foreground
-                    } else {
-                        background
-                    };
+                let inked = mask >> point & 1 == 1;
+                out[(row * POINTS.1 + y) * WIDTH + column * POINTS.0 + x] =
+                    if inked { foreground } else { background };
             }
         }
     }
@@ -73,7 +71,7 @@ fn palette() -> [Rgb; 256] {
 }
 
 /// Mean squared error over all colours.
-pub(crate) fn mse(a: &[Rgb], b: &[Rgb]) -> f64 {
+fn mse(a: &[Rgb], b: &[Rgb]) -> f64 {
     let square = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b)).powi(2);
     let sum: f64 = a
         .as_flattened()
@@ -84,12 +82,12 @@ pub(crate) fn mse(a: &[Rgb], b: &[Rgb]) -> f64 {
     sum / (a.len() * 3) as f64
 }
 
-pub(crate) fn psnr(mse: f64) -> f64 {
+fn psnr(mse: f64) -> f64 {
     10.0 * (255.0 * 255.0 / mse).log10()
 }
 
 /// Mean SSIM of the luma, gaussian window of 1.5 points.
-pub(crate) fn ssim(a: &[Rgb], b: &[Rgb], width: usize) -> f64 {
+fn ssim(a: &[Rgb], b: &[Rgb]) -> f64 {
     let luma = |picture: &[Rgb]| -> Vec<f32> {
         let weigh =
             |p: &Rgb| 0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2]);
@@ -98,7 +96,7 @@ pub(crate) fn ssim(a: &[Rgb], b: &[Rgb], width: usize) -> f64 {
     let (x, y) = (luma(a), luma(b));
     let product =
         |a: &[f32], b: &[f32]| -> Vec<f32> { a.iter().zip(b).map(|(a, b)| a * b).collect() };
-    let blur = |picture: &[f32]| blur(picture, width);
+    let blur = |picture: &[f32]| blur(picture, WIDTH);
     let (mx, my) = (blur(&x), blur(&y));
     let (xx, yy, xy) = (
         blur(&product(&x, &x)),
@@ -156,35 +154,24 @@ pub(crate) struct Score {
     mse: f64,
     ssim: f64,
     count: usize,
-    lags: HashMap<isize, usize>,
 }
 
 /// Frames that a player may be early or late.
-const LAG_MAX: isize = 4;
+const LAG_MAX: isize = 8;
 
 impl Score {
-    /// Adds `shown` at about source picture `index`; `skip` upper rows of points are left out.
-    pub(crate) fn add(
-        &mut self,
-        shown: &[Rgb],
-        source: &[Vec<Rgb>],
-        index: usize,
-        width: usize,
-        skip: usize,
-    ) {
-        let from = skip * width;
+    /// Adds `shown` at about source picture `index`, without the `skip` upper rows.
+    pub(crate) fn add(&mut self, shown: &[Rgb], source: &[Vec<Rgb>], index: usize, skip: usize) {
+        let from = skip * POINTS.1 * WIDTH;
         let near = (-LAG_MAX..=LAG_MAX).filter_map(|lag| {
-            let at = usize::try_from(index as isize + lag).ok()?;
-            let picture = source.get(at)?;
-            Some((mse(&shown[from..], &picture[from..]), lag, at))
+            let picture = source.get(usize::try_from(index as isize + lag).ok()?)?;
+            Some((mse(&shown[from..], &picture[from..]), picture))
         });
-        let Some((error, lag, at)) = near.min_by(|a, b| a.0.total_cmp(&b.0)) else {
-            return;
-        };
-        self.mse += error;
-        self.ssim += ssim(&shown[from..], &source[at][from..], width);
-        self.count += 1;
-        *self.lags.entry(lag).or_default() += 1;
+        if let Some((error, picture)) = near.min_by(|a, b| a.0.total_cmp(&b.0)) {
+            self.mse += error;
+            self.ssim += ssim(&shown[from..], &picture[from..]);
+            self.count += 1;
+        }
     }
 
     pub(crate) fn psnr(&self) -> f64 {
