@@ -123,6 +123,8 @@ fn against_players(talk: &Clip, report: &mut Report) {
     report.row("talk: working point", &working);
     let fine = encode(talk, options(Quality::FINE), usize::MAX);
     report.row("talk: fine", &fine);
+    let slow = encode(talk, options(Quality::FINE), 30_000 / RATE);
+    report.row("talk: 30 kB/s", &slow);
     let part = |a: &Run, b: &Run| 100.0 * a.bytes as f64 / b.bytes as f64;
     report.at_most("working, % of tct's bytes", part(&working, &tct), 3.0);
     report.at_most("working, % of timg's bytes", part(&working, &half), 5.0);
@@ -142,6 +144,11 @@ fn against_players(talk: &Clip, report: &mut Report) {
         "working, % of tct's time",
         100.0 * time(&working) / time(&tct),
         45.0,
+    );
+    report.at_least(
+        "30 kB/s, SSIM above tct's after a second",
+        slow.ssim_steady - tct.ssim_steady,
+        0.0,
     );
     report.at_most(
         "fine, % of timg quadrants' bytes",

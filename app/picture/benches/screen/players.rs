@@ -28,7 +28,15 @@ pub(crate) fn play(clip: &Clip, player: Player) -> Run {
         format!("--vo-tct-width={COLUMNS}"),
         format!("--vo-tct-height={ROWS}"),
     );
-    let mpv = ["mpv", "--really-quiet", "--no-config", "--no-audio"];
+    // Untimed: on a busy machine it would leave pictures out.
+    let mpv = [
+        "mpv",
+        "--really-quiet",
+        "--no-config",
+        "--no-audio",
+        "--untimed",
+        "--framedrop=no",
+    ];
     let (arguments, start, skip) = match player {
         // Version 0.35 begins in row 0, which terminals take for row 1: its second row hides its first.
         Player::MpvTct => (
