@@ -25,9 +25,9 @@ serve *args:
 mirror *args:
     cargo run --release -- mirror {{ args }}
 
-# Two processes call each other; a table of bars and figures (docs/benchmarks.md).
-bench:
-    cargo bench -p hullo-tests --bench first_call
+# Two processes call each other; or `screen`: pictures against terminal players. Bars and figures (docs/benchmarks.md).
+bench what="first_call":
+    cargo bench -p {{ if what == "screen" { "hullo-picture" } else { "hullo-tests" } }} --bench {{ what }}
 
 # The relay beside a bare insert loop; `just bench-relay kill` kills relays under a crowd.
 bench-relay *args:

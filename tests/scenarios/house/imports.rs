@@ -64,6 +64,7 @@ pub(super) const TABLE: &[Row] = &[
         package: "hullo",
         ours: &[
             "hullo-media",
+            "hullo-picture",
             "hullo-proto",
             "hullo-relay",
             "hullo-sfu",
@@ -72,11 +73,19 @@ pub(super) const TABLE: &[Row] = &[
         never: WEBRTC,
     },
     Row {
+        folder: "app/picture",
+        package: "hullo-picture",
+        ours: &[],
+        // Its benchmark draws with ratatui, to be compared with.
+        never: &["crossterm", "str0m", "vodozemac", "getrandom"],
+    },
+    Row {
         folder: "tests",
         package: "hullo-tests",
         ours: &[
             "hullo",
             "hullo-media",
+            "hullo-picture",
             "hullo-proto",
             "hullo-relay",
             "hullo-sfu",
@@ -92,6 +101,7 @@ fn never_of(row: &Row) -> Vec<&'static str> {
         "media" => &[SCREEN, RUNTIME],
         "signalling/relay" | "signalling/sfu" => &[DEVICES_AND_CODECS, SCREEN],
         "app" => &[DEVICES_AND_CODECS],
+        "app/picture" => &[DEVICES_AND_CODECS, RUNTIME],
         _ => &[],
     };
     groups
@@ -228,6 +238,8 @@ mod checker_finds_faults {
             ("media", "[target.'cfg(unix)'.dependencies]\ntokio = \"1\""),
             ("signalling", "[build-dependencies]\nstr0m = \"1\""),
             ("app", "[dependencies]\nstr0m = \"1\""),
+            ("app/picture", "[dependencies]\ncrossterm = \"1\""),
+            ("app/picture", "[dependencies]\nhullo-media = \"1\""),
         ];
         for (folder, dependencies) in wrong {
             assert_eq!(
