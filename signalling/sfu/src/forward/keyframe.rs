@@ -83,9 +83,9 @@ mod tests {
         requests.want(2);
         assert_eq!(requests.due(start), [2]);
         requests.want(2);
-        assert_eq!(requests.due(start + Duration::from_millis(499)), []);
+        assert!(requests.due(start + Duration::from_millis(499)).is_empty());
         assert_eq!(requests.deadline(start), Some(start + PAUSE[2]));
         requests.came(2);
-        assert_eq!(requests.due(start + Duration::from_secs(9)), []);
+        assert!(requests.due(start + Duration::from_secs(9)).is_empty());
     }
 }

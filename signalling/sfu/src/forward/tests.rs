@@ -1,7 +1,7 @@
 use super::*;
 use hullo_proto::service::sfu::{FromSfu, Relay, Subscription, ToSfu};
 use str0m_netem::{Bitrate, DataSize, LossModel, NetemConfig, Probability, RandomLoss};
-use world::{CALL, Publishing, World, line, sfu_address, world};
+use world::{CALL, Publishing, World, line, world};
 
 mod hostile;
 mod world;

@@ -18,6 +18,7 @@ pub(super) const CALL: [u8; 32] = [7; 32];
 const STEP: Duration = Duration::from_millis(1);
 
 /// One datagram on its way.
+#[derive(Clone)]
 pub(super) struct Flight {
     from: SocketAddr,
     to: SocketAddr,
@@ -405,7 +406,8 @@ impl Client {
         }
         if connected && self.publishing.layers.contains(&true) && now >= self.next_frame {
             self.next_frame = now + Duration::from_millis(33);
-            for layer in (0..3).filter(|&layer| self.publishing.layers[layer]) {
+            let layers = self.publishing.layers;
+            for layer in (0..3).filter(|&layer| layers[layer]) {
                 let mid = Mids::of(self.id).camera().as_str().to_owned();
                 let bytes = self.publishing.frame_bytes / [10, 3, 1][layer];
                 let frame = picture(
