@@ -212,7 +212,7 @@ fn bad_messages_cost_their_sender_only() {
     for message in [forged, nobody, oneself, ToSfu::Unknown] {
         w.say(c, &message);
     }
-    for bytes in [vec![0xff; 40], vec![0; 66_000], vec![0x12, 0x80], vec![1]] {
+    for bytes in [vec![0xff; 40], vec![0x12, 0x80], vec![1]] {
         w.say_bytes(c, &bytes);
     }
     w.run(1_000);
@@ -244,7 +244,7 @@ fn who_does_not_read_is_dropped_and_costs_nobody_else() {
         receiver: id_c,
         encrypted_data: vec![1; 15_000],
     };
-    for _ in 0..30 {
+    for _ in 0..60 {
         w.say(a, &ToSfu::Relay(relay.clone()));
         w.run(400);
     }
