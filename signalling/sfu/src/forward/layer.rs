@@ -114,7 +114,7 @@ pub(super) struct Demand<'a> {
 }
 
 /// The layers sent now that are not above the best, best first; if all are above, the lowest of them.
-fn candidates(now: Instant, demand: &Demand<'_>) -> Vec<usize> {
+pub(super) fn candidates(now: Instant, demand: &Demand<'_>) -> Vec<usize> {
     let best = ideal(demand.view, demand.layers);
     let active = |&index: &usize| demand.layers[index].is_active(now);
     let below: Vec<_> = (0..=best).rev().filter(active).collect();

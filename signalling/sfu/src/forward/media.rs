@@ -18,6 +18,8 @@ use super::source::{Feed, Stream};
 const VOICE_BPS: u64 = 50_000;
 /// Kept for messages and retransmissions.
 const SPARE: (u64, u64) = (9, 10);
+/// What is asked of the estimate beyond the rates: layers vary, and [`SPARE`] is kept.
+const HEADROOM: (u64, u64) = (5, 4);
 /// A feed of pictures is left out only after there was no room for it this long: estimates dip.
 const STARVED_TIME: Duration = Duration::from_secs(2);
 
@@ -306,7 +308,13 @@ impl Forwarder {
         };
         peer.is_stale = false;
         peer.starved_since = starved_since;
-        peer.want_bitrate((ideal_bps + voices_bps(peer)) * SPARE.1 / SPARE.0);
+        // While anybody gets less than fits, padding keeps the line measured: an idle line shows nothing of what it can carry.
+        let reached = chosen.iter().zip(&demands).all(|(chosen, demand)| {
+            let candidates = layer::candidates(now, demand);
+            candidates.is_empty() || *chosen == candidates.first().copied()
+        });
+        let desired = (ideal_bps + voices_bps(peer)) * HEADROOM.0 / HEADROOM.1;
+        peer.want_bitrate(if reached { 0 } else { desired }, desired);
         let mut awaited = Vec::new();
         for ((index, ..), target) in watched.iter().zip(chosen) {
             let Some(down) = peer.downs[*index].as_mut() else {

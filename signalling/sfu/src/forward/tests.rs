@@ -110,7 +110,8 @@ fn the_layer_follows_the_view() {
     };
     for (view, layer) in [((160, 90), 0), ((640, 360), 2), ((300, 170), 1)] {
         w.watch(b, a, view.0, view.1);
-        for _ in 0..20 { w.run(100); let p = w.forwarder.peers.iter().flatten().find(|p| p.id == w.clients[b].id).expect("b"); let d = p.downs[0].as_ref().expect("d"); eprintln!("{} {:?} {:?} asked {:?}", p.estimate_bps, d.current, d.target, w.clients[a].key_frames_asked); }
+        // Up takes as long as the line needs to be measured.
+        w.run(6_000);
         let before = w.clients[b].frames.len();
         w.run(1_000);
         let layers: Vec<_> = w.clients[b].frames[before..]
