@@ -36,6 +36,7 @@ mod calls;
 mod down;
 mod keyframe;
 mod layer;
+mod line;
 mod media;
 mod peer;
 mod rewrite;
@@ -51,6 +52,9 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(20);
 
 /// An address belongs to who proved it until it was silent this long; then somebody else may prove it.
 const ADDRESS_HELD: Duration = Duration::from_secs(2);
+
+/// How long the packets of a frame wait for its last, to leave as one train.
+const TRAIN_WAIT: Duration = Duration::from_millis(2);
 
 /// How often slow things are looked after: silence, layers, key frames awaited, timers of rooms.
 const TICK: Duration = Duration::from_millis(100);
@@ -438,13 +442,11 @@ impl Forwarder {
             &mut sent,
             &mut events,
         ) {
-            Ok(true) => {}
-            Ok(false) => self.metrics.refused_datagram_total.add_one(),
+            Ok(Some(deadline)) => self.deadlines[slot] = Some(deadline),
+            Ok(None) => self.metrics.refused_datagram_total.add_one(),
             Err(broken) => self.doomed.push((slot, broken)),
         }
         self.sent.extend(sent);
-        // Its next deadline is known after the flush.
-        self.touch(slot);
         self.events(slot, events);
     }
 
@@ -459,6 +461,13 @@ impl Forwarder {
         }
         self.sent.extend(sent);
         self.events(slot, events);
+    }
+
+    /// `slot` has something to flush, together with what soon follows.
+    fn touch_soon(&mut self, slot: usize) {
+        let due = self.now + TRAIN_WAIT;
+        let deadline = &mut self.deadlines[slot];
+        *deadline = Some(deadline.map_or(due, |at| at.min(due)));
     }
 
     /// `slot` has something to flush.
@@ -488,7 +497,6 @@ impl Forwarder {
                 // Before its data channel is open nobody was told of it, and nobody hears it.
                 Event::Packet(..) => {}
                 Event::KeyframeWanted(mid) => self.key_frame_wanted(slot, mid),
-                Event::Estimate => peer.is_stale = true,
             }
         }
     }

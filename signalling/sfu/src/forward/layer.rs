@@ -126,12 +126,11 @@ pub(super) fn candidates(now: Instant, demand: &Demand<'_>) -> Vec<usize> {
 }
 
 /// Shares `budget_bps` among `demands`, in their order: everybody's lowest layer first, then better ones turn by turn.
-/// `None` where nothing is sent or nothing is left. `pausing`: whether a feed may be left out for want of room.
+/// `None` where nothing is sent or nothing is left.
 pub(super) fn allocate(
     now: Instant,
     budget_bps: u64,
     demands: &[Demand<'_>],
-    pausing: bool,
 ) -> Vec<Option<usize>> {
     let choices: Vec<_> = demands
         .iter()
@@ -153,7 +152,7 @@ pub(super) fn allocate(
             continue;
         };
         let need = cost(demand, lowest);
-        if need <= left || !pausing {
+        if need <= left {
             left = left.saturating_sub(need);
             chosen[demand] = Some(choice.len() - 1);
         }
@@ -262,7 +261,6 @@ mod tests {
                     layers: &layers,
                     current: None,
                 }],
-                true,
             )[0]
         };
         assert_eq!(choose([true, true, true], view(320, 240)), Some(0));
@@ -293,14 +291,13 @@ mod tests {
                 current: None,
             })
             .collect();
-        let share = |budget| allocate(now, budget, &demands, true);
+        let share = |budget| allocate(now, budget, &demands);
         assert_eq!(share(10_000_000), [Some(2); 3]);
         assert_eq!(share(1_000_000), [Some(1); 3]);
         assert_eq!(share(1_700_000), [Some(2), Some(1), Some(1)]);
         assert_eq!(share(450_000), [Some(1), Some(0), Some(0)]);
         assert_eq!(share(299_999), [Some(0), Some(0), None]);
         assert_eq!(share(0), [None; 3]);
-        assert_eq!(allocate(now, 0, &demands, false), [Some(0); 3], "not yet");
     }
 
     #[test]
@@ -313,7 +310,7 @@ mod tests {
                 layers: &layers,
                 current,
             };
-            allocate(now, 1_100_000, &[demand], true)[0]
+            allocate(now, 1_100_000, &[demand])[0]
         };
         assert_eq!((share(None), share(Some(2))), (Some(1), Some(2)));
     }

@@ -1,6 +1,6 @@
 //! Packets from publishers to viewers: who gets what, in which layer.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use hullo_proto::service::sfu::{CallId, LayersWanted, Mids, ParticipantId, View};
 use rand::Rng;
@@ -20,8 +20,6 @@ const VOICE_BPS: u64 = 50_000;
 const SPARE: (u64, u64) = (9, 10);
 /// What is asked of the estimate beyond the rates: layers vary, and [`SPARE`] is kept.
 const HEADROOM: (u64, u64) = (5, 4);
-/// A feed of pictures is left out only after there was no room for it this long: estimates dip.
-const STARVED_TIME: Duration = Duration::from_secs(2);
 
 impl Forwarder {
     /// One packet of one of `slot`'s streams.
@@ -82,7 +80,12 @@ impl Forwarder {
             if switched {
                 self.metrics.layer_switches_total.add_one();
             }
-            self.touch(viewer);
+            // The last packet of a frame takes the others along.
+            if picture.is_some() && !packet.header.marker {
+                self.touch_soon(viewer);
+            } else {
+                self.touch(viewer);
+            }
         }
     }
 
@@ -281,19 +284,8 @@ impl Forwarder {
                 current: *current,
             })
             .collect();
-        let budget = budget_bps(peer);
-        let starved = layer::allocate(now, budget, &demands, true);
-        let is_short = starved.iter().zip(&demands).any(|(chosen, demand)| {
-            chosen.is_none() && demand.layers.iter().any(|layer| layer.is_active(now))
-        });
-        let starved_since = is_short.then(|| peer.starved_since.unwrap_or(now));
-        let patient =
-            starved_since.is_some_and(|since| now.saturating_duration_since(since) < STARVED_TIME);
-        let chosen = if patient {
-            layer::allocate(now, budget, &demands, false)
-        } else {
-            starved
-        };
+        let budget = budget_bps(now, peer);
+        let chosen = layer::allocate(now, budget, &demands);
         let ideal_bps: u64 = demands
             .iter()
             .map(|demand| {
@@ -306,8 +298,6 @@ impl Forwarder {
         let Some(peer) = self.peers[viewer].as_mut() else {
             return;
         };
-        peer.is_stale = false;
-        peer.starved_since = starved_since;
         // While anybody gets less than fits, padding keeps the line measured: an idle line shows nothing of what it can carry.
         let reached = chosen.iter().zip(&demands).all(|(chosen, demand)| {
             let candidates = layer::candidates(now, demand);
@@ -389,7 +379,7 @@ impl Forwarder {
         let peer = self.peers[viewer].as_ref()?;
         let down = peer.downs[index].as_ref()?;
         let view = down.view?;
-        let share = budget_bps(peer) / (watched_pictures(peer).count() as u64).max(1);
+        let share = budget_bps(self.now, peer) / (watched_pictures(peer).count() as u64).max(1);
         let best = layer::ideal(view, &published.layers);
         let affordable = (0..=best)
             .rev()
@@ -450,8 +440,11 @@ fn voices_bps(peer: &Peer) -> u64 {
 }
 
 /// What of a viewer's line pictures may take.
-fn budget_bps(peer: &Peer) -> u64 {
-    (peer.estimate_bps * SPARE.0 / SPARE.1).saturating_sub(voices_bps(peer))
+fn budget_bps(now: Instant, peer: &Peer) -> u64 {
+    let Some(bps) = peer.line.bound_bps(now) else {
+        return u64::MAX;
+    };
+    (bps * SPARE.0 / SPARE.1).saturating_sub(voices_bps(peer))
 }
 
 fn pictures(peer: &Peer, feed: Feed) -> &Pictures {

@@ -16,6 +16,7 @@ use str0m::{Event as RtcEvent, Input, Output, Rtc};
 use super::down::Down;
 use super::keyframe::KeyframeRequests;
 use super::layer::{LAYERS, Layer};
+use super::line::Line;
 use super::source::{Admission, Feed, Sources, Stream};
 use super::stack::{
     Connection, PT_OPUS, PT_VP8, RESEND_PACKETS_MAX, RESEND_RATIO_MAX, RESEND_TIME,
@@ -45,8 +46,6 @@ pub(super) enum Event {
     Packet(Stream, Box<RtpPacket>),
     /// It needs a key frame of what it is sent there.
     KeyframeWanted(Mid),
-    /// Its line carries something else than before.
-    Estimate,
 }
 
 /// The connection is of no use any more.
@@ -85,10 +84,7 @@ pub(super) struct Peer {
     pub(super) is_connected: bool,
     /// Has output that was not polled yet.
     pub(super) is_dirty: bool,
-    /// Its layers should be chosen anew.
-    pub(super) is_stale: bool,
-    pub(super) estimate_bps: u64,
-    pub(super) starved_since: Option<Instant>,
+    pub(super) line: Line,
     pub(super) downs: Vec<Option<Down>>,
     pub(super) camera: Pictures,
     pub(super) screen: Pictures,
@@ -129,9 +125,7 @@ impl Peer {
             last_heard_at: now,
             is_connected: false,
             is_dirty: false,
-            is_stale: false,
-            estimate_bps: 800_000,
-            starved_since: None,
+            line: Line::default(),
             downs: Vec::new(),
             camera: Pictures::default(),
             screen: Pictures::default(),
@@ -172,7 +166,8 @@ impl Peer {
         }
     }
 
-    /// Takes one datagram of this participant and drains what it caused. False if it was refused.
+    /// Takes one datagram of this participant and drains what it caused: when it wants to be looked
+    /// after again, or `None` if the datagram was refused.
     pub(super) fn receive(
         &mut self,
         now: Instant,
@@ -180,18 +175,18 @@ impl Peer {
         datagram: &[u8],
         sent: &mut Vec<Sent>,
         events: &mut Vec<Event>,
-    ) -> Result<bool, Broken> {
+    ) -> Result<Option<Instant>, Broken> {
         if let Some(ssrc) = ssrc_of_rtp(datagram) {
             match self.sources.admit(now, ssrc) {
                 Admission::Admitted => {}
                 Admission::Replaces(old) => {
                     self.rtc.direct_api().remove_stream_rx(old.into());
                 }
-                Admission::Refused => return Ok(false),
+                Admission::Refused => return Ok(None),
             }
         }
         let Ok(input) = Receive::new(Protocol::Udp, source, destination, datagram) else {
-            return Ok(false);
+            return Ok(None);
         };
         self.last_heard_at = now;
         let guarded = catch_unwind(AssertUnwindSafe(|| {
@@ -200,8 +195,8 @@ impl Peer {
             if !self.rtc.is_alive() {
                 return Err(Broken::Rule);
             }
-            self.drain(sent, events)?;
-            Ok(accepted)
+            let deadline = self.drain(sent, events)?;
+            Ok(accepted.then_some(deadline))
         }));
         guarded.unwrap_or(Err(Broken::Panic))
     }
@@ -261,8 +256,12 @@ impl Peer {
             }
             RtcEvent::KeyframeRequest(request) => events.push(Event::KeyframeWanted(request.mid)),
             RtcEvent::EgressBitrateEstimate(BweKind::Twcc { estimate, .. }) => {
-                self.estimate_bps = estimate.as_u64();
-                events.push(Event::Estimate);
+                self.line.estimate_bps = estimate.as_u64();
+            }
+            RtcEvent::MediaEgressStats(stats) => {
+                let loss = stats.loss.unwrap_or(0.0);
+                self.line
+                    .report(stats.timestamp, loss, stats.rtt.unwrap_or_default());
             }
             _ => {}
         }

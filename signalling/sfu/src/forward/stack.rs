@@ -37,6 +37,8 @@ pub(super) const RESEND_RATIO_MAX: f32 = 0.25;
 pub(super) const UNREAD_BYTES_MAX: usize = 1_048_576;
 /// Assumed of a line until it is measured: a call of eight in small pictures.
 const INITIAL_BITRATE: Bitrate = Bitrate::kbps(800);
+/// How often loss and round-trip times are looked at: as often as viewers report.
+const STATS_INTERVAL: Duration = Duration::from_secs(1);
 /// Datagrams of messages stay below it on every path; media keeps the sender's sizes.
 const MTU: RangeInclusive<usize> = 1_150..=1_500;
 
@@ -157,6 +159,7 @@ impl Stack {
             .set_ice_lite(true)
             .set_rtp_mode(true)
             .enable_bwe(Some(INITIAL_BITRATE))
+            .set_stats_interval(Some(STATS_INTERVAL))
             .set_sctp_max_buffered_amount(UNREAD_BYTES_MAX)
             .set_sctp_max_message_size(u32::try_from(MESSAGE_LEN_MAX).expect("131,072"))
             .set_mtu(MTU)
