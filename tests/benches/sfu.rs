@@ -57,14 +57,29 @@ fn say(text: &str) {
 }
 
 fn run() -> Result<bool, Failure> {
-    let seconds = std::env::var("HULLO_BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(MEASURE_S);
+    let seconds = std::env::var("HULLO_BENCH_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(MEASURE_S);
     let key = TokenKey::from_bytes([1; 32]);
     let local = IpAddr::from([127, 0, 0, 1]);
-    let announcement = Announcement { base_url: "https://localhost".to_owned(), allowed_hostname_suffixes: vec!["localhost".to_owned()] };
-    let mut options = Options::new(SocketAddr::new(local, 0), vec![local], key.clone(), announcement, [2; 32]);
+    let announcement = Announcement {
+        base_url: "https://localhost".to_owned(),
+        allowed_hostname_suffixes: vec!["localhost".to_owned()],
+    };
+    let mut options = Options::new(
+        SocketAddr::new(local, 0),
+        vec![local],
+        key.clone(),
+        announcement,
+        [2; 32],
+    );
     options.shards = 1;
     let sfu = Sfu::start(options)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
     let http = listener.local_addr()?;
     let router = sfu.router();
@@ -74,14 +89,21 @@ fn run() -> Result<bool, Failure> {
     let memory_before = resident_kib();
     let mut token = || key.issue(u64::MAX, &mut rng);
     let publisher = Client::start(http, &token(), Role::Publisher)?;
-    let viewers: Vec<Client> =
-        (0..VIEWERS).map(|_| Client::start(http, &token(), Role::Viewer(publisher.id()))).collect::<Result<_, _>>()?;
-    say(&format!("{VIEWERS} viewers of 30 frames/s x 16 packets of 1,200 bytes and sound; measuring {seconds} s after {} s", WARM_UP.as_secs()));
+    let viewers: Vec<Client> = (0..VIEWERS)
+        .map(|_| Client::start(http, &token(), Role::Viewer(publisher.id())))
+        .collect::<Result<_, _>>()?;
+    say(&format!(
+        "{VIEWERS} viewers of 30 frames/s x 16 packets of 1,200 bytes and sound; measuring {seconds} s after {} s",
+        WARM_UP.as_secs()
+    ));
     wait(WARM_UP);
     let (cpu_before, counted_before) = (shard_cpu()?, counted(&sfu));
     viewers.iter().for_each(Client::begin_delays);
     wait(Duration::from_secs(seconds));
-    let (cpu, counted) = (shard_cpu()? - cpu_before, counted(&sfu).since(&counted_before));
+    let (cpu, counted) = (
+        shard_cpu()? - cpu_before,
+        counted(&sfu).since(&counted_before),
+    );
     let mut delays: Vec<u64> = viewers.iter().flat_map(Client::delays_us).collect();
     delays.sort_unstable();
     let memory = resident_kib().saturating_sub(memory_before);
@@ -91,20 +113,45 @@ fn run() -> Result<bool, Failure> {
     let expected = VIEWERS as u64 * seconds * (30 * 16 + 50);
     let delivered = counted.packets_out as f64 / expected as f64;
     let stream_kib = memory as f64 / (2 * VIEWERS) as f64;
-    let at = |part: f64| delays.get((delays.len() as f64 * part) as usize).copied().unwrap_or(0) as f64 / 1e3;
-    say(&format!("packets forwarded          {} ({:.1} % of what was published)", counted.packets_out, delivered * 100.0));
-    say(&format!("datagrams per send call    {:.1}", counted.datagrams as f64 / counted.sends.max(1) as f64));
+    let at = |part: f64| {
+        delays
+            .get((delays.len() as f64 * part) as usize)
+            .copied()
+            .unwrap_or(0) as f64
+            / 1e3
+    };
+    say(&format!(
+        "packets forwarded          {} ({:.1} % of what was published)",
+        counted.packets_out,
+        delivered * 100.0
+    ));
+    say(&format!(
+        "datagrams per send call    {:.1}",
+        counted.datagrams as f64 / counted.sends.max(1) as f64
+    ));
     say(&format!("dropped by the socket      {}", counted.dropped));
-    say(&format!("processor per packet out   {cost_us:.2} us   (bar {COST_US_MAX}, aim 7.5)"));
-    say(&format!("memory per stream          {stream_kib:.0} KiB   (bar {STREAM_KIB_MAX}; clients in the same process included)"));
-    say(&format!("delay through the SFU      p50 {:.2} ms, p99 {:.2} ms, of {} packets", at(0.5), at(0.99), delays.len()));
+    say(&format!(
+        "processor per packet out   {cost_us:.2} us   (bar {COST_US_MAX}, aim 7.5)"
+    ));
+    say(&format!(
+        "memory per stream          {stream_kib:.0} KiB   (bar {STREAM_KIB_MAX}; clients in the same process included)"
+    ));
+    say(&format!(
+        "delay through the SFU      p50 {:.2} ms, p99 {:.2} ms, of {} packets",
+        at(0.5),
+        at(0.99),
+        delays.len()
+    ));
     floor();
     Ok(cost_us <= COST_US_MAX && stream_kib <= STREAM_KIB_MAX && delivered >= 0.95)
 }
 
 fn wait(time: Duration) {
     let end = Instant::now() + time;
-    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+    while let Some(left) = end
+        .checked_duration_since(Instant::now())
+        .filter(|left| !left.is_zero())
+    {
         std::thread::park_timeout(left);
     }
 }
@@ -118,7 +165,9 @@ struct Counted {
 }
 
 fn counted(sfu: &Sfu) -> Counted {
-    let sum = |of: fn(&hullo_sfu::metrics::Metrics) -> &hullo_sfu::metrics::Counter| sfu.counters().map(|part| of(part).value()).sum();
+    let sum = |of: fn(&hullo_sfu::metrics::Metrics) -> &hullo_sfu::metrics::Counter| {
+        sfu.counters().map(|part| of(part).value()).sum()
+    };
     Counted {
         packets_out: sum(|part| &part.packets_out_total),
         datagrams: sum(|part| &part.datagrams_sent_total),
@@ -154,31 +203,42 @@ fn shard_cpu() -> Result<Duration, Failure> {
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or(0)
 }
 
 /// The floor of this machine: plain sends, and trains of 16.
 fn floor() {
     let Some(tools) = std::env::var_os("HULLO_TOOLS").map(PathBuf::from) else {
-        say("UDP floor                  not measured: HULLO_TOOLS names no folder with udp-floor/udp_floor.sh");
+        say(
+            "UDP floor                  not measured: HULLO_TOOLS names no folder with udp-floor/udp_floor.sh",
+        );
         return;
     };
     match measure_floor(&tools) {
         Ok(text) => say(&format!("UDP floor, no protocol at all:\n{text}")),
-        Err(failure) => say(&format!("UDP floor                  not measured: {failure}")),
+        Err(failure) => say(&format!(
+            "UDP floor                  not measured: {failure}"
+        )),
     }
 }
 
 fn measure_floor(tools: &Path) -> Result<String, Failure> {
     let folder = tempfile::tempdir()?;
     let script = tools.join("udp-floor/udp_floor.sh");
-    let built = Command::new(&script).arg("--build").arg(folder.path()).output()?;
+    let built = Command::new(&script)
+        .arg("--build")
+        .arg(folder.path())
+        .output()?;
     if !built.status.success() {
         return Err(String::from_utf8_lossy(&built.stderr).into_owned().into());
     }
     let mut text = String::new();
     for (mode, segments) in [("plain", "1"), ("gso", "16")] {
-        let output = Command::new(folder.path().join("udpfwd")).args([mode, &VIEWERS.to_string()]).env("SEG", segments).output()?;
+        let output = Command::new(folder.path().join("udpfwd"))
+            .args([mode, &VIEWERS.to_string()])
+            .env("SEG", segments)
+            .output()?;
         text.push_str(&String::from_utf8_lossy(&output.stdout));
     }
     Ok(text)

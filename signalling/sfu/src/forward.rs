@@ -56,6 +56,9 @@ const ADDRESS_HELD: Duration = Duration::from_secs(2);
 /// How long the packets of a frame wait for its last, to leave as one train.
 const TRAIN_WAIT: Duration = Duration::from_millis(2);
 
+/// Timers of one connection fire at most this often: its shortest that matters is 20 ms, for missing packets.
+const TIMER_GRAIN: Duration = Duration::from_millis(5);
+
 /// How often slow things are looked after: silence, layers, key frames awaited, timers of rooms.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -442,7 +445,7 @@ impl Forwarder {
             &mut sent,
             &mut events,
         ) {
-            Ok(Some(deadline)) => self.deadlines[slot] = Some(deadline),
+            Ok(Some(deadline)) => self.look_again(slot, deadline),
             Ok(None) => self.metrics.refused_datagram_total.add_one(),
             Err(broken) => self.doomed.push((slot, broken)),
         }
@@ -456,11 +459,16 @@ impl Forwarder {
         };
         let (mut sent, mut events) = (Vec::new(), Vec::new());
         match peer.flush(self.now, &mut sent, &mut events) {
-            Ok(deadline) => self.deadlines[slot] = Some(deadline),
+            Ok(deadline) => self.look_again(slot, deadline),
             Err(broken) => self.doomed.push((slot, broken)),
         }
         self.sent.extend(sent);
         self.events(slot, events);
+    }
+
+    /// When the connection itself wants to be looked after: its pacer asks for every microsecond it might fill.
+    fn look_again(&mut self, slot: usize, deadline: Instant) {
+        self.deadlines[slot] = Some(deadline.max(self.now + TIMER_GRAIN));
     }
 
     /// `slot` has something to flush, together with what soon follows.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hullo_proto::service::sfu::{CallId, LayersWanted, ParticipantId};
 use str0m::bwe::{Bitrate, BweKind};
@@ -27,8 +27,10 @@ use super::stun::ssrc_of_rtp;
 /// Addresses of one participant at once: each network it has, in both IP versions, and one it moved to.
 pub(super) const ADDRESSES_MAX: usize = 8;
 
-/// Deadlines of the stack handled at one time: 16 packets in a millisecond probe 150 Mbit/s.
-const ROUNDS_MAX: usize = 16;
+/// Packets that leave at one time at most: the largest key frame, and more.
+const ROUNDS_MAX: usize = 256;
+/// The stack's pacer gives out one packet for each deadline, and sets the next a microsecond later when another may go.
+const AT_ONCE: Duration = Duration::from_micros(10);
 
 /// Names of the camera layers, lowest first.
 const RIDS: [&str; LAYERS] = ["l", "m", "h"];
@@ -71,6 +73,8 @@ pub(super) enum Said {
 /// See the module.
 pub(super) struct Peer {
     rtc: Rtc,
+    /// The stack's own time: some microseconds ahead after a train.
+    at: Instant,
     messages: ChannelId,
     wanted: Option<ChannelId>,
     wanted_open: bool,
@@ -113,6 +117,7 @@ impl Peer {
     ) -> Self {
         Self {
             rtc: connection.rtc,
+            at: now,
             messages: connection.messages,
             wanted: connection.wanted,
             wanted_open: false,
@@ -189,9 +194,13 @@ impl Peer {
             return Ok(None);
         };
         self.last_heard_at = now;
+        self.at = self.at.max(now);
         let guarded = catch_unwind(AssertUnwindSafe(|| {
             // A packet that the stack refuses costs that packet, unless the stack itself gave up.
-            let accepted = self.rtc.handle_input(Input::Receive(now, input)).is_ok();
+            let accepted = self
+                .rtc
+                .handle_input(Input::Receive(self.at, input))
+                .is_ok();
             if !self.rtc.is_alive() {
                 return Err(Broken::Rule);
             }
@@ -209,17 +218,18 @@ impl Peer {
         events: &mut Vec<Event>,
     ) -> Result<Instant, Broken> {
         self.is_dirty = false;
+        self.at = self.at.max(now);
         let guarded = catch_unwind(AssertUnwindSafe(|| {
-            let mut deadline = now;
-            // Probes of the line are a packet for each deadline, closer together than a thread can wait.
+            let mut deadline = self.at;
             for _ in 0..ROUNDS_MAX {
                 self.rtc
-                    .handle_input(Input::Timeout(now))
+                    .handle_input(Input::Timeout(self.at))
                     .map_err(|_| Broken::Rule)?;
                 deadline = self.drain(sent, events)?;
-                if deadline > now {
+                if deadline > self.at + AT_ONCE {
                     break;
                 }
+                self.at = deadline;
             }
             Ok(deadline)
         }));

@@ -311,3 +311,23 @@ fn places_are_bounded_and_come_back() {
     assert!(w.forwarder.peek(w.now, &CallId::from_bytes(CALL)).is_none());
     assert_eq!(elsewhere(&mut w, 13), None);
 }
+
+#[test]
+fn a_frame_leaves_in_one_train_for_each_viewer() {
+    let mut w = world();
+    let joined = w.join_all(4);
+    w.clients[joined[0]].publishing = Publishing {
+        voice: false,
+        layers: [false, false, true],
+        frame_bytes: 12_000,
+    };
+    for &viewer in &joined[1..] {
+        w.watch(viewer, joined[0], 640, 360);
+    }
+    w.run(3_000);
+    w.runs.clear();
+    w.run(1_000);
+    // 12 kB are 10 full packets and a rest.
+    let trains = w.runs.iter().filter(|&&run| run >= 9).count();
+    assert!(trains >= 3 * 28, "{trains} trains: {:?}", w.runs);
+}

@@ -72,6 +72,8 @@ pub(super) struct World {
     pub(super) metrics: Arc<Metrics>,
     pub(super) clients: Vec<Client>,
     client_stack: Stack,
+    /// Lengths of runs of datagrams of one size to one destination.
+    pub(super) runs: Vec<usize>,
     rng: ChaCha20Rng,
 }
 
@@ -97,6 +99,7 @@ pub(super) fn world() -> World {
         metrics,
         clients: Vec::new(),
         client_stack: Stack::new().expect("a certificate"),
+        runs: Vec::new(),
         rng: ChaCha20Rng::seed_from_u64(2),
     }
 }
@@ -237,11 +240,19 @@ impl World {
     }
 
     fn deliver_from_sfu(&mut self) {
+        let mut last = None;
         while let Output::Transmit {
             destination,
             contents,
         } = self.forwarder.poll_output()
         {
+            let (size, last) = (contents.as_ref().len(), &mut last);
+            if *last == Some((destination, size)) {
+                *self.runs.last_mut().expect("one began") += 1;
+            } else {
+                *last = Some((destination, size));
+                self.runs.push(1);
+            }
             let flight = Flight {
                 from: sfu_address(),
                 to: destination,
@@ -293,6 +304,7 @@ impl Client {
         let config = stack
             .config()
             .set_ice_lite(false)
+            .enable_bwe(None)
             .set_rtp_mode(false)
             .set_reordering_size_audio(0);
         let mut rtc = config.build(now);
@@ -454,7 +466,11 @@ impl Client {
     }
 
     fn step(&mut self, now: Instant) {
-        if now >= self.timeout {
+        // A packet for each deadline, and several may be due at once.
+        for _ in 0..100 {
+            if now < self.timeout {
+                return;
+            }
             self.rtc
                 .handle_input(RtcInput::Timeout(now))
                 .expect("time passes");
