@@ -203,7 +203,6 @@ impl Sfu {
     }
 
     /// Everything but `/health`, which a program that serves more than this answers for all of it.
-    #[must_use]
     pub fn router(&self) -> Router {
         Router::new()
             .route("/v1/peek/{call_id}", post(peek))
@@ -214,7 +213,6 @@ impl Sfu {
     }
 
     /// `GET /health`: 200, or 503 while draining, so that a balancer sends new calls elsewhere.
-    #[must_use]
     pub fn health_router(&self) -> Router {
         Router::new()
             .route("/health", get(health))

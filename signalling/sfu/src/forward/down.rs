@@ -176,8 +176,10 @@ fn write(packet: &RtpPacket, sent: Position, picture: Option<&Picture>) -> RtpWr
     .marker(header.marker)
     .nackable(picture.is_some());
     if header.ext_vals.video_orientation.is_some() {
-        let mut values = str0m::rtp::ExtensionValues::default();
-        values.video_orientation = header.ext_vals.video_orientation;
+        let values = str0m::rtp::ExtensionValues {
+            video_orientation: header.ext_vals.video_orientation,
+            ..str0m::rtp::ExtensionValues::default()
+        };
         write = write.ext_vals(values);
     }
     if let Some(patch) = picture.and_then(|picture| patch(&picture.descriptor, sent)) {

@@ -44,11 +44,6 @@ impl KeyframeRequests {
         due
     }
 
-    /// When [`Self::due`] has something next.
-    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
-        (0..LAYERS).filter_map(|layer| self.at(now, layer)).min()
-    }
-
     fn at(&self, now: Instant, layer: usize) -> Option<Instant> {
         self.wanted[layer].then(|| self.last_at[layer].map_or(now, |last| last + PAUSE[layer]))
     }
@@ -62,7 +57,6 @@ mod tests {
     fn a_flood_of_requests_becomes_one_per_pause() {
         let start = Instant::now();
         let mut requests = KeyframeRequests::default();
-        assert_eq!(requests.deadline(start), None);
         let mut asked = [0; LAYERS];
         for ms in 0..2_000 {
             let now = start + Duration::from_millis(ms);
@@ -84,7 +78,8 @@ mod tests {
         assert_eq!(requests.due(start), [2]);
         requests.want(2);
         assert!(requests.due(start + Duration::from_millis(499)).is_empty());
-        assert_eq!(requests.deadline(start), Some(start + PAUSE[2]));
+        assert_eq!(requests.due(start + PAUSE[2]), [2]);
+        requests.want(2);
         requests.came(2);
         assert!(requests.due(start + Duration::from_secs(9)).is_empty());
     }
