@@ -33,6 +33,10 @@ bench what="first_call":
 bench-relay *args:
     cargo bench -p hullo-tests --bench relay -- {{ args }}
 
+# One publisher, 20 viewers through the SFU; the machine's UDP floor beside it (docs/benchmarks.md).
+bench-sfu:
+    cargo bench -p hullo-tests --bench sfu
+
 # The simulated worlds, many seeds: virtual clock, seeded network. HULLO_SEEDS says how many.
 sim *args:
     HULLO_SEEDS="${HULLO_SEEDS:-10000}" cargo test --release -p hullo-tests --test scenarios {{ args }}

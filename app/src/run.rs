@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use hullo_proto::call::Message;
+use hullo_signalling::history::CallProgress;
 use hullo_signalling::channel::{self, ChannelCommand, ChannelEvent};
 
 use crate::attach::Followers;
 use crate::attention::Attention;
 use crate::attention::alerts::Alerts;
 use crate::call::driver::{Command as CallCommand, DriverEvent};
-use crate::calls::{CallNews, Calls, Outcome, proto_media};
+use crate::calls::{CallNews, Step, Calls, Outcome, proto_media};
 use crate::command;
 use crate::control::{self, Ask, Waiting};
 use crate::effect::Effect;
@@ -382,6 +383,17 @@ impl Runner<'_> {
     /// What happened to a call. Whoever keeps the history listens here.
     fn news(&mut self, news: &CallNews) {
         tracing::info!(call = ?news.call_id, step = ?news.step, "call");
+        // The other steps come with the thread's own events.
+        if matches!(news.step, Step::MergedInto(_)) {
+            let command = ChannelCommand::CallOutcome {
+                contact: channel::ContactId(news.contact.0),
+                call_id: news.call_id,
+                progress: CallProgress::Merged,
+            };
+            if let Some(failed) = self.tell_net(command) {
+                self.event(failed);
+            }
+        }
     }
 
     /// Does what another process of the same user asks, and answers.
