@@ -60,7 +60,6 @@ fn run_all(kind: Kind) -> (u32, Counts) {
         "{total:?}"
     );
     assert!(total.frames_opened > few, "{total:?}");
-    eprintln!("{worlds} worlds: {total:?}");
     (worlds, total)
 }
 
