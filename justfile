@@ -41,9 +41,10 @@ bench-sfu:
 sim *args:
     HULLO_SEEDS="${HULLO_SEEDS:-10000}" cargo test --release -p hullo-tests --test scenarios {{ args }}
 
-# Feed one parser random bytes (needs nightly and cargo-fuzz); the targets are in tests/fuzz.
-fuzz target *args:
-    cargo +nightly fuzz run --fuzz-dir tests/fuzz {{ target }} {{ args }}
+# Feed one parser random bytes for ten minutes (needs cargo-fuzz); the targets are in tests/fuzz. What is found stays out of the kept corpus.
+fuzz target seconds="600" *args:
+    mkdir -p tests/fuzz/target/corpus/{{ target }}
+    cargo fuzz run -s none --fuzz-dir tests/fuzz {{ target }} tests/fuzz/target/corpus/{{ target }} tests/fuzz/corpus/{{ target }} -- -max_total_time={{ seconds }} {{ args }}
 
 # Format, and mend what clippy can mend.
 fix:

@@ -1,4 +1,4 @@
-//! A world of group-call participants: real machines, a toy SFU, a virtual clock and a seeded network.
+//! A world of group-call participants, in a group or by link: real machines, a toy SFU, a virtual clock and a seeded network.
 //!
 //! One thread, no socket, no clock: `World::step` jumps to whatever is due next. The data
 //! channel keeps order and loses nothing; media frames arrive late, out of order or not at all.
@@ -6,21 +6,23 @@
 
 mod actions;
 mod checks;
+mod roles;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
-use hullo_proto::group::group_call::{Config, EndReason, Event, GroupCall, Input, Output, Scope};
-use hullo_proto::group::handshake::Role;
+use hullo_proto::group::group_call::{Config, EndReason, Event, GroupCall, Input, Output};
 use hullo_proto::group::id::{Identity, ParticipantId};
 use hullo_proto::group::key::{ClientKey, GroupCallKey, PublicKey};
 use hullo_proto::group::media_frame::Track;
 use hullo_proto::group::mid::alphanumeric_ids;
-use hullo_proto::group::wire::{FromSfu, Name, SupportedFeatures, ToSfu};
+use hullo_proto::group::wire::{FromSfu, Relay, SupportedFeatures, ToSfu};
 use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+
+use roles::{Demand, GCK, Kind};
 
 /// The longest a packet takes.
 pub const DELAY_MAX: Duration = Duration::from_millis(200);
@@ -36,6 +38,10 @@ struct Person {
     identity: Identity,
     key: ClientKey,
     is_member: bool,
+    /// In a call by link: takes part under a name of its own choice.
+    is_guest: bool,
+    /// In a call by link: an administrator from the start.
+    is_host: bool,
     session: Option<Session>,
     /// What this person believes the members are; news arrive in order.
     news: Vec<(Instant, BTreeMap<Identity, PublicKey>)>,
@@ -49,7 +55,7 @@ struct Session {
     joined_at: Instant,
     frames_sealed: u32,
     position: (u8, u8),
-    /// Removed from the group, and does not care: it stays connected and listens.
+    /// Removed from the group (or a guest where none are wanted), and does not care: it stays connected and listens.
     is_defiant: bool,
     /// When each other participant treated this one as having left.
     shut_out: BTreeMap<ParticipantId, Instant>,
@@ -90,6 +96,7 @@ struct RecordedFrame {
 /// See the module.
 pub struct World {
     seed: u64,
+    kind: Kind,
     start: Instant,
     now: Instant,
     rng: ChaCha20Rng,
@@ -103,7 +110,15 @@ pub struct World {
     /// The newest frames, to be tried on whoever joins later.
     recorded: Vec<RecordedFrame>,
     frame_numbers: BTreeSet<(ParticipantId, u32)>,
-    hello_nonces: BTreeSet<Vec<u8>>,
+    /// Random nonces of hellos and call states.
+    nonces: BTreeSet<Vec<u8>>,
+    /// Pairs whose hello was sent, by sender and receiver.
+    greeted: BTreeSet<(ParticipantId, ParticipantId)>,
+    demands: Vec<Demand>,
+    /// Whom administrators asked to look at, once per participant asked.
+    focused: Vec<ParticipantId>,
+    /// What happens now was caused by a message.
+    is_from_outside: bool,
     trace: DefaultHasher,
     /// What happened, for a scenario to see that its world was not empty.
     pub counts: Counts,
@@ -124,6 +139,39 @@ pub struct Counts {
     pub frames_opened: u32,
     /// Frames tried on somebody who must not open them.
     pub frames_refused: u32,
+    /// Handshakes by role pair: member and member, member and guest, guest and member, guest and guest;
+    /// whoever was there first, then the newer one.
+    pub handshakes: [u32; 4],
+    /// What administrators commanded others, by role pair: the administrator, then the other.
+    pub commands: [u32; 4],
+    /// People who became administrators.
+    pub promotions: u32,
+    /// People who were made to leave.
+    pub forced_leaves: u32,
+    /// Devices turned off by an administrator.
+    pub forced_off: u32,
+}
+
+impl Counts {
+    /// Adds what happened in another world.
+    pub fn add(&mut self, other: &Self) {
+        let pairs = |own: &mut [u32; 4], other: &[u32; 4]| {
+            own.iter_mut()
+                .zip(other)
+                .for_each(|(own, other)| *own += other);
+        };
+        self.joins += other.joins;
+        self.leaves += other.leaves;
+        self.removals += other.removals;
+        self.authenticated += other.authenticated;
+        self.frames_opened += other.frames_opened;
+        self.frames_refused += other.frames_refused;
+        pairs(&mut self.handshakes, &other.handshakes);
+        pairs(&mut self.commands, &other.commands);
+        self.promotions += other.promotions;
+        self.forced_leaves += other.forced_leaves;
+        self.forced_off += other.forced_off;
+    }
 }
 
 impl World {
@@ -148,6 +196,8 @@ impl World {
                 identity: identity(index),
                 key,
                 is_member: true,
+                is_guest: false,
+                is_host: false,
                 session: None,
                 news: Vec::new(),
                 members: members.clone(),
@@ -155,6 +205,7 @@ impl World {
             .collect();
         Self {
             seed,
+            kind: Kind::Group,
             start,
             now: start,
             rng,
@@ -166,10 +217,38 @@ impl World {
             last_arrival: BTreeMap::new(),
             recorded: Vec::new(),
             frame_numbers: BTreeSet::new(),
-            hello_nonces: BTreeSet::new(),
+            nonces: BTreeSet::new(),
+            greeted: BTreeSet::new(),
+            demands: Vec::new(),
+            focused: Vec::new(),
+            is_from_outside: false,
             trace: DefaultHasher::new(),
             counts: Counts::default(),
         }
+    }
+
+    /// `count` people with a link to a call, some of them guests, the first an administrator; none in the call yet.
+    /// In one world of five guests are not wanted, and try it all the same.
+    #[must_use]
+    pub fn by_link(seed: u64, count: usize, start: Instant) -> Self {
+        let mut world = Self::new(seed, count, start);
+        world.kind = Kind::Link {
+            guests_allowed: world.rng.random_bool(0.8),
+        };
+        for (index, person) in world.people.iter_mut().enumerate() {
+            person.is_host = index == 0;
+            person.is_guest = world.rng.random_bool(0.5);
+        }
+        let members: BTreeMap<_, _> = world
+            .people
+            .iter()
+            .filter(|person| !person.is_guest)
+            .map(|person| (person.identity, person.key.public()))
+            .collect();
+        for person in &mut world.people {
+            person.members = members.clone();
+        }
+        world
     }
 
     /// A digest of everything that was sent: equal for equal seeds.
@@ -196,6 +275,11 @@ impl World {
         self.check_rosters();
         self.check_hearing();
         self.check_newcomers();
+        if self.is_by_link() {
+            self.check_demands();
+            self.check_administration();
+            self.check_call_state();
+        }
         self.recorded.clear();
     }
 
@@ -300,8 +384,11 @@ impl World {
         let Some(session) = &mut self.people[index].session else {
             return;
         };
+        let is_from_outside = matches!(input, Input::Received(_));
         session.call.handle_input(now, input);
+        self.is_from_outside = is_from_outside;
         self.drain(index);
+        self.is_from_outside = false;
     }
 
     fn drain(&mut self, index: usize) {
@@ -312,36 +399,63 @@ impl World {
             let id = session.id;
             match session.call.poll_output() {
                 Output::Timeout(_) => break,
-                Output::Transmit(bytes) => {
-                    bytes.hash(&mut self.trace);
-                    self.send(Packet::ToSfu(id, bytes));
-                }
+                Output::Transmit(bytes) => self.transmitted(id, bytes),
                 Output::Event(event) => self.happened(index, event),
             }
         }
         self.check_position(index);
     }
 
+    fn transmitted(&mut self, id: ParticipantId, bytes: Vec<u8>) {
+        bytes.hash(&mut self.trace);
+        if let Ok(ToSfu::Relay(relay)) = ToSfu::decode(&bytes) {
+            self.check_hello_nonce(&relay);
+        }
+        self.send(Packet::ToSfu(id, bytes));
+    }
+
+    /// The first message to each other participant is a hello, and begins with its nonce.
+    fn check_hello_nonce(&mut self, relay: &Relay) {
+        if self.greeted.insert((relay.sender, relay.receiver)) {
+            self.check_nonce(&relay.encrypted_data);
+        }
+    }
+
+    fn check_nonce(&mut self, sealed: &[u8]) {
+        assert!(
+            self.nonces.insert(sealed[..24].to_vec()),
+            "seed {}: a nonce was used twice",
+            self.seed
+        );
+    }
+
     fn happened(&mut self, index: usize, event: Event) {
+        self.check_event(index, &event);
+        let own = self.people[index]
+            .session
+            .as_ref()
+            .map(|session| session.id);
         match event {
             Event::Ended(reason) => {
-                assert_eq!(
-                    reason,
-                    EndReason::NotAMember,
-                    "seed {}: nothing else ends a call here",
-                    self.seed
-                );
+                let seed = self.seed;
+                let is_forced = own.is_some_and(|own| self.was_demanded_to_leave(own));
+                let is_due = match reason {
+                    EndReason::NotAMember => self.kind == Kind::Group,
+                    EndReason::ForcedToLeave => is_forced,
+                    _ => false,
+                };
+                assert!(is_due, "seed {seed}: a call ended: {reason}");
+                self.counts.forced_leaves += u32::from(is_forced);
                 self.disconnect(index);
             }
-            Event::Authenticated(..) => self.counts.authenticated += 1,
+            Event::Authenticated(other, _) => {
+                self.counts.authenticated += 1;
+                if let Some(own) = own.filter(|own| *own > other) {
+                    self.counts.handshakes[self.pair(other, own)] += 1;
+                }
+            }
             Event::ParticipantLeft(gone, _) => {
-                let (now, own) = (
-                    self.now,
-                    self.people[index]
-                        .session
-                        .as_ref()
-                        .map(|session| session.id),
-                );
+                let now = self.now;
                 let gone = self
                     .index_of(gone)
                     .and_then(|index| self.people[index].session.as_mut());
@@ -391,11 +505,7 @@ impl World {
                 }
             }
             ToSfu::UpdateCallState(state) => {
-                assert!(
-                    self.hello_nonces.insert(state[..24].to_vec()),
-                    "seed {}: a nonce was used twice",
-                    self.seed
-                );
+                self.check_nonce(&state);
                 self.sfu.call_state = Some(state);
             }
             ToSfu::RequestTimestamp => {
@@ -415,19 +525,14 @@ impl World {
         let person = &self.people[index];
         let config = Config {
             participant_id: id,
-            role: Role::Normal {
-                identity: person.identity,
-                nickname: Name::new("nick"),
-                key: person.key.clone(),
-            },
-            key: GroupCallKey::from_bytes([7; 32]),
-            scope: Scope::Group {
-                members: person.members.clone(),
-            },
-            administrator: None,
+            role: Self::role_of(person),
+            key: GroupCallKey::from_bytes(GCK),
+            scope: self.scope(person),
+            administrator: person.is_host.then(Self::administrator_key),
             supported_features: SupportedFeatures::SCREEN_SHARE,
             unix_ms: 0,
         };
+        let is_defiant = self.is_unwanted(person);
         let call = GroupCall::new(self.now, config, ChaCha20Rng::from_rng(&mut self.rng))
             .expect("usable keys");
         self.people[index].session = Some(Session {
@@ -436,7 +541,7 @@ impl World {
             joined_at: self.now,
             frames_sealed: 0,
             position: (0, 0),
-            is_defiant: false,
+            is_defiant,
             shut_out: BTreeMap::new(),
         });
         let others: Vec<_> = self.sfu.connected.iter().copied().collect();
@@ -453,6 +558,7 @@ impl World {
             return;
         };
         self.sfu.connected.remove(&session.id);
+        self.forget_demands_of(session.id);
         for other in self.sfu.connected.iter().copied().collect::<Vec<_>>() {
             self.announce(other, &FromSfu::ParticipantLeft(session.id));
         }

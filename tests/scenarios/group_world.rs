@@ -1,5 +1,5 @@
 //! Group calls in a virtual world: two, three and sixteen people joining, leaving, being removed,
-//! speaking and holding in any order, judged by invariants at every step.
+//! speaking and holding in any order, members, guests and administrators, judged by invariants at every step.
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,23 @@ const SEEDS: u64 = 200;
 /// Worlds that found a mistake once.
 const FOUND: [u64; 1] = [216];
 
-fn run(seed: u64) -> (u64, Counts) {
+#[derive(Clone, Copy)]
+enum Kind {
+    Group,
+    Link,
+}
+
+fn run(kind: Kind, seed: u64) -> (u64, Counts) {
     let people = [2, 3, 16][usize::try_from(seed % 3).expect("small")];
     #[allow(
         clippy::disallowed_methods,
         reason = "some instant to begin at; only differences matter"
     )]
-    let mut world = World::new(seed, people, Instant::now());
+    let now = Instant::now();
+    let mut world = match kind {
+        Kind::Group => World::new(seed, people, now),
+        Kind::Link => World::by_link(seed, people, now),
+    };
     for _ in 0..2 {
         world.live(Duration::from_secs(15));
         world.settle();
@@ -25,8 +35,8 @@ fn run(seed: u64) -> (u64, Counts) {
     (world.trace(), world.counts)
 }
 
-#[test]
-fn group_worlds_agree_after_every_quiet_period() {
+/// Runs the worlds asked for; how many, and all that happened in them.
+fn run_all(kind: Kind) -> (u32, Counts) {
     let number = |name| {
         std::env::var(name)
             .ok()
@@ -38,33 +48,50 @@ fn group_worlds_agree_after_every_quiet_period() {
             .chain(FOUND)
             .collect(),
     };
-    let worlds = seeds.len();
     let mut total = Counts::default();
-    for seed in seeds {
-        let (_, counts) = run(seed);
-        total.joins += counts.joins;
-        total.leaves += counts.leaves;
-        total.removals += counts.removals;
-        total.authenticated += counts.authenticated;
-        total.frames_opened += counts.frames_opened;
-        total.frames_refused += counts.frames_refused;
+    for &seed in &seeds {
+        total.add(&run(kind, seed).1);
     }
+    let worlds = u32::try_from(seeds.len()).expect("a bearable number of worlds");
     // A world in which nothing happens proves nothing.
-    let few = u32::try_from(worlds / 2).expect("a bearable number of worlds");
+    let few = worlds / 2;
     assert!(
         total.joins > few && total.leaves > few && total.authenticated > few,
         "{total:?}"
     );
+    assert!(total.frames_opened > few, "{total:?}");
+    (worlds, total)
+}
+
+#[test]
+fn group_worlds_agree_after_every_quiet_period() {
+    let (worlds, total) = run_all(Kind::Group);
     assert!(
-        total.frames_opened > few
-            && (worlds < 20 || (total.removals > 0 && total.frames_refused > 0)),
+        worlds < 20 || (total.removals > 0 && total.frames_refused > 0),
         "{total:?}"
     );
 }
 
 #[test]
-fn a_seed_replays_exactly() {
+fn group_worlds_by_link_agree_whoever_is_guest_or_administrator() {
+    let (worlds, total) = run_all(Kind::Link);
+    let has_all = |pairs: [u32; 4]| pairs.iter().all(|&count| count > worlds / 2);
+    assert!(
+        worlds < 100 || (has_all(total.handshakes) && has_all(total.commands)),
+        "{total:?}"
+    );
+    assert!(
+        worlds < 100
+            || (total.promotions > 20 && total.forced_leaves > 20 && total.forced_off > 20),
+        "{total:?}"
+    );
+}
+
+#[test]
+fn group_worlds_replay_exactly() {
     for seed in [1, 2, 17] {
-        assert_eq!(run(seed), run(seed), "seed {seed}");
+        for kind in [Kind::Group, Kind::Link] {
+            assert_eq!(run(kind, seed), run(kind, seed), "seed {seed}");
+        }
     }
 }

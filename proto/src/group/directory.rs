@@ -244,7 +244,10 @@ pub fn answer(status: u16, body: &[u8]) -> Result<SfuInformation, DirectoryError
             && text.bytes().all(|b| b.is_ascii_graphic())
     };
     let too_many = answer.allowed_sfu_hostname_suffixes.len() > SUFFIXES_MAX;
-    if status != 200 || !is_token(&answer.sfu_token) || answer.sfu_base_url.is_empty() || too_many {
+    // One that has run out already would be asked for again and again.
+    let is_expired = answer.expiration == 0;
+    let is_unusable = !is_token(&answer.sfu_token) || answer.sfu_base_url.is_empty() || is_expired;
+    if status != 200 || is_unusable || too_many {
         return Err(DirectoryError::Malformed);
     }
     Ok(SfuInformation {

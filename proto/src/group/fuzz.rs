@@ -8,16 +8,18 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::directory;
+use super::directory::{self, DirectorySteps};
 use super::envelope::Pair;
 use super::group_call::{Config, GroupCall, Input, Output, Scope};
 use super::handshake::Role;
-use super::http::SfuUrl;
+use super::http::{HttpResult, SfuInformation, SfuUrl};
+use super::id::{CallId, PROTOCOL_VERSION};
+use super::join::{self, JoinSteps};
 use super::key::{ClientKey, GroupCallKey, MediaKey, SharedKey, StateKey};
 use super::media_frame::Track;
 use super::media_receiver::MediaReceiver;
 use super::nonce::Cookie;
-use super::refresh::open_state;
+use super::refresh::{self, Refresh, RunningCall, open_state};
 use super::wire::{
     AdminMessage, AuthMessage, CallState, FromSfu, HelloMessage, JoinRequest, JoinResponse, Name,
     PeekRequest, PeekResponse, PeerMessage, SentKey, StartMessage, SupportedFeatures, ToSfu,
@@ -58,11 +60,7 @@ pub fn envelope(bytes: &[u8]) {
     let _opened = key.handshake_key().open(bytes);
     let cookie = |byte| Cookie::from_bytes([byte; 16]);
     let _opened = Pair::new(SharedKey::from_bytes([2; 32]), cookie(1), cookie(2)).open(bytes);
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "some instant to begin at; only differences matter"
-    )]
-    let now = Instant::now();
+    let now = some_instant();
     let mut call = call(now, key);
     let hello = FromSfu::Hello(vec![4.try_into().expect("in range")]).encode(&mut rng());
     // The SFU's messages, cut by their first byte as a length.
@@ -76,6 +74,14 @@ pub fn envelope(bytes: &[u8]) {
         };
         (next, rest) = tail.split_at(usize::from(*len).min(tail.len()));
     }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "some instant to begin at; only differences matter"
+)]
+fn some_instant() -> Instant {
+    Instant::now()
 }
 
 fn call(now: Instant, key: GroupCallKey) -> GroupCall {
@@ -101,11 +107,7 @@ fn call(now: Instant, key: GroupCallKey) -> GroupCall {
 
 /// Media frames of every track.
 pub fn frame(bytes: &[u8]) {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "some instant to begin at; only differences matter"
-    )]
-    let now = Instant::now();
+    let now = some_instant();
     let mut receiver = MediaReceiver::new(GroupCallKey::from_bytes([1; 32]).hash());
     receiver.add(SentKey {
         epoch: 0,
@@ -131,8 +133,13 @@ pub fn call_state(bytes: &[u8]) {
     }
 }
 
-/// What the directory and the SFU answer over HTTP, and what a client may ask.
+/// What the directory and the SFU answer over HTTP, and what a client may ask: the decoders, and the machines
+/// that wait for the answers.
 pub fn http(bytes: &[u8]) {
+    for status in [200, 401] {
+        directory_answers(status, bytes);
+        sfu_answers(status, bytes);
+    }
     let _answer = directory::answer(200, bytes);
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _url = SfuUrl::check(text, &["example.test".to_owned()]);
@@ -148,6 +155,56 @@ pub fn http(bytes: &[u8]) {
     }
     if let Ok(response) = JoinResponse::decode(bytes) {
         assert!(JoinResponse::decode(&response.encode()) == Ok(response));
+    }
+}
+
+/// The bytes as challenge, and as token if a challenge came out of them.
+fn directory_answers(status: u16, bytes: &[u8]) {
+    let now = some_instant();
+    let identity = "ABCD1234".try_into().expect("valid");
+    let key = ClientKey::from_bytes([3; 32]);
+    let mut steps = DirectorySteps::new(now, "https://example.test", identity, key);
+    for _ in 0..3 {
+        while !matches!(steps.poll_output(), directory::Output::Timeout(_)) {}
+        let body = bytes.to_vec();
+        let answer = HttpResult::Response { status, body };
+        steps.handle_input(now, directory::Input::Response(answer));
+    }
+}
+
+/// The bytes as answer to a join and to a peek.
+fn sfu_answers(status: u16, bytes: &[u8]) {
+    let now = some_instant();
+    let sfu = SfuInformation {
+        base_url: "https://example.test".to_owned(),
+        allowed_hostname_suffixes: vec!["example.test".to_owned()],
+        token: "token".to_owned(),
+        lifetime: Duration::from_secs(60),
+    };
+    let call = RunningCall {
+        call_id: CallId::from_bytes([1; 32]),
+        start: StartMessage {
+            protocol_version: PROTOCOL_VERSION,
+            key: GroupCallKey::from_bytes([1; 32]),
+            sfu_base_url: sfu.base_url.clone(),
+        },
+        received_at_ms: 0,
+        failed: 0,
+    };
+    let answer = || HttpResult::Response {
+        status,
+        body: bytes.to_vec(),
+    };
+    let mut steps = JoinSteps::new(now, &call, true, [4; 32], &sfu);
+    for input in [join::Input::Joined(answer()), join::Input::HelloReceived] {
+        while !matches!(steps.poll_output(), join::Output::Timeout(_)) {}
+        steps.handle_input(now, input);
+    }
+    let mut steps = Refresh::new(now, 0, std::slice::from_ref(&call), None, Some(&sfu));
+    for _ in 0..2 {
+        while !matches!(steps.poll_output(), refresh::Output::Timeout(_)) {}
+        steps.handle_input(now, refresh::Input::Peeked(call.call_id, answer()));
+        steps.handle_input(now, refresh::Input::Token(Some(&sfu)));
     }
 }
 

@@ -96,7 +96,7 @@ pub enum Input<'a> {
     Received(&'a [u8]),
     /// The deadline of [`Output::Timeout`] passed.
     Timeout,
-    /// The group's members are these now (all, the user included).
+    /// The group's members are these now (all, the user included); in a call by link, those known to the user.
     Members(BTreeMap<Identity, PublicKey>),
     /// The user turns a device on or off. The screen goes on once the SFU told its time.
     Capture(Device, bool),
@@ -412,6 +412,9 @@ impl GroupCall {
         // What would open or seal anything is wiped now, not when this machine is dropped.
         self.roster = Roster::default();
         self.own = Own::default();
+        (self.administrator, self.administrators_shared) = (None, None);
+        let rng = ChaCha20Rng::from_rng(&mut self.rng);
+        self.sender = MediaSender::new(self.local.hash.clone(), rng);
         self.event(Event::Ended(reason));
     }
 

@@ -158,6 +158,8 @@ pub enum EnterError {
 struct Group {
     running: Vec<RunningCall>,
     refresh: Option<Refresh>,
+    /// The refresh that runs was asked for again: it began without what is known now.
+    refresh_again: bool,
     next_refresh: Option<Instant>,
     is_visible: bool,
 }

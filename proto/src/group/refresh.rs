@@ -293,13 +293,8 @@ impl Refresh {
                 remove,
                 failed: peek.call.failed,
             });
-            if let Stage::Kept(call) = peek.stage
-                && refreshed
-                    .chosen
-                    .as_ref()
-                    .is_none_or(|chosen| chosen.started_at_ms < call.started_at_ms)
-            {
-                refreshed.chosen = Some(call);
+            if let Stage::Kept(call) = peek.stage {
+                refreshed.chosen = more_recent(refreshed.chosen, Some(call));
             }
         }
         self.outputs.push_back(Output::Done(refreshed));
@@ -339,6 +334,14 @@ impl Peek {
         }
         self.stage = Stage::Dropped(is_gone || is_stale);
     }
+}
+
+/// Step 5: the call with the highest `started_at`. The text takes *any* of two that started in the same
+/// millisecond; the greater call id, so that everyone takes the same one.
+pub(super) fn more_recent(a: Option<ChosenCall>, b: Option<ChosenCall>) -> Option<ChosenCall> {
+    a.into_iter()
+        .chain(b)
+        .max_by_key(|call| (call.started_at_ms, call.call_id))
 }
 
 /// A call state that does not open or decode is none: it is only for show.

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::id::{CallId, GroupId, Identity, ParticipantId};
 use super::key::{
     AdministratorKey, ClientKey, GroupCallKey, GroupCallKeyHash, MediaKey, PublicKey, StateKey,
+    blake2b,
 };
 use super::media_frame::{Codec, Footer, FrameCipher, Sealed, Track};
 use super::media_receiver::MediaReceiver;
@@ -29,6 +30,10 @@ const FILE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/vectors/groupcall-vectors.json"
 );
+
+/// BLAKE2b (32 bytes, personal `3ma-call`) of that file. X25519 ignores five bits of a secret key, so a change there
+/// gives the same key and shows in nothing that is computed; here it shows.
+const DIGEST: &str = "87d3e8affff143cf65b249edbd831417aab1930a605642c2b9b61d550be5e0d3";
 
 /// Each section with what computes it again.
 const SECTIONS: [Section; 8] = [
@@ -48,6 +53,12 @@ const PROSE: [&str; 2] = ["about", "source"];
 #[test]
 fn the_repository_s_file_matches() {
     check_file(FILE).unwrap();
+}
+
+#[test]
+fn the_repository_s_file_is_the_published_one() {
+    let digest = blake2b(None, b"", &[&std::fs::read(FILE).unwrap()]);
+    assert_eq!(CallId::from_bytes(*digest).to_hex(), DIGEST);
 }
 
 #[test]

@@ -15,7 +15,11 @@ impl World {
     pub(super) fn act(&mut self) {
         let index = self.rng.random_range(0..self.people.len());
         let in_call = self.people[index].session.is_some();
-        match (self.rng.random_range(0..100), in_call) {
+        let roll = self.rng.random_range(0..100);
+        if self.is_by_link() {
+            return self.act_by_link(index, roll);
+        }
+        match (roll, in_call) {
             (0..70, false) if self.people[index].is_member => self.connect(index),
             (70..80, false) => self.change_membership(index, true),
             (0..8, true) => self.disconnect(index),

@@ -131,16 +131,50 @@ impl World {
                     .index_of(entry.id)
                     .and_then(|i| self.people[i].session.as_ref())
                     .expect("agreed");
-                let own = other.call.own();
+                let (own, person) = (
+                    other.call.own(),
+                    &self.people[self.index_of(entry.id).expect("agreed")],
+                );
                 assert_eq!(
-                    (entry.captures, entry.on_hold),
-                    (own.captures(), own.is_on_hold()),
+                    (
+                        entry.captures,
+                        entry.on_hold,
+                        entry.administrator,
+                        entry.name
+                    ),
+                    (
+                        own.captures(),
+                        own.is_on_hold(),
+                        other.call.is_administrator(),
+                        Some(Self::name_of(person))
+                    ),
                     "seed {}: {} is wrong about {}",
                     self.seed,
                     session.id,
                     entry.id
                 );
             }
+        }
+    }
+
+    /// A guest where guests are not wanted hears nothing of any member.
+    fn check_unwanted(&mut self, from: ParticipantId, sealed: &[u8]) {
+        let now = self.now;
+        if !self.is_by_link() {
+            return;
+        }
+        let sessions = self
+            .people
+            .iter_mut()
+            .filter_map(|person| person.session.as_mut());
+        for session in sessions.filter(|session| session.is_defiant) {
+            let opened = session.call.open(now, from, Track::Microphone, sealed);
+            assert!(
+                opened.is_err(),
+                "seed {}: an unwanted guest heard {from}",
+                self.seed
+            );
+            self.counts.frames_refused += 1;
         }
     }
 
@@ -178,6 +212,8 @@ impl World {
                     listener.id
                 );
             }
+            self.check_shut_out(id, Track::Microphone, &sealed);
+            self.check_unwanted(id, &sealed);
         }
     }
 }

@@ -126,6 +126,7 @@ fn bad_answers_are_told_apart() {
         ANSWER.replace("\"token\"", "\"\""),
         ANSWER.replace("https://sfu.example.test", ""),
         ANSWER.replace("3600", "-1"),
+        ANSWER.replace("3600", "0"),
     ] {
         assert_eq!(
             answer(200, body.as_bytes()).err(),

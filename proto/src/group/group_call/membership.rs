@@ -25,7 +25,7 @@ impl GroupCall {
     pub(super) fn hello(&mut self, now: Instant, ids: Vec<ParticipantId>) {
         self.phase = Phase::Joined;
         self.event(Event::Joined);
-        if ids.len() < MICROPHONE_OFF_FROM && !self.own.is_on_hold() {
+        if ids.len() < MICROPHONE_OFF_FROM && !self.own.is_on_hold() && !self.own.is_muted {
             self.own.captures.microphone = true;
             self.event(Event::OwnCapture(Capture::Microphone(true)));
         }
@@ -69,13 +69,23 @@ impl GroupCall {
         self.participants_changed(now);
     }
 
-    /// The group changed. Who is no longer a member (or under another key) is treated as having left:
+    /// The group changed, or in a call by link more people are known: who was refused as a stranger is answered.
+    ///
+    /// In a group, who is no longer a member (or under another key) is treated as having left:
     /// gone from the roster before the new media key is sent, so it never gets that.
     pub(super) fn set_members(&mut self, now: Instant, members: BTreeMap<Identity, PublicKey>) {
         let before = std::mem::replace(&mut self.admission.members, members);
-        if !self.is_group {
+        if self.is_group && !self.remove_strangers(now, &before) {
             return;
         }
+        let waiting: Vec<_> = self.roster.participants.keys().copied().collect();
+        for id in waiting {
+            self.drive(now, id, HandshakeStep::MembersChanged);
+        }
+    }
+
+    /// False: we are one of them, and the call is over.
+    fn remove_strangers(&mut self, now: Instant, before: &BTreeMap<Identity, PublicKey>) -> bool {
         let still_here = |identity: &Identity, members: &BTreeMap<Identity, PublicKey>| {
             members
                 .get(identity)
@@ -84,7 +94,8 @@ impl GroupCall {
         if let Role::Normal { identity, .. } = &self.local.role
             && !still_here(identity, &self.admission.members)
         {
-            return self.end(EndReason::NotAMember);
+            self.end(EndReason::NotAMember);
+            return false;
         }
         let gone: BTreeSet<_> = self
             .roster
@@ -105,10 +116,7 @@ impl GroupCall {
             self.rekey(now);
             self.participants_changed(now);
         }
-        let waiting: Vec<_> = self.roster.participants.keys().copied().collect();
-        for id in waiting {
-            self.drive(now, id, HandshakeStep::MembersChanged);
-        }
+        true
     }
 
     fn remove(&mut self, id: ParticipantId) {

@@ -10,6 +10,8 @@ use crate::group::wire::{Capture, Device, PeerMessage, ToSfu};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Own {
     pub(super) captures: Captures,
+    /// The user muted the microphone; before the SFU's hello that is a wish to begin muted.
+    pub(super) is_muted: bool,
     /// While away: what is to be on again afterwards.
     held: Option<Vec<Device>>,
 }
@@ -48,6 +50,9 @@ impl Own {
 impl GroupCall {
     /// The user turns a device on or off. While away this changes what comes back.
     pub(super) fn set_capture(&mut self, now: Instant, device: Device, on: bool) {
+        if device == Device::Microphone {
+            self.own.is_muted = !on;
+        }
         if let Some(held) = &mut self.own.held {
             held.retain(|other| *other != device);
             if on {

@@ -16,6 +16,8 @@ pub(super) struct Flow {
     pub(super) group: GroupId,
     intent: Intent,
     fingerprint: DtlsFingerprint,
+    /// A token was asked for in the middle, because the one in hand ran out or was refused to a peek.
+    token_renewed: bool,
     pub(super) stage: Stage,
 }
 
@@ -71,6 +73,7 @@ impl Lobby {
             group,
             intent,
             fingerprint,
+            token_renewed: false,
             stage: Stage::AwaitToken,
         });
         if self.token.valid(now).is_some() {
@@ -110,6 +113,9 @@ impl Lobby {
     pub(super) fn create_or_join(&mut self, now: Instant, chosen: Option<&ChosenCall>) {
         let Some(flow) = &self.flow else { return };
         let (group, intent) = (flow.group, flow.intent);
+        if self.await_token_again(now) {
+            return;
+        }
         match (chosen, intent) {
             (Some(chosen), _) => self.join_chosen(now, group, chosen),
             (None, Intent::OnlyJoin) => self.fail(EnterError::NotRunning),
@@ -156,8 +162,24 @@ impl Lobby {
         }
     }
 
+    /// The token ran out during the steps, or a peek found it refused: back to step 2, once.
+    fn await_token_again(&mut self, now: Instant) -> bool {
+        let Some(flow) = &mut self.flow else {
+            return false;
+        };
+        if self.token.valid(now).is_some() || std::mem::replace(&mut flow.token_renewed, true) {
+            return false;
+        }
+        flow.stage = Stage::AwaitToken;
+        self.renew_token(now);
+        true
+    }
+
     /// *Group Call Join Steps*.
     fn join(&mut self, now: Instant, call: RunningCall, is_new: bool) {
+        if self.await_token_again(now) {
+            return;
+        }
         let Some(flow) = &mut self.flow else { return };
         let Some(sfu) = self.token.valid(now) else {
             return self.fail(DirectoryError::Unreachable.into());
@@ -280,6 +302,7 @@ impl Lobby {
             group: id,
             intent: Intent::OnlyJoin,
             fingerprint: own.fingerprint,
+            token_renewed: false,
             stage: Stage::AwaitToken,
         });
         if self.token.valid(now).is_some() {

@@ -7,10 +7,11 @@ use super::{Event, Lobby, Purpose, Token};
 use crate::group::directory::{self, DirectorySteps};
 use crate::group::http::SfuInformation;
 use crate::group::id::GroupId;
-use crate::group::refresh::{self, Refresh, Refreshed};
+use crate::group::refresh::{self, Refresh, Refreshed, Verdict, more_recent};
 
 impl Lobby {
-    /// Runs the *Group Call Refresh Steps* for a group, unless they run already: their result will do.
+    /// Runs the *Group Call Refresh Steps* for a group; while they run already, once more when they are through,
+    /// since they look at the calls that were known when they began.
     pub(super) fn refresh(&mut self, now: Instant, id: GroupId) {
         let unix_ms = self.unix_ms(now);
         let participating = self
@@ -21,6 +22,7 @@ impl Lobby {
         let sfu = self.token.valid(now);
         let group = self.groups.entry(id).or_default();
         if group.refresh.is_some() {
+            group.refresh_again = true;
             return;
         }
         group.refresh = Some(Refresh::new(
@@ -78,12 +80,19 @@ impl Lobby {
         self.requests
             .retain(|_, purpose| !matches!(purpose, Purpose::Peek(group, _) if *group == id));
         let is_active = self.is_active;
+        // 3.1 once more: the user may have come into a call since the steps began.
+        let own = self.participating.as_ref().filter(|own| own.group == id);
+        let own = own.map(|own| own.call.clone());
         let Some(group) = self.groups.get_mut(&id) else {
             return;
         };
         group.refresh = None;
+        let again = std::mem::take(&mut group.refresh_again);
+        let chosen = more_recent(refreshed.chosen, own.clone());
+        let is_own =
+            |verdict: &&Verdict| Some(verdict.call_id) == own.as_ref().map(|own| own.call_id);
         let mut is_changed = false;
-        for verdict in &refreshed.verdicts {
+        for verdict in refreshed.verdicts.iter().filter(|verdict| !is_own(verdict)) {
             if verdict.remove {
                 group.running.retain(|call| call.call_id != verdict.call_id);
                 is_changed = true;
@@ -102,8 +111,8 @@ impl Lobby {
             self.event(Event::ListChanged(id));
         }
         // 6. Signal that no group call runs. 7. Signal the chosen call.
-        self.event(Event::Running(id, refreshed.chosen.clone()));
-        if let Some(chosen) = refreshed.chosen.as_ref() {
+        self.event(Event::Running(id, chosen.clone()));
+        if let Some(chosen) = chosen.as_ref() {
             // 8. If the join steps run with a different (or new) call, cancel and restart them with this one.
             self.redirect_join(now, id, chosen);
             // 9. If the user is in a different call of this group, leave it and only join this one.
@@ -115,7 +124,10 @@ impl Lobby {
             .as_ref()
             .is_some_and(|flow| flow.group == id && matches!(flow.stage, Stage::AwaitRefresh))
         {
-            self.create_or_join(now, refreshed.chosen.as_ref());
+            self.create_or_join(now, chosen.as_ref());
+        }
+        if again {
+            self.refresh(now, id);
         }
     }
 

@@ -141,6 +141,16 @@ fn the_most_recently_created_call_is_chosen() {
 }
 
 #[test]
+fn of_two_calls_of_one_millisecond_everyone_chooses_the_same() {
+    let choose = |calls: [RunningCall; 2]| {
+        let mut run = Run::of(&calls);
+        calls.iter().for_each(|call| run.started(call, 5));
+        run.chosen()
+    };
+    assert_eq!(choose([call(1), call(2)]), choose([call(2), call(1)]));
+}
+
+#[test]
 fn without_running_calls_nothing_is_asked_and_nothing_chosen() {
     let run = Run::new(&[], None, None);
     assert_eq!((run.tokens_needed, run.chosen()), (0, None));

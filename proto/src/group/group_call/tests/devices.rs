@@ -26,6 +26,27 @@ fn capture_state_is_told_and_off_means_nothing_can_be_sealed() {
 }
 
 #[test]
+fn who_mutes_before_the_hello_begins_muted() {
+    let now = Instant::now();
+    for (wishes, is_on) in [(&[][..], true), (&[false], false), (&[false, true], true)] {
+        let group = Scope::Group {
+            members: members(1..=9),
+        };
+        let config = Net::config(1, 1, group);
+        let mut call = GroupCall::new(now, config, ChaCha20Rng::seed_from_u64(1)).expect("usable");
+        let hello = FromSfu::Hello(Vec::new()).encode(&mut ChaCha20Rng::seed_from_u64(1));
+        let wishes = wishes
+            .iter()
+            .map(|&on| Input::Capture(Device::Microphone, on));
+        for input in wishes.chain([Input::Received(&hello)]) {
+            call.handle_input(now, input);
+            while !matches!(call.poll_output(), Output::Timeout(_)) {}
+        }
+        assert_eq!(call.own().captures().microphone, is_on);
+    }
+}
+
+#[test]
 fn a_camera_is_subscribed_while_it_is_on_and_shown() {
     let mut net = Net::of(2);
     net.asked_by(1);

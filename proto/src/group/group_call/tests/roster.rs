@@ -470,3 +470,21 @@ fn guests_and_members_hear_each_other_where_allowed() {
         }
     }
 }
+
+#[test]
+fn in_a_call_by_link_a_stranger_is_answered_once_known() {
+    let link = |known: &[u32]| Scope::Link {
+        known: members(known.iter().copied()),
+        guests_allowed: false,
+        administrators: None,
+    };
+    let mut net = Net::new();
+    net.join(1, 1, link(&[1]));
+    net.join(2, 2, link(&[1, 2]));
+    assert_eq!(net.warnings_of(1), [WarningKind::NotAMember]);
+    net.input(1, Input::Members(members([1, 2])));
+    assert!(net.hears(1, 2) && net.hears(2, 1));
+    // Nobody is removed from a call by link for being unknown.
+    net.input(1, Input::Members(members([1])));
+    assert!(net.hears(1, 2));
+}
