@@ -197,12 +197,15 @@ fn a_key_pinned_as_contact_wins_over_the_record() {
     let me = borrowing(&bob.identity);
     let record = bob.record(1, 0, vec![bob.statement(&me, 1)]);
     assert!(bob.refusal(&record).contains("for two people"), "beside us");
-    let mut instead = Record::from_bytes(&record).unwrap().1;
-    let own = *bob.identity.key_set();
-    instead.members.retain(|statement| statement.key_set != own);
     let first = bob.record(1, 0, vec![]);
     bob.hear(&first);
-    instead.revision = 2;
+    let instead = Record {
+        revision: 2,
+        removal: 0,
+        name: "hikers".into(),
+        server: ServerUrl::new("relay.test", 4433, [1; 32]).unwrap(),
+        members: vec![bob.statement(&bob.ann, 1), bob.statement(&me, 1)],
+    };
     let instead = instead.write(&bob.key, &bob.ann).unwrap();
     assert!(
         bob.refusal(&instead).contains("your own key"),
