@@ -128,3 +128,22 @@ fn what_is_no_request_is_answered_in_words_and_long_lines_are_not_read() {
         Err(ControlError::TooLong)
     ));
 }
+
+#[test]
+fn a_profile_that_others_can_read_is_warned_of_and_a_closed_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let profile = Profile::open(folder.path()).unwrap();
+    std::fs::write(profile.store_path(), "keys").unwrap();
+    let mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(profile.folder(), 0o755);
+    mode(&profile.store_path(), 0o644);
+    let words = profile.open_to_others().expect("a warning");
+    assert!(words.contains("chmod 600"), "{words}");
+    mode(&profile.store_path(), 0o600);
+    assert_eq!(profile.open_to_others(), None);
+    mode(&profile.store_path(), 0o644);
+    mode(profile.folder(), 0o700);
+    assert_eq!(profile.open_to_others(), None, "nobody gets to it");
+}
