@@ -75,7 +75,6 @@ fn run(
         for effect in update(model, event) {
             match effect {
                 Effect::Quit(status) => return Ok(status),
-                Effect::Bell => screen.ring()?,
                 Effect::Copy(text) => screen.put_on_clipboard(&text)?,
                 effect => pending.extend(answer(effect, model)),
             }

@@ -57,10 +57,7 @@ pub fn shows_conversation(model: &Model) -> bool {
     let Some(conversation) = &model.conversation else {
         return false;
     };
-    let is_idle = match &model.call {
-        Some(call) => call.is_ringing_here() && model.incoming.is_some(),
-        None => true,
-    };
+    let is_idle = model.call.is_none();
     let has_room = model
         .size
         .and_then(|(columns, rows)| layout::panes(model, Rect::new(0, 0, columns, rows)))

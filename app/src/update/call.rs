@@ -4,7 +4,7 @@
 //! [`hold`] the changes between calls.
 
 pub(super) mod hold;
-pub(super) mod ring;
+pub(crate) mod ring;
 
 use std::time::Duration;
 

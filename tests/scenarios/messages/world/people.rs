@@ -30,11 +30,6 @@ impl World {
         .next()
     }
 
-    /// Everything this person's program was told, oldest first.
-    pub(in crate::messages) fn taken(&self, person: usize) -> &[ChannelEvent] {
-        &self.people[person].taken
-    }
-
     /// What went wrong since the start, newest last.
     pub(in crate::messages) fn failures(&self, person: usize) -> Vec<String> {
         let failed = |event: &ChannelEvent| match event {
