@@ -223,7 +223,6 @@ impl From<GroupAction> for GroupErrand {
     }
 }
 
-
 /// What `hullo contacts` changes; one thing at a time.
 #[derive(Args, Clone, Debug, Default)]
 #[group(multiple = false)]

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use hullo_proto::call::Message;
-use hullo_signalling::history::CallProgress;
 use hullo_signalling::channel::{self, ChannelCommand, ChannelEvent};
+use hullo_signalling::history::CallProgress;
 
 use crate::attach::Followers;
 use crate::attention::Attention;
 use crate::attention::alerts::Alerts;
 use crate::call::driver::{Command as CallCommand, DriverEvent};
-use crate::calls::{CallNews, Step, Calls, Outcome, proto_media};
+use crate::calls::{CallNews, Calls, Outcome, Step, proto_media};
 use crate::command;
 use crate::control::{self, Ask, Waiting};
 use crate::effect::Effect;

@@ -7,8 +7,12 @@ mod history;
 use std::time::Duration;
 
 mod call;
+mod groups;
+mod people;
 
 pub use call::*;
+pub(crate) use groups::*;
+pub(crate) use people::*;
 
 use crate::event::{CallState, Contact, Direction, Media, Party};
 use crate::groups::GroupLine;
@@ -381,71 +385,6 @@ pub(crate) fn server_state(model: &Model) -> String {
     }
 }
 
-/// A group in one sentence, each member with who vouches for it; empty for any other report.
-pub(crate) fn group_words(report: &Report) -> String {
-    let Report::Group {
-        name,
-        joined,
-        members,
-        trouble,
-        ..
-    } = report
-    else {
-        return String::new();
-    };
-    let listed: Vec<String> = members
-        .iter()
-        .map(|member| {
-            let who = match member.vouched {
-                "you" => "you",
-                "verified" => "verified",
-                "contact" => "contact, unverified",
-                _ => "vouched for by the group only",
-            };
-            let creator = if member.creator {
-                ", made the group"
-            } else {
-                ""
-            };
-            let invited = if member.invited { ", invited" } else { "" };
-            format!("{} ({who}{creator}{invited})", member.name)
-        })
-        .collect();
-    let state = if *joined { "" } else { " is being set up" };
-    let trouble = trouble
-        .as_ref()
-        .map(|words| format!(" {}", sentence(words)));
-    format!(
-        "Group {name}{state}: {}.{}",
-        if listed.is_empty() {
-            "nobody yet".to_owned()
-        } else {
-            listed.join("; ")
-        },
-        trouble.unwrap_or_default()
-    )
-}
-
-/// The state of a group in the list: how many are in.
-pub(crate) fn group_state(group: &GroupLine) -> String {
-    match (group.is_joined, group.people()) {
-        (false, _) => "being set up".to_owned(),
-        (true, 1) => "only you".to_owned(),
-        (true, people) => format!("{people} people"),
-    }
-}
-
-/// We are in a group now.
-pub(crate) fn group_joined(group: &GroupLine) -> String {
-    let (name, creator, people) = (&group.name, group.creator(), group.people());
-    format!(
-        "{creator} made you a member of {name}, {people} people. `hullo group leave` leaves it."
-    )
-}
-
-/// The headline of the groups.
-pub(crate) const GROUPS_TITLE: &str = "Groups";
-
 /// How many contacts there are.
 pub(crate) fn contact_count(count: usize) -> String {
     if count == 1 {
@@ -484,36 +423,6 @@ pub fn contact_state(model: &Model, contact: &Contact) -> &'static str {
     } else {
         ""
     }
-}
-
-pub(crate) fn not_ready(name: &str) -> String {
-    format!("{name} has not answered the invitation yet: try again when they are online.")
-}
-
-pub(crate) fn now_verified(name: &str) -> String {
-    format!("{name} is verified.")
-}
-
-pub(crate) fn words_alone(name: &str) -> String {
-    format!("The program of {name} does not answer now: compare the twelve words.")
-}
-
-pub(crate) fn wants_words(name: &str) -> String {
-    format!("{name} compares words with you: choose {name} and press w.")
-}
-
-pub(crate) fn blocked(name: &str) -> String {
-    format!("{name} is blocked: `hullo contacts --unblock {name}` first.")
-}
-
-pub(crate) fn link_needed(name: &str) -> String {
-    format!("{name} was restored from a backup: add a new link of theirs first (+).")
-}
-
-pub(crate) fn no_such_contact(name: &str) -> String {
-    format!(
-        "No contact is called `{name}`: `hullo contacts` lists them, `hullo add LINK` makes one."
-    )
 }
 
 pub(crate) fn answer_first(name: &str) -> String {

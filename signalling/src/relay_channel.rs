@@ -34,8 +34,8 @@ use server::{Purpose, Server, State, Task};
 
 mod codes;
 mod contacts;
-mod history;
 mod groups;
+mod history;
 mod messages;
 mod people;
 mod requests;
@@ -136,6 +136,8 @@ impl RelayChannel {
             let name = name::clean(default_name).unwrap_or_else(|| "somebody".to_owned());
             channel.store.rows().set_setting(NAME, &name)?;
         }
+        // Before the lines are chosen: it may leave something to be sent.
+        channel.close_left_open()?;
         for queue in channel.store.rows().all_inbound()? {
             channel.line(&queue.server, Purpose::Read(queue.recipient));
         }
@@ -144,7 +146,6 @@ impl RelayChannel {
                 channel.line(&queue.server, Purpose::Send(queue.contact));
             }
         }
-        channel.close_left_open()?;
         channel.repeat_inbox()?;
         channel.repeat_group_calls()?;
         channel.repeat_words()?;

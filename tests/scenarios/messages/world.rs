@@ -47,7 +47,7 @@ pub(super) struct World {
     seen_by_relay: BTreeMap<ConnectionId, BTreeSet<[u8; 24]>>,
     owners: BTreeMap<ConnectionId, usize>,
     /// By how much a person's clock is wrong.
-    clocks_ahead: [i64; 3],
+    clocks_ahead: [i64; NAMES.len()],
 }
 
 struct Person {
@@ -104,7 +104,7 @@ impl World {
             sent_to_relay: Vec::new(),
             seen_by_relay: BTreeMap::new(),
             owners: BTreeMap::new(),
-            clocks_ahead: [0; 3],
+            clocks_ahead: [0; NAMES.len()],
         };
         for person in 0..people {
             world.people.push(Person {

@@ -93,7 +93,9 @@ fn a_call_is_answered_from_the_field_with_alt_alone() {
     assert!(program.press('a').is_empty(), "text");
     let taken = program.press_with('a', KeyModifiers::ALT);
     assert!(
-        taken.contains(&Effect::AcceptCall(Media::Audio)),
+        taken
+            .iter()
+            .any(|effect| matches!(effect, Effect::AcceptCall(_, Media::Audio))),
         "{taken:?}"
     );
 }
