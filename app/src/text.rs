@@ -43,6 +43,7 @@ pub(crate) const ONLY_A_MIRROR: &str = "This is only a mirror: q leaves it.";
 pub(crate) const MIRROR_FACTS: &str = "Your camera, encoded, encrypted and back. It stays here.";
 pub(crate) const MIRROR_SENDS: &str = "nothing is sent";
 pub(crate) const PRESS_AGAIN: &str = "It has just begun to ring: press a again to take the call.";
+pub(crate) const HANG_UP_FIRST: &str = "A call is running: H hangs up first.";
 pub(crate) const CALL_RUNS: &str = "A call is running: H hangs up, or o puts it on hold first.";
 pub(crate) const INTERRUPT_AGAIN: &str = "A call is running: Ctrl-C again ends it and quits.";
 pub(crate) const DECLINE_INSTEAD: &str = "You have not taken this call: decline it instead (x).";

@@ -118,6 +118,8 @@ fn a_program_killed_in_a_call_has_the_call_in_its_history() {
     running.write("accept");
     call.wait_for_call("connected", PATIENCE);
     running.wait_for_call("connected", PATIENCE);
+    // A second on, the history knows it too.
+    call.wait_for("stats", PATIENCE);
     // Dropping kills: there is no goodbye.
     drop(call);
     let listed = alice.run(&["history", "bob", "--json"]).success();

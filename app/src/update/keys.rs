@@ -233,7 +233,7 @@ fn back(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
         return Err(text::answer_first(model.name_of_party(incoming.party)));
     }
     if has_call(model) {
-        return Err(text::CALL_RUNS.to_owned());
+        return Err(text::HANG_UP_FIRST.to_owned());
     }
     stop(model, StopReason::Quit, effects);
     Ok(())

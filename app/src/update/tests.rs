@@ -218,7 +218,7 @@ impl Program {
 fn q_leaves_only_without_a_call_and_never_hangs_up() {
     let mut program = Program::talking();
     assert_eq!(program.press('q'), []);
-    assert_eq!(program.says(), text::CALL_RUNS);
+    assert_eq!(program.says(), text::HANG_UP_FIRST);
     assert_eq!(program.press('H'), [Effect::HangUp(OUT)]);
     program.take(ended("hung_up"));
     assert_eq!(program.press('q'), [Effect::Quit(0)]);
