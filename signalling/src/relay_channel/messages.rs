@@ -14,7 +14,7 @@ use super::{Queued, RelayChannel, history};
 use crate::block::{self, Content, PAYLOAD_BYTES_MAX};
 use crate::channel::{ChannelError, ChannelEvent, ContactId, ContactState, Wish};
 use crate::server_url::ServerUrl;
-use crate::store::{InboundQueue, QueueUse, Rows, StoreError};
+use crate::store::{ContactKeys, InboundQueue, QueueUse, Rows, StoreError};
 
 /// Messages waiting for one contact: 256 are 4 MiB on disk, and days of a server being away.
 const OUTBOX_MESSAGES_MAX: u64 = 256;
@@ -122,21 +122,9 @@ impl RelayChannel {
         age: Duration,
         seen: impl Fn(&Rows<'_>) -> Result<(), StoreError>,
     ) -> Result<bool, ChannelError> {
-        let Some(mut keys) = self.store.rows().contact_keys(contact)? else {
+        let Some((keys, content, missing)) = self.opened(contact, message)? else {
             return Ok(false);
         };
-        let Ok(plain) = keys.session.decrypt(message) else {
-            return Ok(false);
-        };
-        let plain = Zeroizing::new(plain);
-        let Ok((sequence, content)) = Content::read(&plain) else {
-            return Ok(false);
-        };
-        if sequence <= keys.received {
-            return Ok(false);
-        }
-        let missing = sequence - keys.received - 1;
-        keys.received = sequence;
         if self.store.rows().is_blocked(contact)? && !matches!(content, Content::Welcome { .. }) {
             // Dropped unseen, and the sender is not told: to it this looks like somebody who never answers.
             self.store.transaction(|rows| {
@@ -188,6 +176,42 @@ impl RelayChannel {
             tracing::warn!(missing, "messages never came");
         }
         debug_assert!(queue.used_for == QueueUse::Contact(contact));
+        self.tell_content(contact, content, inbox, age)?;
+        Ok(true)
+    }
+
+    /// What the contact sealed, the ratchet one step on, and how many messages before it never came.
+    fn opened(
+        &self,
+        contact: ContactId,
+        message: &OlmMessage,
+    ) -> Result<Option<(ContactKeys, Content, u64)>, StoreError> {
+        let Some(mut keys) = self.store.rows().contact_keys(contact)? else {
+            return Ok(None);
+        };
+        let Ok(plain) = keys.session.decrypt(message) else {
+            return Ok(None);
+        };
+        let plain = Zeroizing::new(plain);
+        let Ok((sequence, content)) = Content::read(&plain) else {
+            return Ok(None);
+        };
+        if sequence <= keys.received {
+            return Ok(None);
+        }
+        let missing = sequence - keys.received - 1;
+        keys.received = sequence;
+        Ok(Some((keys, content, missing)))
+    }
+
+    /// Passes on what the program has to know of it.
+    fn tell_content(
+        &mut self,
+        contact: ContactId,
+        content: Content,
+        inbox: Option<i64>,
+        age: Duration,
+    ) -> Result<(), StoreError> {
         match (content, inbox) {
             (Content::Payload(mut payload), Some(inbox)) if !self.leaves_messages => {
                 let payload = std::mem::take(&mut *payload);
@@ -205,7 +229,7 @@ impl RelayChannel {
             }
             _ => {}
         }
-        Ok(true)
+        Ok(())
     }
 }
 
