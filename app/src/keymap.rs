@@ -277,22 +277,9 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         Action::Mute | Action::Video | Action::HangUp | Action::Hold => {
             model.taken_call().is_some()
         }
-        Action::Copy => {
-            matches!(&model.overlay, Some(Overlay::Invite(invite)) if invite.link.is_some())
+        Action::Copy | Action::Qr | Action::Words | Action::Same | Action::Different => {
+            is_valid_for_people(model, action)
         }
-        Action::Qr => {
-            let has_code =
-                matches!(&model.overlay, Some(Overlay::Invite(invite)) if invite.code.is_some());
-            has_code && model.look.glyphs == Glyphs::Unicode
-        }
-        Action::Words => {
-            let is_free = model.overlay.is_none() && !has_text_field(model);
-            is_free && model.selected_contact().is_some()
-        }
-        Action::Same | Action::Different => match &model.overlay {
-            Some(Overlay::Words(contact)) => model.words.contains_key(contact),
-            _ => false,
-        },
         Action::Confirm => match &model.overlay {
             Some(Overlay::Add(field)) => !field.text().is_empty(),
             Some(_) => false,
@@ -339,6 +326,21 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         }
         Action::Back => model.overlay.is_some() || (is_free && !has_text_field(model)),
         Action::Interrupt => true,
+    }
+}
+
+/// The same for what makes contacts and verifies them.
+fn is_valid_for_people(model: &Model, action: Action) -> bool {
+    match (&model.overlay, action) {
+        (Some(Overlay::Invite(invite)), Action::Copy) => invite.link.is_some(),
+        (Some(Overlay::Invite(invite)), Action::Qr) => {
+            invite.code.is_some() && model.look.glyphs == Glyphs::Unicode
+        }
+        (Some(Overlay::Words(contact)), Action::Same | Action::Different) => {
+            model.words.contains_key(contact)
+        }
+        (None, Action::Words) => !has_text_field(model) && model.selected_contact().is_some(),
+        _ => false,
     }
 }
 

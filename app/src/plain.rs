@@ -51,9 +51,6 @@ pub fn sentence(report: &Report) -> Option<String> {
             ..
         } => call(state, name, words.as_deref(), duration_ms.unwrap_or(0)),
         Report::Participant { change, name, on } => participant(change, name, *on),
-        Report::Own {
-            hold: true, name, ..
-        } => format!("The call with {name} is on hold: nobody hears or sees you."),
         Report::DoNotDisturb { on } => text::do_not_disturb(*on).to_owned(),
         Report::Missed { name, reason } => match *reason {
             "do_not_disturb" => text::missed_because(name, Unrung::DoNotDisturb),
@@ -61,19 +58,10 @@ pub fn sentence(report: &Report) -> Option<String> {
             "no_turn" => text::missed_because(name, Unrung::NoTurn),
             _ => text::missed(name),
         },
-        Report::Own { muted, camera, .. } => {
-            let mic = if *muted {
-                "You are muted"
-            } else {
-                "Your microphone is on"
-            };
-            let camera = if *camera {
-                "your camera is on"
-            } else {
-                "your camera is off"
-            };
-            format!("{mic}, {camera}.")
-        }
+        Report::Own {
+            hold: true, name, ..
+        } => format!("The call with {name} is on hold: nobody hears or sees you."),
+        Report::Own { muted, camera, .. } => own(*muted, *camera),
         Report::Media {
             kind,
             direction: "received",
@@ -89,6 +77,20 @@ pub fn sentence(report: &Report) -> Option<String> {
         Report::Summary(figures) => summary(figures),
     };
     Some(text::shown(&words))
+}
+
+fn own(is_muted: bool, camera_on: bool) -> String {
+    let mic = if is_muted {
+        "You are muted"
+    } else {
+        "Your microphone is on"
+    };
+    let camera = if camera_on {
+        "your camera is on"
+    } else {
+        "your camera is off"
+    };
+    format!("{mic}, {camera}.")
 }
 
 /// `2026-11-20 15:04 bob: hello`; calls between brackets, so that no text can look like one.

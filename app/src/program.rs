@@ -220,6 +220,9 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
     let Cli { action, options } = cli;
     let folder = profile::folder(options.profile.clone())?;
     let media = |video: bool| if video { Media::Video } else { Media::Audio };
+    let run = |mode: Mode| {
+        main_loop(&options, folder.clone(), mode, face, options.seconds).map(|(status, _)| status)
+    };
     let small = |small: Small| {
         let mut front = line_front(face);
         small
@@ -227,36 +230,15 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
             .map(|()| 0)
     };
     match action {
-        None => main_loop(
-            &options,
-            folder.clone(),
-            Mode::Screen,
-            face,
-            options.seconds,
-        )
-        .map(|(status, _)| status),
-        Some(Action::Call { name, video }) => main_loop(
-            &options,
-            folder.clone(),
-            Mode::CallOnce {
-                name,
-                media: media(video),
-            },
-            face,
-            options.seconds,
-        )
-        .map(|(status, _)| status),
-        Some(Action::Answer { name, video }) => main_loop(
-            &options,
-            folder.clone(),
-            Mode::AnswerOnce {
-                name,
-                media: media(video),
-            },
-            face,
-            options.seconds,
-        )
-        .map(|(status, _)| status),
+        None => run(Mode::Screen),
+        Some(Action::Call { name, video }) => run(Mode::CallOnce {
+            name,
+            media: media(video),
+        }),
+        Some(Action::Answer { name, video }) => run(Mode::AnswerOnce {
+            name,
+            media: media(video),
+        }),
         Some(Action::Demo) => demo(&options, face),
         Some(Action::Mirror) => crate::mirror::run(
             &options,
@@ -373,18 +355,11 @@ fn main_loop(
     let (config, broken) = config::read(&config::path(profile.folder()));
     let memory = SettingsFile::of_profile(profile.folder());
     let remembered = memory.read();
-    let mut model = Model::new(mode, look(options.color));
-    model.is_relay_only = config.relay_only;
-    model.clock = crate::threads::wall_clock();
+    let mut model = begun(mode, options.color, config.relay_only);
     let (mut front, entered) = open_front(face, &wake, &mut model)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
-    let calls = Calls::new(
-        specs,
-        face == Face::Screen,
-        config.relay_only,
-        random()?,
-        wake,
-    );
+    let is_drawn = face == Face::Screen;
+    let calls = Calls::new(specs, is_drawn, config.relay_only, random()?, wake);
     let mut runner = Runner {
         model,
         front: &mut *front,
@@ -398,9 +373,7 @@ fn main_loop(
         journal: crate::run::Journal::default(),
         rng: random()?,
         attention: Attention::new(settings.clone()),
-        alerts: Alerts::new(&settings, options.speaker.clone(), |name| {
-            std::env::var(name).ok()
-        }),
+        alerts: alerts(&settings, options),
         notes: crate::run::Notes::default(),
     };
     begin(&mut runner, &control, broken, remembered, open_to_others);
@@ -415,6 +388,18 @@ fn main_loop(
         say_last(words);
     }
     Ok((status, summary))
+}
+
+fn begun(mode: Mode, color: Color, is_relay_only: bool) -> Model {
+    let mut model = Model::new(mode, look(color));
+    model.is_relay_only = is_relay_only;
+    model.clock = crate::threads::wall_clock();
+    model
+}
+
+fn alerts(settings: &AttentionSettings, options: &Options) -> Alerts {
+    let variable = |name: &str| std::env::var(name).ok();
+    Alerts::new(settings, options.speaker.clone(), variable)
 }
 
 /// Whether this program can follow the one that owns the profile: without a screen, and with nothing to change.

@@ -69,14 +69,7 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         Action::EndAndAccept => {
             guarded(model).and_then(|()| ring::accept(model, Media::Video, Meanwhile::End, effects))
         }
-        Action::AcceptSound
-            if model
-                .incoming
-                .as_ref()
-                .is_some_and(|i| i.media == Media::Audio) =>
-        {
-            Err(text::SOUND_ONLY_ALREADY.to_owned())
-        }
+        Action::AcceptSound if offers_sound_only(model) => Err(text::SOUND_ONLY_ALREADY.to_owned()),
         Action::AcceptSound => guarded(model)
             .and_then(|()| ring::accept(model, Media::Audio, Meanwhile::Hold, effects)),
         Action::Decline => ring::reject(model, effects),
@@ -92,13 +85,7 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         Action::Video => call::set_camera(model, Switch::Toggle, effects),
         Action::HangUp => call::hang_up(model, effects),
         Action::Copy => {
-            if let Some(Overlay::Invite(Invite {
-                link: Some(link), ..
-            })) = &model.overlay
-            {
-                effects.push(Effect::Copy(link.clone()));
-                say(model, text::COPIED);
-            }
+            copy(model, effects);
             Ok(())
         }
         Action::Confirm => confirm(model, effects),
@@ -122,9 +109,7 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
             Ok(())
         }
         Action::Qr => {
-            if let Some(Overlay::Invite(invite)) = &mut model.overlay {
-                invite.is_qr_shown = !invite.is_qr_shown;
-            }
+            turn_qr(model);
             Ok(())
         }
         Action::Words => people::open_words(model, effects),
@@ -133,13 +118,38 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         Action::Up => step(model, -1),
         Action::Down => step(model, 1),
         Action::Help => {
-            let is_shown = matches!(model.overlay, Some(Overlay::Help(_)));
-            model.overlay = (!is_shown).then_some(Overlay::Help(0));
+            turn_help(model);
             Ok(())
         }
         Action::Close => close(model),
         Action::Back => back(model, effects),
         Action::Interrupt => interrupt(model, effects),
+    }
+}
+
+fn copy(model: &mut Model, effects: &mut Vec<Effect>) {
+    if let Some(Overlay::Invite(Invite {
+        link: Some(link), ..
+    })) = &model.overlay
+    {
+        effects.push(Effect::Copy(link.clone()));
+        say(model, text::COPIED);
+    }
+}
+
+fn offers_sound_only(model: &Model) -> bool {
+    let incoming = model.incoming.as_ref();
+    incoming.is_some_and(|incoming| incoming.media == Media::Audio)
+}
+
+fn turn_help(model: &mut Model) {
+    let is_shown = matches!(model.overlay, Some(Overlay::Help(_)));
+    model.overlay = (!is_shown).then_some(Overlay::Help(0));
+}
+
+fn turn_qr(model: &mut Model) {
+    if let Some(Overlay::Invite(invite)) = &mut model.overlay {
+        invite.is_qr_shown = !invite.is_qr_shown;
     }
 }
 

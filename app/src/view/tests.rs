@@ -442,20 +442,21 @@ fn the_wanted_picture_is_where_the_picture_is_drawn() {
     assert_eq!(far_picture_area(&model, Rect::new(0, 0, 30, 6)), None);
 }
 
+fn any_contact(name: &'static str) -> impl Strategy<Value = Contact> {
+    (0u64..4, name, any::<bool>(), any::<bool>()).prop_map(|(id, name, verified, ready)| Contact {
+        id: ContactId(id),
+        name,
+        short_id: "ABCDEFGH".to_owned(),
+        verified,
+        ready,
+        blocked: false,
+        lost: false,
+    })
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     let name = "[ab]|[a-z日\u{1b}\u{202e} ]{0,40}";
-    let contact =
-        (0u64..4, name, any::<bool>(), any::<bool>()).prop_map(|(id, name, verified, ready)| {
-            Contact {
-                id: ContactId(id),
-                name,
-                short_id: "ABCDEFGH".to_owned(),
-                verified,
-                ready,
-                blocked: false,
-                lost: false,
-            }
-        });
+    let contact = any_contact(name);
     let id = || (0u64..5).prop_map(ContactId);
     let number = || (1u64..6).prop_map(CallNumber);
     let media = || prop::sample::select(vec![Media::Audio, Media::Video]);
