@@ -62,20 +62,7 @@ fn run() -> Result<bool, Failure> {
         .and_then(|text| text.parse().ok())
         .unwrap_or(MEASURE_S);
     let key = TokenKey::from_bytes([1; 32]);
-    let local = IpAddr::from([127, 0, 0, 1]);
-    let announcement = Announcement {
-        base_url: "https://localhost".to_owned(),
-        allowed_hostname_suffixes: vec!["localhost".to_owned()],
-    };
-    let mut options = Options::new(
-        SocketAddr::new(local, 0),
-        vec![local],
-        key.clone(),
-        announcement,
-        [2; 32],
-    );
-    options.shards = 1;
-    let sfu = Sfu::start(options)?;
+    let sfu = start(&key)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -120,16 +107,7 @@ fn run() -> Result<bool, Failure> {
             .unwrap_or(0) as f64
             / 1e3
     };
-    say(&format!(
-        "packets forwarded          {} ({:.1} % of what was published)",
-        counted.packets_out,
-        delivered * 100.0
-    ));
-    say(&format!(
-        "datagrams per send call    {:.1}",
-        counted.datagrams as f64 / counted.sends.max(1) as f64
-    ));
-    say(&format!("dropped by the socket      {}", counted.dropped));
+    tell(&counted, delivered);
     say(&format!(
         "processor per packet out   {cost_us:.2} us   (bar {COST_US_MAX}, aim 7.5)"
     ));
@@ -144,6 +122,36 @@ fn run() -> Result<bool, Failure> {
     ));
     floor();
     Ok(cost_us <= COST_US_MAX && stream_kib <= STREAM_KIB_MAX && delivered >= 0.95)
+}
+
+fn start(key: &TokenKey) -> Result<Sfu, Failure> {
+    let local = IpAddr::from([127, 0, 0, 1]);
+    let announcement = Announcement {
+        base_url: "https://localhost".to_owned(),
+        allowed_hostname_suffixes: vec!["localhost".to_owned()],
+    };
+    let mut options = Options::new(
+        SocketAddr::new(local, 0),
+        vec![local],
+        key.clone(),
+        announcement,
+        [2; 32],
+    );
+    options.shards = 1;
+    Ok(Sfu::start(options)?)
+}
+
+fn tell(counted: &Counted, delivered: f64) {
+    say(&format!(
+        "packets forwarded          {} ({:.1} % of what was published)",
+        counted.packets_out,
+        delivered * 100.0
+    ));
+    say(&format!(
+        "datagrams per send call    {:.1}",
+        counted.datagrams as f64 / counted.sends.max(1) as f64
+    ));
+    say(&format!("dropped by the socket      {}", counted.dropped));
 }
 
 fn wait(time: Duration) {
