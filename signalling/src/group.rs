@@ -1,6 +1,6 @@
 //! Groups: who is in one, who says so, and what the program is told.
 //!
-//! A group is a *record* signed by its creator ([`record`]). For each member it holds a *statement* signed by that
+//! A group is a *record* signed by its creator (`record.rs`). For each member it holds a *statement* signed by that
 //! member: the whole key set, and where to write to (the group inbox). So the creator lists and removes, and cannot
 //! speak for anybody else. A key set pinned as a contact, or seen in the group before, wins over what a record says.
 //!

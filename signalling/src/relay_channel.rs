@@ -11,7 +11,7 @@
 //! whole key sets are compared. Each contact's oldest unconfirmed block alone is under way, so order survives
 //! reconnects. What cannot be opened is acknowledged, counted and dropped: it would only come again.
 //!
-//! Every connection is for one queue ([`server::Purpose`]): reading connections stand, writing ones are made when there
+//! Every connection is for one queue (`server::Purpose`): reading connections stand, writing ones are made when there
 //! is something to write.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

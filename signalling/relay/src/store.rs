@@ -202,7 +202,7 @@ pub trait Store: Send {
     fn subscribed(&mut self, now: Duration, recipient: RecipientId) -> Result<(), StoreError>;
 
     /// Gives the queue, whose writing end nobody claimed yet, a free code number in place of the one it may have. `draw`
-    /// is random: [`free_number`] chooses with it.
+    /// is random: `free_number` chooses with it.
     ///
     /// # Errors
     /// [`StoreError::NoQueue`], [`StoreError::AlreadySecured`], [`StoreError::TooManyCodes`], [`StoreError::Failed`].
