@@ -329,12 +329,15 @@ impl Errand<'_> {
             ChannelCommand::Invite { server: None }
         })?;
         let made = |event| match event {
-            ChannelEvent::InviteReady { link } => Some(link),
+            ChannelEvent::InviteReady { link, .. } => Some(link),
             _ => None,
         };
         let link = until(&self.events, Wish::Invite, Some(PATIENCE), made)?;
         if !wait {
-            return self.tell(&Report::Invite { link, code: None });
+            // Capital letters make the smaller code, and are read as the small ones are.
+            let scanned = link.to_ascii_uppercase();
+            self.tell(&Report::Invite { link, code: None })?;
+            return self.show_qr(&scanned);
         }
         let code = until(&self.events, Wish::Invite, Some(PATIENCE), code)?;
         let (code, scanned) = match code {
@@ -347,10 +350,16 @@ impl Errand<'_> {
         };
         let code = Some(code);
         self.tell(&Report::Invite { link, code })?;
-        if let Some(lines) = qr::half_blocks(&scanned) {
-            self.front.picture(&lines).map_err(|_| nobody_reads())?;
-        }
+        self.show_qr(&scanned)?;
         self.wait_for_contact()
+    }
+
+    /// For a camera, where it is small enough for a terminal.
+    fn show_qr(&mut self, scanned: &str) -> Result<(), Failure> {
+        match qr::half_blocks(scanned) {
+            Some(lines) => self.front.picture(&lines).map_err(|_| nobody_reads()),
+            None => Ok(()),
+        }
     }
 
     /// Until the link or the code was used; a code that died is said so, the link goes on.
