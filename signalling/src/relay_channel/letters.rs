@@ -259,7 +259,19 @@ impl RelayChannel {
         }
     }
 
-    pub(super) fn end_fetch(&mut self, id: ServerId, line: u32, reason: ChannelError) {
+    /// The relay does not show the letter's queue.
+    pub(super) fn fetch_refused(&mut self, id: ServerId, reason: RefusedReason) {
+        let purpose = self.servers.get(&id).map(|server| server.purpose);
+        if let Some(Purpose::Fetch(line)) = purpose {
+            let reason = match reason {
+                RefusedReason::NoQueue => ChannelError::LinkGone,
+                reason => ChannelError::Refused(reason),
+            };
+            self.end_fetch(id, line, reason);
+        }
+    }
+
+    fn end_fetch(&mut self, id: ServerId, line: u32, reason: ChannelError) {
         if self.letters.fetches.remove(&line).is_some() {
             self.fail(Wish::Add, reason);
         }

@@ -313,16 +313,15 @@ impl RelayChannel {
         let Some(server) = self.servers.get_mut(&id) else {
             return Ok(());
         };
-        let Some((asked, _)) = server.asked.remove(&number) else {
-            return Err("it answered what was not asked".to_owned());
-        };
+        let url = server.url.clone();
+        let asked = server.asked.remove(&number);
+        let (asked, _) = asked.ok_or("it answered what was not asked")?;
         let result = match (asked, answer) {
             (Asked::Create { task, queue }, Ok(Answer::Created(recipient, sender))) => {
                 self.created(id, task, queue, recipient, sender);
                 Ok(())
             }
             (Asked::Create { task, .. }, Err(reason)) => {
-                let url = server.url.clone();
                 self.fail_task(&url, task, ChannelError::Refused(reason));
                 Ok(())
             }
@@ -349,15 +348,8 @@ impl RelayChannel {
                 self.speech_refused(id, reason);
                 Ok(())
             }
-            (Asked::Fetch, Ok(Answer::Done)) => Ok(()),
             (Asked::Fetch, Err(reason)) => {
-                if let Purpose::Fetch(line) = server.purpose {
-                    let reason = match reason {
-                        RefusedReason::NoQueue => ChannelError::LinkGone,
-                        reason => ChannelError::Refused(reason),
-                    };
-                    self.end_fetch(id, line, reason);
-                }
+                self.fetch_refused(id, reason);
                 Ok(())
             }
             (Asked::Create { .. } | Asked::Publish | Asked::Claim, Ok(_))
@@ -369,7 +361,7 @@ impl RelayChannel {
                 self.sent(id, contact, outbox, answer.err())
             }
             (Asked::Leave, answer) => self.letter_answered(id, answer.err()),
-            (Asked::Subscribe(_) | Asked::Acknowledge, Ok(Answer::Done)) => Ok(()),
+            (Asked::Subscribe(_) | Asked::Acknowledge | Asked::Fetch, Ok(Answer::Done)) => Ok(()),
             (Asked::Subscribe(recipient), Err(RefusedReason::NoQueue)) => {
                 self.queue_lost(recipient)
             }
