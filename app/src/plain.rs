@@ -24,17 +24,18 @@ pub fn sentence(report: &Report) -> Option<String> {
         }
         Report::Contact {
             name,
+            lost: true,
+            ..
+        } => text::link_needed(name),
+        Report::Contact {
+            name,
             verified,
             ready,
             blocked,
-            lost,
             ..
-        } => match lost {
-            true => text::link_needed(name),
-            false => contact(name, *verified, *ready, *blocked),
-        },
+        } => contact(name, *verified, *ready, *blocked),
         Report::Message { name, text } => format!("{name}: {text}"),
-        Report::Entry(entry) => return Some(text::shown(&entry_sentence(entry))),
+        Report::Entry(entry) => entry_sentence(entry),
         Report::Unseen { name, texts, calls } => text::unseen_sentence(name, *texts, *calls),
         Report::Group { .. } => text::group_words(report),
         Report::GroupLeft { name } => format!("You are no longer in {name}."),
