@@ -3,6 +3,8 @@
 //! Restored on every way out: the end of [`Entered`], a panic on any thread, and a second signal when the program does
 //! not listen to the first.
 
+#![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
+
 use std::io::{self, Write, stdout};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
