@@ -33,7 +33,7 @@ use crate::profile::settings::{SettingsError, SettingsFile};
 use crate::profile::{self, Profile, ProfileError};
 use crate::report::Report;
 use crate::run::{Runner, Wake, read_stdin, wakes};
-use crate::screen::Screen;
+use crate::screen::{PictureTerminal, Screen};
 use crate::serve::{ServeError, ServeOptions, Server, StoreChoice};
 use crate::small::{Small, parse_server};
 use crate::terminal;
@@ -361,7 +361,7 @@ fn main_loop(
     let memory = SettingsFile::of_profile(profile.folder());
     let remembered = memory.read();
     let mut model = begun(mode, options.color, config.relay_only);
-    let (mut front, entered) = open_front(face, &wake, &mut model)?;
+    let (mut front, entered) = open_front(face, &wake, &mut model, options.color != Color::Auto)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
     let is_drawn = face == Face::Screen;
     let calls = Calls::new(specs, is_drawn, config.relay_only, random()?, wake);
@@ -491,6 +491,7 @@ fn open_front(
     face: Face,
     wake: &crossbeam_channel::Sender<Wake>,
     model: &mut Model,
+    is_look_chosen: bool,
 ) -> Result<(Box<dyn Front>, Option<terminal::Entered>), Failure> {
     if face != Face::Screen {
         read_stdin(wake.clone());
@@ -504,11 +505,10 @@ fn open_front(
     let entered = terminal::Entered::enter().map_err(failed)?;
     model.size = Some(crossterm::terminal::size().map_err(failed)?);
     let input = wake.clone();
-    terminal::spawn_input(move |event| input.send(Wake::Event(event)).is_ok()).map_err(failed)?;
-    Ok((
-        Box::new(Screen::on_stdout().map_err(failed)?),
-        Some(entered),
-    ))
+    terminal::spawn_input(move |arrival| input.send(arrival.into()).is_ok()).map_err(failed)?;
+    let terminal = PictureTerminal::detect(|name| std::env::var(name).ok());
+    let screen = Screen::on_stdout(terminal, is_look_chosen).map_err(failed)?;
+    Ok((Box::new(screen), Some(entered)))
 }
 
 fn demo(options: &Options, face: Face) -> Result<u8, Failure> {

@@ -29,6 +29,7 @@ use crate::people::{People, sentence};
 use crate::profile::control::{ControlRequest, Responder};
 use crate::profile::settings::SettingsFile;
 use crate::report::Report;
+use crate::terminal::{Arrival, Reply};
 use crate::update::update;
 
 pub use history::Journal;
@@ -44,10 +45,21 @@ pub enum Wake {
     Net(NetEvent),
     /// From the thread of this call.
     Driver(CallNumber, DriverEvent),
+    /// The terminal answered a question.
+    Terminal(Reply, Instant),
     /// New pictures lie in the slots of this call.
     Pictures(CallNumber),
     /// Another process of the same user asks something.
     Control(ControlRequest, Responder),
+}
+
+impl From<Arrival> for Wake {
+    fn from(arrival: Arrival) -> Self {
+        match arrival {
+            Arrival::Event(event) => Self::Event(event),
+            Arrival::Reply(reply, at) => Self::Terminal(reply, at),
+        }
+    }
 }
 
 /// Things that may wait for the loop. It drains them faster than they come; when it does not, the senders wait.
@@ -196,6 +208,11 @@ impl Runner<'_> {
         match wake {
             Wake::Event(event) => self.event(event),
             Wake::Net(event) => self.net_event(event),
+            Wake::Terminal(reply, at) => {
+                if let Some(look) = self.front.reply(&reply, at, self.model.look) {
+                    self.event(Event::Look(look));
+                }
+            }
             Wake::Driver(number, event) => self.driver_event(number, event),
             Wake::Pictures(number) => {
                 let Some(pictures) = self.calls.pictures(number) else {
