@@ -155,6 +155,7 @@ fn known(value: &serde_json::Value) -> Option<Report> {
             muted: flag("muted")?,
             camera: flag("camera")?,
             hold: flag("hold")?,
+            screen: flag("screen").unwrap_or(false),
             name: text("name")?,
         },
         "do_not_disturb" => Report::DoNotDisturb { on: flag("on")? },

@@ -30,6 +30,7 @@ pub mod keymap;
 pub mod mirror;
 pub mod model;
 pub mod net;
+pub mod participant;
 pub mod people;
 pub mod picture;
 pub mod plain;

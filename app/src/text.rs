@@ -14,7 +14,7 @@ pub use call::*;
 pub(crate) use groups::*;
 pub(crate) use people::*;
 
-use crate::event::{CallState, Contact, Direction, Media, Party};
+use crate::event::{CallState, Contact, Direction, GroupNumber, Media, Party};
 use crate::groups::GroupLine;
 use crate::keymap::{Action, Group};
 use crate::model::{Call, Mode, Model, Overlay, Profile, Server};
@@ -131,6 +131,9 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Hold if call?.is_held() => "resume",
         Action::Hold => "hold",
         Action::Swap => "swap",
+        Action::Join => "join",
+        Action::Screen if call?.own_screen => "hide screen",
+        Action::Screen => return None,
         Action::AcceptSound => "sound only",
         Action::Decline => "decline",
         Action::Mute if call?.own.mic_muted => "unmute",
@@ -147,6 +150,7 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Words => "words",
         Action::Confirm if matches!(model.overlay, Some(Overlay::Add(_))) => "add",
         Action::Confirm if model.writing_to().is_some() => "send",
+        Action::Confirm if is_running_there(model) => "join",
         Action::Confirm => "call",
         Action::Write => "text",
         Action::CallVideo => "video",
@@ -173,6 +177,12 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
     })
 }
 
+/// Whether the chosen one is a group in which a call runs.
+fn is_running_there(model: &Model) -> bool {
+    let group = model.selected_group();
+    group.is_some_and(|group| model.running.contains_key(&GroupNumber(group.number)))
+}
+
 /// One line for the help, short enough for the smallest screen with panes.
 #[must_use]
 pub fn help(action: Action) -> &'static str {
@@ -182,6 +192,8 @@ pub fn help(action: Action) -> &'static str {
         Action::Ignore => "let it ring without a sound",
         Action::Hold => "put on hold, or go on",
         Action::Swap => "go on with the call on hold",
+        Action::Join => "join the call of a group",
+        Action::Screen => "show your screen, or not",
         Action::DoNotDisturb => "do not disturb: nothing rings",
         Action::AcceptSound => "take it with the camera off",
         Action::Decline => "decline the call",
@@ -262,11 +274,13 @@ pub(crate) fn call_state_around(call: &Call, now_ms: u64) -> (&'static str, Stri
     if call.hanging_up_at_ms.is_some() && call.is_live() {
         return ("ending the call with ", String::new());
     }
+    let is_group = matches!(call.party, Party::Group(_));
     let clock = || format!(" {}", clock(call.connected_ms(now_ms)));
     match (&call.state, call.direction) {
         (CallState::Inviting, _) => ("calling ", String::new()),
         (CallState::Ringing, Direction::Outgoing) => ("calling ", ": it rings".to_owned()),
         (CallState::Ringing, Direction::Incoming) => ("", " is calling".to_owned()),
+        (CallState::Connecting, _) if is_group => ("joining ", String::new()),
         (CallState::Connecting, _) => ("connecting with ", String::new()),
         (CallState::Connected, _) => ("in call with ", clock()),
         (CallState::Reconnecting, _) => ("reconnecting with ", clock()),
@@ -296,6 +310,9 @@ pub fn call_ended(name: &str, words: &str, duration: Duration) -> String {
 /// The second line of a call's pane: what was asked for, whether the contact is verified, what they do not send.
 #[must_use]
 pub fn call_facts(call: &Call, name: &str, is_verified: bool) -> String {
+    if matches!(call.party, Party::Group(_)) {
+        return group_call_facts(call);
+    }
     let trust = if is_verified {
         "verified"
     } else {
@@ -319,6 +336,7 @@ pub fn call_facts(call: &Call, name: &str, is_verified: bool) -> String {
 #[must_use]
 pub fn waiting(call: &Call) -> &'static str {
     match (&call.state, call.direction) {
+        (CallState::Connecting, _) if matches!(call.party, Party::Group(_)) => ENTERING,
         (CallState::Inviting, _) => "Sending the call...",
         (CallState::Ringing, Direction::Outgoing) => "It rings at the other side. H gives up.",
         (CallState::Ringing, Direction::Incoming) => "Declining...",

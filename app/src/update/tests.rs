@@ -492,6 +492,7 @@ fn the_outside_is_told_each_change_once() {
     }
     assert_eq!(program.call_words(), ["ringing", "connecting", "connected"]);
     let far = |change| Report::Participant {
+        participant: None,
         change,
         name: "bob".to_owned(),
         on: Some(true),
@@ -510,6 +511,7 @@ fn the_outside_is_told_each_change_once() {
             muted: false,
             camera: true,
             hold: false,
+            screen: false,
             name: "bob".to_owned(),
         }),
         1
