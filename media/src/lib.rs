@@ -17,6 +17,7 @@ pub mod clock;
 pub mod codec;
 pub mod device;
 pub mod frame;
+pub mod group_session;
 pub mod jitter;
 pub mod pace;
 pub mod pipeline;
