@@ -241,3 +241,17 @@ pub(crate) fn tile_label(person: &Participant, feed: Feed) -> String {
 pub(crate) fn more_lines(count: usize) -> String {
     format!("  and {count} more lines")
 }
+
+pub(crate) const MUTED_AT_FIRST: &str =
+    "Several people are in the call, so you begin muted: m or `unmute` lets them hear you.";
+pub(crate) const NO_CAMERA_HERE: &str = "There is no camera here; you send sound only.";
+pub(crate) const NO_SCREEN_NAMED: &str =
+    "Nothing is shown as your screen: start with `--screen test` or `--screen file:PATH`.";
+
+/// Camera or screen could not be opened.
+pub(crate) fn source_failed(feed: Feed, error: &str) -> String {
+    match feed {
+        Feed::Camera => format!("The camera stays off: {error}."),
+        Feed::Screen => format!("The screen is not shown: {error}."),
+    }
+}
