@@ -1,5 +1,6 @@
 //! The command line of DESIGN §8, as far as this program goes. Stable: scripts rely on it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -81,7 +82,7 @@ pub enum Color {
 pub enum Action {
     /// A server and a friend with a test card on this machine, and a call with you.
     Demo,
-    /// Run a server: the relay that carries messages between contacts.
+    /// Run a server: the relay that carries messages between contacts, and the unit that forwards group calls.
     Serve {
         /// Where to listen.
         #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:4433")]
@@ -92,6 +93,9 @@ pub enum Action {
         /// What it keeps, and its certificate.
         #[command(flatten)]
         relay: RelayArguments,
+        /// Group calls.
+        #[command(flatten)]
+        calls: CallArguments,
     },
     /// Show or set what others see.
     Name {
@@ -262,6 +266,25 @@ pub struct RelayArguments {
     /// The certificate's key (PEM).
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
+}
+
+/// How `hullo serve` serves group calls.
+#[derive(Clone, Debug, Args)]
+pub struct CallArguments {
+    /// Where media of group calls comes in (UDP). Usually the address and port of --listen.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub udp: Option<SocketAddr>,
+    /// Threads that forward media, each with a UDP port of its own after the first. Usually one for each core, at
+    /// most 4.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub shards: Option<u16>,
+    /// Only people whose keys stand in this file get into group calls; a key in each line, as `hullo name --json`
+    /// shows it.
+    #[arg(long, value_name = "FILE")]
+    pub allow: Option<PathBuf>,
+    /// How long running group calls get to end when the server is told to stop; no new one begins then.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub drain: Duration,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -9,8 +9,8 @@ use crate::text;
 #[must_use]
 pub fn sentence(report: &Report) -> Option<String> {
     let words = match report {
-        Report::Ready { url: Some(url) } => format!("Ready: {url}"),
-        Report::Ready { url: None } => "Ready.".to_owned(),
+        Report::Ready { url: Some(url), .. } => format!("Ready: {url}"),
+        Report::Ready { url: None, .. } => "Ready.".to_owned(),
         Report::Invite { link, code } => invite(link, code.as_deref()),
         Report::Words {
             name,

@@ -20,7 +20,7 @@ use crate::attention::alerts::Alerts;
 use crate::attention::{Attention, AttentionSettings};
 use crate::call::media::MediaSpecs;
 use crate::calls::Calls;
-use crate::cli::{Action, Cli, Color, Options, RelayArguments};
+use crate::cli::{Action, Cli, Color, Options};
 use crate::config::{self, ConfigError};
 use crate::demo::Demo;
 use crate::event::{Event, Media, Settings};
@@ -34,7 +34,7 @@ use crate::profile::{self, Profile, ProfileError};
 use crate::report::Report;
 use crate::run::{Runner, Wake, read_stdin, wakes};
 use crate::screen::Screen;
-use crate::serve::{ServeError, ServeOptions, Server, StoreChoice};
+use crate::serve::{self, ServeError, Wanted};
 use crate::small::{Small, parse_server};
 use crate::terminal;
 use crate::view::look::{ColourChoice, ColourDepth, Look, is_full_screen_possible};
@@ -250,9 +250,16 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
             listen,
             announce,
             relay,
+            calls,
         }) => {
-            let announce = announce.as_deref();
-            serve(&options, folder.clone(), &listen, announce, relay, face)
+            let wanted = Wanted {
+                listen,
+                announce,
+                relay,
+                calls,
+                seconds: options.seconds,
+            };
+            serve::run(wanted, folder.clone(), &mut *line_front(face))
         }
         Some(Action::Name { name }) => small(Small::Name(name)),
         Some(Action::Invite { wait }) => small(Small::Invite { wait }),
@@ -532,50 +539,4 @@ fn demo(options: &Options, face: Face) -> Result<u8, Failure> {
     );
     let _ = front.report(0, &Report::Notice { text });
     Ok(if good { 0 } else { OTHER })
-}
-
-fn serve(
-    options: &Options,
-    folder: PathBuf,
-    listen: &str,
-    announce: Option<&str>,
-    relay: RelayArguments,
-    face: Face,
-) -> Result<u8, Failure> {
-    let started = Instant::now();
-    let address = listen.parse().map_err(|_| {
-        Failure::usage(format!(
-            "`{listen}` is no ADDR:PORT, as in {}.",
-            crate::serve::LISTEN_DEFAULT
-        ))
-    })?;
-    let announce = announce
-        .map(|ip| {
-            ip.parse()
-                .map_err(|_| Failure::usage(format!("`{ip}` is no IP address.")))
-        })
-        .transpose()?;
-    let server = Server::start(&ServeOptions {
-        listen: address,
-        announce,
-        folder,
-        store: StoreChoice::parse(relay.store.as_deref()),
-        certificate: relay.cert.zip(relay.key),
-    })?;
-    let (wake, inbox) = wakes();
-    terminal::spawn_signals(move |event| wake.send(Wake::Event(event)).is_ok())
-        .map_err(|error| Failure::of(&error, OTHER))?;
-    let mut front = line_front(face);
-    let ready = Report::Ready {
-        url: Some(server.url().to_string()),
-    };
-    front
-        .report(0, &ready)
-        .map_err(|_| Failure::other("Nobody reads the output."))?;
-    match options.seconds {
-        // Either the time is over or a signal came: both end it well.
-        Some(seconds) => drop(inbox.recv_deadline(started + seconds)),
-        None => drop(inbox.recv()),
-    }
-    Ok(0)
 }

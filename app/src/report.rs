@@ -16,6 +16,9 @@ pub enum Report {
         /// Where the server is reached, with its pin.
         #[serde(skip_serializing_if = "Option::is_none")]
         url: Option<String>,
+        /// Where media of group calls comes in, `IP:PORT` (UDP).
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        media: Vec<String>,
     },
     /// An invitation was made.
     Invite {

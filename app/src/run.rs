@@ -111,7 +111,10 @@ pub struct Notes {
 impl Runner<'_> {
     /// Runs until the model or the front end's reader is gone. Returns the exit status.
     pub fn run(&mut self) -> u8 {
-        self.report(&Report::Ready { url: None });
+        self.report(&Report::Ready {
+            url: None,
+            media: Vec::new(),
+        });
         loop {
             let now = Instant::now();
             if let Some((status, until)) = self.notes.exit

@@ -541,7 +541,10 @@ fn until<T>(
                     return Ok(found);
                 }
             }
-            NetEvent::Ready { .. } | NetEvent::History { .. } | NetEvent::Unseen(_) => {}
+            NetEvent::Ready { .. }
+            | NetEvent::History { .. }
+            | NetEvent::Unseen(_)
+            | NetEvent::Lobby(_) => {}
         }
     }
 }

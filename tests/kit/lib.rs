@@ -4,4 +4,5 @@ pub mod bench;
 pub mod group;
 pub mod phones;
 pub mod relay;
+pub mod sfu;
 pub mod world;

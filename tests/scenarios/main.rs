@@ -6,6 +6,7 @@
 )]
 
 mod group_world;
+mod hostile;
 mod house;
 mod messages;
 mod phones;
