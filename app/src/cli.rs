@@ -48,7 +48,11 @@ pub struct Options {
     /// `device[:NAME]`, `file:PATH.wav` or `none`.
     #[arg(long, global = true, value_name = "SPEAKER")]
     pub speaker: Option<SpeakerSpec>,
-    /// Write what was decoded from the far side to this Y4M file.
+    /// Show this as your screen in the call of a group: `file:PATH` (Y4M) or `test`.
+    #[arg(long, global = true, value_name = "SCREEN", value_parser = screen)]
+    pub screen: Option<CameraSpec>,
+    /// Write what was decoded from the far side to this Y4M file; in the call of a group to one for each participant,
+    /// `FILE-NUMBER.y4m`.
     #[arg(long, global = true, value_name = "FILE.y4m")]
     pub record_video: Option<PathBuf>,
     /// The server's URL with its pin, as `hullo serve` prints it. Remembered.
@@ -165,6 +169,14 @@ pub enum Action {
         #[arg(long)]
         video: bool,
     },
+    /// Create or join the call of a group.
+    Join {
+        /// The group's name.
+        group: String,
+        /// With the camera on.
+        #[arg(long)]
+        video: bool,
+    },
     /// Wait for one call and take it.
     Answer {
         /// Only from this contact.
@@ -178,7 +190,7 @@ pub enum Action {
     /// Tell a running hullo what to do.
     Ctl {
         /// `mute`, `unmute`, `toggle`, `video on|off|toggle`, `accept`, `reject`, `hold`, `hangup`, `status`,
-        /// `send NAME TEXT`, `seen NAME`.
+        /// `join GROUP`, `screen on|off|toggle`, `send NAME TEXT`, `seen NAME`.
         #[arg(required = true, num_args = 1..)]
         command: Vec<String>,
     },
@@ -287,6 +299,13 @@ pub struct CallArguments {
     pub drain: Duration,
 }
 
+fn screen(text: &str) -> Result<CameraSpec, String> {
+    match text.parse() {
+        Ok(spec @ (CameraSpec::File(_) | CameraSpec::Test)) => Ok(spec),
+        _ => Err(format!("{text:?} is none of file:PATH, test")),
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
@@ -335,6 +354,8 @@ mod tests {
             &["hullo", "--seconds", "-1"][..],
             &["hullo", "--seconds", "NaN"],
             &["hullo", "--camera", "nonsense"],
+            &["hullo", "--screen", "device"],
+            &["hullo", "join"],
             &["hullo", "--json", "--plain"],
             &["hullo", "restore"],
             &["hullo", "contacts", "--block", "bob", "--unblock", "bob"],

@@ -25,6 +25,7 @@ pub mod demo;
 pub mod effect;
 pub mod event;
 pub mod front;
+pub mod group_call;
 pub mod groups;
 pub mod keymap;
 pub mod mirror;

@@ -121,7 +121,7 @@ mod tests {
     fn a_picture_is_shown_only_while_its_feed_is_on_and_an_old_one_never_comes_back() {
         let id = ParticipantId::try_from(3).expect("in range");
         let mut bob = Participant::new(id, "bob".to_owned());
-        let mut take = |bob: &mut Participant, change| bob.take(change, 1);
+        let take = |bob: &mut Participant, change| bob.take(change, 1);
         let late = ParticipantChange::Picture(Feed::Camera, picture());
         assert_eq!(take(&mut bob, late.clone()), None);
         assert!(bob.picture(Feed::Camera).is_none());

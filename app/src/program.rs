@@ -235,6 +235,10 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
             name,
             media: media(video),
         }),
+        Some(Action::Join { group, video }) => run(Mode::JoinOnce {
+            name: group,
+            media: media(video),
+        }),
         Some(Action::Answer { name, video }) => run(Mode::AnswerOnce {
             name,
             media: media(video),
@@ -307,6 +311,7 @@ fn specs(options: &Options) -> MediaSpecs {
         mic: options.mic.clone(),
         speaker: options.speaker.clone(),
         record_video: options.record_video.clone(),
+        screen: options.screen.clone(),
     }
 }
 
@@ -450,6 +455,9 @@ fn wants_video(mode: &Mode) -> bool {
             media: Media::Video,
             ..
         } | Mode::AnswerOnce {
+            media: Media::Video,
+            ..
+        } | Mode::JoinOnce {
             media: Media::Video,
             ..
         } | Mode::Screen

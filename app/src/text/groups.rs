@@ -70,7 +70,7 @@ pub(crate) fn group_joined(group: &GroupLine) -> String {
 pub(crate) const GROUPS_TITLE: &str = "Groups";
 
 /// Stands for the name of a group that is no longer in the list.
-pub const UNKNOWN_GROUP: &str = "a group";
+pub(crate) const UNKNOWN_GROUP: &str = "a group";
 /// Who is heard right now.
 pub(crate) const SPEAKS: &str = "speaks";
 /// Names beyond these stand as a number: a sentence must stay one.
