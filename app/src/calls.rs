@@ -150,8 +150,7 @@ impl Calls {
     /// Where the pictures of this call lie.
     pub fn pictures(&self, number: CallNumber) -> Option<&Pictures> {
         let in_group = (self.group.as_ref()).filter(|part| part.number == number);
-        (self.find(number).map(|current| &current.pictures))
-            .or(in_group.map(|part| &part.pictures))
+        (self.find(number).map(|current| &current.pictures)).or(in_group.map(|part| &part.pictures))
     }
 
     /// Whose and which call has this number, while its thread is at work.
@@ -294,7 +293,11 @@ impl Calls {
 
     /// Tells the thread of a call something.
     pub fn command(&mut self, number: CallNumber, command: Command) -> Vec<Outcome> {
-        if self.group.as_ref().is_some_and(|part| part.number == number) {
+        if self
+            .group
+            .as_ref()
+            .is_some_and(|part| part.number == number)
+        {
             return self.command_group(command);
         }
         if matches!(command, Command::HangUp(_) | Command::Reject(_)) {

@@ -304,10 +304,7 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
             },
         },
         Action::CallAudio | Action::CallVideo => {
-            may_call
-                && !has_text_field(model)
-                && model.overlay.is_none()
-                && can_be_called(model)
+            may_call && !has_text_field(model) && model.overlay.is_none() && can_be_called(model)
         }
         Action::Invite => {
             let is_free = model.overlay.is_none() && model.incoming.is_none();

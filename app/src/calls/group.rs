@@ -11,12 +11,8 @@ use hullo_signalling::lobby::{Entry, Intent, LobbyCommand, LobbyEvent};
 use super::{Calls, Outcome};
 use crate::call::driver::Command as CallCommand;
 use crate::call::media::{MediaSpecs, Pictures};
-use crate::event::{
-    CallEvent, CallNumber, CallState, Event, Feed, GroupNumber, Media, Party,
-};
-use crate::group_call::driver::{
-    CallSetup, Command, DriverEvent, GroupHandle, Members, Wishes,
-};
+use crate::event::{CallEvent, CallNumber, CallState, Event, Feed, GroupNumber, Media, Party};
+use crate::group_call::driver::{CallSetup, Command, DriverEvent, GroupHandle, Members, Wishes};
 use crate::group_call::end::GroupEnd;
 use crate::group_call::engine::Setup;
 use crate::report::Summary;

@@ -89,8 +89,14 @@ mod tests {
     fn each_end_has_its_word() {
         for (end, word) in [
             (GroupEnd::from(EnterError::Join(JoinError::Full)), "full"),
-            (EnterError::Join(JoinError::NoConnection).into(), "unreachable"),
-            (EnterError::NoToken(DirectoryError::Unreachable).into(), "unreachable"),
+            (
+                EnterError::Join(JoinError::NoConnection).into(),
+                "unreachable",
+            ),
+            (
+                EnterError::NoToken(DirectoryError::Unreachable).into(),
+                "unreachable",
+            ),
             (EnterError::NotRunning.into(), "ended"),
             (EndReason::Left.into(), "left"),
             (EndReason::Alone.into(), "alone"),

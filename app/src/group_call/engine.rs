@@ -490,7 +490,10 @@ impl Engine {
         error: OpenFrameError,
     ) {
         // A retransmission that was not needed, or the last words of somebody who left: no sign of a stranger.
-        if matches!(error, OpenFrameError::Replayed | OpenFrameError::UnknownSender) {
+        if matches!(
+            error,
+            OpenFrameError::Replayed | OpenFrameError::UnknownSender
+        ) {
             return;
         }
         // Bounded by the range of the ids.

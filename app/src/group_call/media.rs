@@ -24,9 +24,7 @@ use hullo_proto::service::sfu::LayersWanted;
 
 use super::queue::LayerQueue;
 use crate::call::lease::Lease;
-use crate::call::media::{
-    CardTimes, FRAME_RATE_MAX, MediaSpecs, Opened, Pictures, Tee, numbered,
-};
+use crate::call::media::{CardTimes, FRAME_RATE_MAX, MediaSpecs, Opened, Pictures, Tee, numbered};
 use crate::event::Feed;
 use crate::text;
 

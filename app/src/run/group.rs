@@ -126,7 +126,8 @@ impl Runner<'_> {
         let group = groups.iter().find(|group| group.number == number);
         // Who is no longer in the group at all hears it from the network thread.
         if let Some(group) = group {
-            self.calls.tell_group(call, Command::Members(members(group)));
+            self.calls
+                .tell_group(call, Command::Members(members(group)));
         }
     }
 

@@ -102,7 +102,9 @@ pub(super) fn runs(
 
 /// Joins the call that was said to run last, else the only one that runs.
 pub(super) fn join_running(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
-    let chosen = model.selected_group.filter(|group| model.running.contains_key(group));
+    let chosen = model
+        .selected_group
+        .filter(|group| model.running.contains_key(group));
     let only = || match model.running.len() {
         1 => model.running.keys().next().copied(),
         _ => None,

@@ -125,7 +125,11 @@ fn begin_join(model: &mut Model, name: &str, media: Media, effects: &mut Vec<Eff
         }
         // The list of groups is whole when it is first told; an invitation to one may lie in an unread queue.
         None if is_late || (model.groups.is_some() && is_queue_read(model)) => {
-            give_up(model, Some((text::no_such_group(name), NO_CONTACT)), effects);
+            give_up(
+                model,
+                Some((text::no_such_group(name), NO_CONTACT)),
+                effects,
+            );
         }
         _ => {}
     }

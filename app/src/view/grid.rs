@@ -66,9 +66,17 @@ pub(super) fn draw(model: &Model, call: &Call, area: Rect, buffer: &mut Buffer) 
 
 /// Everyone on a line of its own; beside pictures those without one, several on a line.
 fn draw_list(call: &Call, area: Rect, tiles: &[(Shown<'_>, Rect)], buffer: &mut Buffer) {
+    let area = Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(1),
+        ..area
+    };
     let people = listed(call, tiles);
     let lines: Vec<String> = if tiles.is_empty() {
-        people.iter().map(|person| text::person_line(person)).collect()
+        people
+            .iter()
+            .map(|person| text::person_line(person))
+            .collect()
     } else {
         pack(&people, area.width)
     };
@@ -101,7 +109,10 @@ fn listed<'a>(call: &'a Call, tiles: &[(Shown<'_>, Rect)]) -> Vec<&'a Participan
             .iter()
             .any(|(shown, _)| matches!(shown, Shown::Other(other, _) if other.id == person.id))
     };
-    call.people.iter().filter(|person| !has_tile(person)).collect()
+    call.people
+        .iter()
+        .filter(|person| !has_tile(person))
+        .collect()
 }
 
 /// The list's place, and each tile with its own.
@@ -113,7 +124,7 @@ fn arrange(call: &Call, area: Rect) -> (Rect, Vec<(Shown<'_>, Rect)>) {
             return (area, Vec::new());
         }
         let marks: Vec<_> = feeds.iter().map(|shown| (*shown, without)).collect();
-        let lines = pack(&listed(call, &marks), area.width).len();
+        let lines = pack(&listed(call, &marks), area.width.saturating_sub(1)).len();
         let rows = u16::try_from(lines).unwrap_or(u16::MAX).min(LIST_ROWS_MAX);
         let list = Rect {
             height: rows.min(area.height),
@@ -176,7 +187,9 @@ fn places(count: usize, area: Rect) -> Vec<Rect> {
         let (width, height) = size(*columns);
         picture::fit(16, 9, Rect::new(0, 0, width, height.saturating_sub(1))).area()
     };
-    let best = (1..=count).filter(|columns| fits(size(*columns))).max_by_key(covered);
+    let best = (1..=count)
+        .filter(|columns| fits(size(*columns)))
+        .max_by_key(covered);
     let Some(columns) = best else {
         return Vec::new();
     };

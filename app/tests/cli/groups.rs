@@ -15,7 +15,8 @@ const SETTLED: Duration = Duration::from_secs(60);
 pub(crate) fn group(server: &Server, names: &[&str]) -> Vec<Home> {
     let homes: Vec<Home> = names.iter().map(|_| Home::new()).collect();
     for (home, name) in homes.iter().zip(names) {
-        home.run(&["name", name, "--server", server.url()]).success();
+        home.run(&["name", name, "--server", server.url()])
+            .success();
     }
     let (creator, others) = homes.split_first().unwrap();
     for other in others {
@@ -59,7 +60,15 @@ fn is_complete(event: &Value, people: usize) -> bool {
 
 fn join<'a>(first: &[&'a str]) -> Vec<&'a str> {
     let mut args = first.to_vec();
-    args.extend(["--json", "--camera", "test", "--mic", "test", "--speaker", "none"]);
+    args.extend([
+        "--json",
+        "--camera",
+        "test",
+        "--mic",
+        "test",
+        "--speaker",
+        "none",
+    ]);
     args
 }
 
@@ -129,6 +138,11 @@ fn three_people_see_and_hear_one_another_and_one_comes_back() {
     for mut call in calls {
         call.write("hangup");
         let done = call.finish(PATIENCE).success();
-        assert_eq!(done.event("summary")["undecryptable"], 0, "{}", done.shown());
+        assert_eq!(
+            done.event("summary")["undecryptable"],
+            0,
+            "{}",
+            done.shown()
+        );
     }
 }

@@ -59,7 +59,12 @@ impl Dispatch {
             ..Flow::default()
         };
         let microphone = stats.own.get(&OwnTrack::Microphone);
-        let pictures = || stats.own.iter().filter(|(track, _)| track.track() != Track::Microphone);
+        let pictures = || {
+            stats
+                .own
+                .iter()
+                .filter(|(track, _)| track.track() != Track::Microphone)
+        };
         let of = |track: Track| stats.others.iter().filter(move |((_, of), _)| *of == track);
         let (concealed_ms, freezes) = self.figures.trouble();
         let report = Stats {
@@ -70,9 +75,15 @@ impl Dispatch {
                 ..flow(stats.sent, stats.sent_loss)
             },
             received: Flow {
-                audio_frames: of(Track::Microphone).map(|(_, track)| track.frames_received).sum(),
-                video_frames: of(Track::Camera).map(|(_, track)| track.frames_received).sum(),
-                video_bitrate_bps: of(Track::Camera).map(|(_, track)| track.bytes_received * 8).sum(),
+                audio_frames: of(Track::Microphone)
+                    .map(|(_, track)| track.frames_received)
+                    .sum(),
+                video_frames: of(Track::Camera)
+                    .map(|(_, track)| track.frames_received)
+                    .sum(),
+                video_bitrate_bps: of(Track::Camera)
+                    .map(|(_, track)| track.bytes_received * 8)
+                    .sum(),
                 freezes,
                 concealed_ms,
                 ..flow(stats.received, stats.received_loss)
@@ -97,7 +108,10 @@ impl Dispatch {
         let [audio_sent, camera_sent, screen_sent] = engine.frames_sent();
         let (concealed_ms, freezes) = self.figures.trouble();
         let captured = self.media.as_ref().map_or(0, |(media, _)| media.captured());
-        let largest = people.iter().map(|person| (person.width, person.height)).max();
+        let largest = people
+            .iter()
+            .map(|person| (person.width, person.height))
+            .max();
         let (width, height) = largest.unwrap_or_default();
         let summary = Summary {
             reason: self.reason.to_owned(),
@@ -109,7 +123,11 @@ impl Dispatch {
                 received: people.iter().map(|person| person.audio_frames).sum(),
                 concealed_ms,
                 // Mixed: everybody's at once.
-                played_ms: people.iter().map(|person| person.audio_ms).max().unwrap_or(0),
+                played_ms: people
+                    .iter()
+                    .map(|person| person.audio_ms)
+                    .max()
+                    .unwrap_or(0),
             },
             video: VideoSummary {
                 captured,
