@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec};
 
+use crate::demo::crowd::PEOPLE_MAX;
 use crate::groups::GroupErrand;
 
 /// Calls from the terminal, end-to-end encrypted.
@@ -85,7 +86,11 @@ pub enum Color {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Action {
     /// A server and a friend with a test card on this machine, and a call with you.
-    Demo,
+    Demo {
+        /// Instead of the friend so many people in the call of a group, which you join.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(PEOPLE_MAX)))]
+        people: Option<u16>,
+    },
     /// Run a server: the relay that carries messages between contacts, and the unit that forwards group calls.
     Serve {
         /// Where to listen.

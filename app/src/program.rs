@@ -23,6 +23,7 @@ use crate::calls::Calls;
 use crate::cli::{Action, Cli, Color, Options};
 use crate::config::{self, ConfigError};
 use crate::demo::Demo;
+use crate::demo::crowd::Crowd;
 use crate::event::{Event, Media, Settings};
 use crate::front::{Front, Json, Plain};
 use crate::model::{Mode, Model};
@@ -243,7 +244,10 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
             name,
             media: media(video),
         }),
-        Some(Action::Demo) => demo(&options, face),
+        Some(Action::Demo { people: None }) => demo(&options, face),
+        Some(Action::Demo {
+            people: Some(people),
+        }) => demo_of_a_group(&options, people, face),
         Some(Action::Mirror) => crate::mirror::run(
             &options,
             face == Face::Screen,
@@ -547,4 +551,32 @@ fn demo(options: &Options, face: Face) -> Result<u8, Failure> {
     );
     let _ = front.report(0, &Report::Notice { text });
     Ok(if good { 0 } else { OTHER })
+}
+
+fn demo_of_a_group(options: &Options, people: u16, face: Face) -> Result<u8, Failure> {
+    let mut options = options.clone();
+    let mut crowd = Crowd::start(people).map_err(|error| Failure::of(&error, OTHER))?;
+    crate::demo::choose_devices(&mut options);
+    let mode = Mode::JoinOnce {
+        name: crate::demo::crowd::GROUP.to_owned(),
+        media: Media::Video,
+    };
+    let seconds = options
+        .seconds
+        .or((face != Face::Screen).then_some(DEMO_TIME));
+    let (status, summary) = main_loop(&options, crowd.profile(), mode, face, seconds)?;
+    if face == Face::Screen {
+        return Ok(status);
+    }
+    let mine = summary.unwrap_or_default().people;
+    let saw = crowd.saw();
+    let heard = mine.iter().filter(|person| person.audio_frames > 0).count();
+    let seen = mine.iter().filter(|person| person.video_decoded > 0).count();
+    let text = format!(
+        "You heard {heard} and saw {seen} of {} people; {} heard you and {} saw you.",
+        saw.people, saw.heard, saw.seen
+    );
+    let _ = line_front(face).report(0, &Report::Notice { text });
+    let is_good = [heard, seen, saw.heard, saw.seen] == [saw.people; 4];
+    Ok(if is_good { 0 } else { OTHER })
 }

@@ -115,8 +115,10 @@ fn begin_join(model: &mut Model, name: &str, media: Media, effects: &mut Vec<Eff
     let is_late = is_ready_time_over(model);
     let found = model.groups().iter().find(|group| group.name == name);
     let found = found.map(|group| (GroupNumber(group.number), group.is_joined));
+    // A call may have been announced while no program ran here: it is to be joined, and none made beside it.
+    let is_known = |number| model.running.contains_key(&number) || is_queue_read(model) || is_late;
     match found {
-        Some((number, true)) if model.live_call().is_none() => {
+        Some((number, true)) if model.live_call().is_none() && is_known(number) => {
             let party = Party::Group(number);
             model.once.is_begun = call::start(model, party, media, effects).is_ok();
         }

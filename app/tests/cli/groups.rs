@@ -146,3 +146,122 @@ fn three_people_see_and_hear_one_another_and_one_comes_back() {
         );
     }
 }
+
+#[test]
+fn a_call_is_announced_joined_by_a_word_and_a_screen_is_shown_in_it() {
+    let server = Server::start();
+    let homes = group(&server, &["ann", "bob"]);
+    let mut bob = Hullo::spawn(&homes[1], &join(&[]));
+    bob.wait_for("ready", PATIENCE);
+    let mut ann = Hullo::spawn(&homes[0], &join(&["join", GROUP, "--screen", "test"]));
+    ann.wait_for_call("connected", PATIENCE);
+    let news = bob.wait_for("incoming", PATIENCE);
+    assert_eq!((&news["name"], &news["by"]), (&GROUP.into(), &"ann".into()));
+    let running = bob.wait_for("group_call", PATIENCE);
+    assert_eq!(running["running"], true);
+    // From another terminal of the same user.
+    homes[1].run(&["ctl", "join", GROUP]).success();
+    bob.wait_for_call("connected", PATIENCE);
+    bob.wait_until(PATIENCE, |event| change(event, "screen", "ann"));
+    bob.wait_until(PATIENCE, |event| {
+        event["event"] == "stats" && event["people"][0]["screen_decoded"].as_u64() > Some(5)
+    });
+    ann.write("screen off");
+    bob.wait_until(PATIENCE, |event| {
+        change(event, "screen", "ann") && event["on"] == false
+    });
+    homes[1].run(&["ctl", "hold"]).success();
+    ann.wait_until(PATIENCE, |event| {
+        change(event, "hold", "bob") && event["on"] == true
+    });
+    bob.write("hold");
+    ann.wait_until(PATIENCE, |event| {
+        change(event, "hold", "bob") && event["on"] == false
+    });
+    bob.write("hangup");
+    bob.wait_for_call("ended", PATIENCE);
+    bob.wait_for("summary", PATIENCE);
+    bob.write("quit");
+    assert_eq!(bob.finish(PATIENCE).code, 0);
+    ann.write("hangup");
+    let done = ann.finish(PATIENCE).success();
+    assert_eq!(done.event("summary")["reason"], "left", "{}", done.shown());
+}
+
+#[test]
+fn a_contacts_call_and_a_groups_are_taken_beside_one_another() {
+    let server = Server::start();
+    let homes = group(&server, &["ann", "bob"]);
+    let mut ann = Hullo::spawn(&homes[0], &join(&["join", GROUP]));
+    let mut bob = Hullo::spawn(&homes[1], &join(&["join", GROUP]));
+    for side in [&mut ann, &mut bob] {
+        side.wait_for_call("connected", PATIENCE);
+    }
+    ann.wait_until(PATIENCE, |event| change(event, "speaking", "bob"));
+    // Bob holds the group and calls ann, who takes it beside the group.
+    bob.write("hold");
+    ann.wait_until(PATIENCE, |event| change(event, "hold", "bob"));
+    bob.write("call ann");
+    ann.wait_for("incoming", PATIENCE);
+    ann.write("answer hold");
+    for (side, other) in [(&mut ann, "bob"), (&mut bob, "ann")] {
+        side.wait_until(PATIENCE, |event| {
+            event["event"] == "call" && event["state"] == "connected" && event["name"] == other
+        });
+        side.forget();
+    }
+    bob.write("hangup");
+    // The group comes back by itself at both, and is heard again.
+    for side in [&mut ann, &mut bob] {
+        side.wait_until(PATIENCE, |event| {
+            event["event"] == "own" && event["hold"] == false && event["name"] == GROUP
+        });
+    }
+    ann.wait_until(PATIENCE, |event| {
+        change(event, "speaking", "bob") && event["on"] == true
+    });
+    for mut side in [ann, bob] {
+        side.write("hangup");
+        side.finish(PATIENCE).success();
+    }
+}
+
+#[test]
+fn a_group_that_cannot_be_joined_is_told_with_its_exit_code() {
+    let server = Server::start();
+    let home = Home::new();
+    home.run(&["name", "ann", "--server", server.url()]).success();
+    home.run(&["group", "new", GROUP]).success();
+    let unknown = home.run(&["join", "nobody", "--json"]);
+    assert_eq!(unknown.code, 3, "{}", unknown.shown());
+    drop(server);
+    let down = home.run(&["join", GROUP, "--json", "--mic", "test", "--speaker", "none"]);
+    assert_eq!(down.code, 5, "{}", down.shown());
+    assert_eq!(down.call_state("ended")["reason"], "unreachable");
+    assert_eq!(down.event("summary")["reason"], "unreachable");
+}
+
+#[test]
+fn somebody_alone_is_in_the_call_and_leaves_after_the_seconds() {
+    let server = Server::start();
+    let home = Home::new();
+    home.run(&["name", "ann", "--server", server.url()]).success();
+    home.run(&["group", "new", GROUP]).success();
+    let args = ["join", GROUP, "--plain", "--mic", "test", "--speaker", "none"];
+    let mut args = args.to_vec();
+    args.extend(["--seconds", "4"]);
+    let done = home.run(&args).success();
+    for words in ["Connecting with hikers", "In call with hikers", "you left"] {
+        assert!(done.says(words), "{words} in\n{}", done.shown());
+    }
+}
+
+#[test]
+fn the_demo_of_a_group_ends_well() {
+    let home = Home::new();
+    let demo = ["demo", "--people", "2", "--camera", "test", "--mic", "test"];
+    let args: Vec<&str> = demo.into_iter().chain(["--speaker", "none"]).collect();
+    let done = home.run(&args);
+    assert_eq!(done.code, 0, "{}", done.shown());
+    assert!(done.says("2 heard you and 2 saw you"), "{}", done.shown());
+}

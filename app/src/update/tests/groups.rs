@@ -217,6 +217,8 @@ fn hullo_join_leaves_with_the_status_of_its_call() {
             media: Media::Audio,
         });
         program.take(groups());
+        program.take(server(true));
+        program.wait(2_000);
         if connected {
             program.take(state(CallState::Connected));
         }
