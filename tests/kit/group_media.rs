@@ -33,6 +33,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use str0m_netem::{LossModel, NetemConfig, Probability, RandomLoss};
 
+use seat::Arrived;
 pub use seat::{Heard, Seat};
 
 /// Pictures a second of every camera.
@@ -54,6 +55,8 @@ const CATCH_UP_MAX: Duration = Duration::from_millis(4_500);
 const TRY_EVERY: u64 = 16;
 /// Those who went without a word, kept to listen on.
 const GHOSTS_MAX: usize = 4;
+/// The last words of a connection arrive within this.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
 /// Connections of a person at once: the one in use and its successor.
 const SEATS_MAX: usize = 2;
 
@@ -133,6 +136,26 @@ pub struct Counts {
     pub muted: u64,
 }
 
+impl Counts {
+    /// Adds what happened in another world.
+    pub fn add(&mut self, other: &Self) {
+        self.joins += other.joins;
+        self.leaves += other.leaves;
+        self.sound += other.sound;
+        self.pictures += other.pictures;
+        self.refused += other.refused;
+        self.muted += other.muted;
+    }
+}
+
+/// How one person's sound reaches everybody else, whichever connection it comes by.
+struct Watch {
+    person: usize,
+    since: Instant,
+    /// By listener: when the last came, the longest silence, how many came.
+    listeners: BTreeMap<usize, (Instant, Duration, u64)>,
+}
+
 /// See the module.
 pub struct World {
     /// The virtual now.
@@ -150,9 +173,15 @@ pub struct World {
     sfu_deadline: Instant,
     permits: Permits,
     ghosts: Vec<Ghost>,
+    /// Whose each participant id is or was.
+    owners: BTreeMap<ParticipantId, usize>,
+    watch: Option<Watch>,
     addresses: u16,
     frames: u64,
 }
+
+/// Sound and pictures by whom they concern.
+type Figures<K> = BTreeMap<K, (u64, u64)>;
 
 fn sfu_address() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 4_000))
@@ -206,6 +235,8 @@ impl World {
             sfu_deadline: now,
             permits: Permits::default(),
             ghosts: Vec::new(),
+            owners: BTreeMap::new(),
+            watch: None,
             addresses: 0,
             frames: 0,
         }
@@ -270,7 +301,14 @@ impl World {
             let seed = self.seed.wrapping_mul(31) ^ u64::from(self.addresses) << 8 ^ salt;
             person.line.netem(seed)
         });
-        let seat = Seat::new(self.now, call, session, address, (lines[0].clone(), lines[1].clone()));
+        let seat = Seat::new(
+            self.now,
+            call,
+            session,
+            address,
+            (lines[0].clone(), lines[1].clone()),
+        );
+        self.owners.insert(seat.id, index);
         person.seats.push(seat);
         self.counts.joins += 1;
     }
@@ -284,13 +322,13 @@ impl World {
         }
         let mut seat = person.seats.remove(0);
         self.counts.leaves += 1;
-        // Its last words go straight to the SFU: what a lost goodbye costs is another test's.
+        // Its last words are not lost: what that costs is another test's.
         seat.up.set_config(NetemConfig::new());
         if politely {
             seat.input(now, Input::Leave);
         }
         seat.close(now);
-        deliver_up(&mut seat, &mut self.forwarder, now);
+        deliver_up(&mut seat, &mut self.forwarder, (now, now + GOODBYE_MAX));
         self.drain_sfu();
         if !politely {
             self.ghosts.push(Ghost {
@@ -327,7 +365,10 @@ impl World {
     /// The newest connection sends from now on; the one before is left.
     pub fn switch(&mut self, index: usize) {
         if self.people[index].seats.len() == SEATS_MAX {
-            let was = (self.people[index].seats[0].muted, self.people[index].seats[0].on_hold);
+            let was = (
+                self.people[index].seats[0].muted,
+                self.people[index].seats[0].on_hold,
+            );
             self.leave(index, true);
             let now = self.now;
             let seat = &mut self.people[index].seats[0];
@@ -360,6 +401,41 @@ impl World {
             self.look(index, Some(0));
         }
         self.run(duration);
+    }
+
+    /// Lets time pass until `done`.
+    ///
+    /// # Panics
+    /// When that takes longer than `limit`, with the seed.
+    pub fn run_until_true(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) {
+        let end = self.now + limit;
+        while !done(self) {
+            assert!(self.now < end, "seed {}: not within {limit:?}", self.seed);
+            self.run(Duration::from_millis(50));
+        }
+    }
+
+    /// From now on it is noted how the sound of this person reaches everybody else.
+    pub fn watch(&mut self, person: usize) {
+        self.watch = Some(Watch {
+            person,
+            since: self.now,
+            listeners: BTreeMap::new(),
+        });
+    }
+
+    /// The longest silence that anybody had of the watched person, and the fewest blocks that anybody got.
+    #[must_use]
+    pub fn heard_of_watched(&self) -> (Duration, u64) {
+        let Some(watch) = &self.watch else {
+            return (Duration::MAX, 0);
+        };
+        let others = (0..self.people.len()).filter(|&index| index != watch.person);
+        others.fold((Duration::ZERO, u64::MAX), |(gap, least), index| {
+            let nothing = (watch.since, Duration::ZERO, 0);
+            let (last, longest, count) = watch.listeners.get(&index).copied().unwrap_or(nothing);
+            (gap.max(longest).max(self.now - last), least.min(count))
+        })
     }
 
     /// Lets time pass.
@@ -408,7 +484,12 @@ impl World {
             fps: RATE_FPS,
         });
         seat.view = view.unwrap_or(seat.view);
-        for id in seat.call.participants().map(|entry| entry.id).collect::<Vec<_>>() {
+        for id in seat
+            .call
+            .participants()
+            .map(|entry| entry.id)
+            .collect::<Vec<_>>()
+        {
             seat.input(now, Input::ViewCamera(id, view));
         }
     }
@@ -437,7 +518,7 @@ impl World {
             self.publish(index);
             for seat in &mut self.people[index].seats {
                 seat.time_passes(now);
-                deliver_up(seat, &mut self.forwarder, now);
+                deliver_up(seat, &mut self.forwarder, (now, now));
             }
         }
         if self.sfu_deadline <= now {
@@ -480,18 +561,17 @@ impl World {
     }
 
     /// No foreign key opens: not that of somebody who left, not that of another participant.
-    fn try_on_others(
-        &mut self,
-        index: usize,
-        from: ParticipantId,
-        track: Track,
-        sealed: &[u8],
-    ) {
+    fn try_on_others(&mut self, index: usize, from: ParticipantId, track: Track, sealed: &[u8]) {
         let now = self.now;
         for ghost in &mut self.ghosts {
             if now - ghost.left_at > CATCH_UP_MAX && ghost.id != from {
                 let opened = ghost.call.open(now, from, track, sealed);
-                assert!(opened.is_err(), "seed {}: {} opened after it left", self.seed, ghost.id);
+                assert!(
+                    opened.is_err(),
+                    "seed {}: {} opened after it left",
+                    self.seed,
+                    ghost.id
+                );
                 self.counts.refused += 1;
             }
         }
@@ -502,7 +582,11 @@ impl World {
             let claimed = seat.roster().into_iter().find(|&id| id != from);
             if let Some(claimed) = claimed {
                 let opened = seat.call.open(now, claimed, track, sealed);
-                assert!(opened.is_err(), "seed {}: a frame opened under another's name", self.seed);
+                assert!(
+                    opened.is_err(),
+                    "seed {}: a frame opened under another's name",
+                    self.seed
+                );
                 self.counts.refused += 1;
             }
         }
@@ -534,9 +618,9 @@ impl World {
         }
     }
 
-    fn deliver_down(&mut self, index: usize, seat: usize) {
+    fn deliver_down(&mut self, index: usize, seat_index: usize) {
         let now = self.now;
-        let seat = &mut self.people[index].seats[seat];
+        let seat = &mut self.people[index].seats[seat_index];
         seat.down.handle_input(str0m_netem::Input::Timeout(now));
         while let Some(output) = seat.down.poll_output() {
             let str0m_netem::Output::Packet(datagram) = output else {
@@ -549,7 +633,9 @@ impl World {
             };
             seat.session(now, input);
         }
-        while let Some(frame) = seat.arrived.pop_front() {
+        let arrived = std::mem::take(&mut seat.arrived);
+        for frame in arrived {
+            let seat = &mut self.people[index].seats[seat_index];
             let Some(content) = seat.open(now, &frame) else {
                 continue;
             };
@@ -560,6 +646,26 @@ impl World {
                 frame.track,
                 frame.participant
             );
+            self.note(index, &frame);
+        }
+    }
+
+    /// Counts a frame that opened at person `to`.
+    fn note(&mut self, to: usize, frame: &Arrived) {
+        if frame.track != Track::Microphone {
+            self.counts.pictures += 1;
+            return;
+        }
+        self.counts.sound += 1;
+        let Some(watch) = &mut self.watch else {
+            return;
+        };
+        if self.owners.get(&frame.participant) == Some(&watch.person) && to != watch.person {
+            let entry = watch
+                .listeners
+                .entry(to)
+                .or_insert((watch.since, Duration::ZERO, 0));
+            *entry = (self.now, entry.1.max(self.now - entry.0), entry.2 + 1);
         }
     }
 
@@ -571,7 +677,9 @@ impl World {
                 let others = seat.call.participants().count();
                 // Those who went may be listed until the news is there; nobody rejoins that fast without end.
                 assert!(
-                    others <= seats_max + usize::from(u16::try_from(self.counts.joins).unwrap_or(u16::MAX)),
+                    others
+                        <= seats_max
+                            + usize::from(u16::try_from(self.counts.joins).unwrap_or(u16::MAX)),
                     "seed {}: {others} people on a roster",
                     self.seed
                 );
@@ -589,13 +697,16 @@ impl World {
             .flat_map(|person| &person.seats)
             .map(|seat| seat.id)
             .collect();
-        self.people.iter().flat_map(|person| &person.seats).all(|seat| {
-            let mut roster = seat.roster();
-            let mut others: Vec<_> = ids.iter().copied().filter(|&id| id != seat.id).collect();
-            roster.sort_unstable();
-            others.sort_unstable();
-            roster == others
-        })
+        self.people
+            .iter()
+            .flat_map(|person| &person.seats)
+            .all(|seat| {
+                let mut roster = seat.roster();
+                let mut others: Vec<_> = ids.iter().copied().filter(|&id| id != seat.id).collect();
+                roster.sort_unstable();
+                others.sort_unstable();
+                roster == others
+            })
     }
 
     /// Of what everybody sent in `duration`, the smallest part that anybody else heard and saw, in percent.
@@ -610,7 +721,9 @@ impl World {
             let sent = after.1.get(by).copied().unwrap_or_default();
             let sent_before = before.1.get(by).copied().unwrap_or_default();
             worst.0 = worst.0.min(percent(sound - was.0, sent.0 - sent_before.0));
-            worst.1 = worst.1.min(percent(pictures - was.1, sent.1 - sent_before.1));
+            worst.1 = worst
+                .1
+                .min(percent(pictures - was.1, sent.1 - sent_before.1));
         }
         let pairs = self.people.len() * (self.people.len() - 1);
         if after.0.len() < pairs {
@@ -620,12 +733,11 @@ impl World {
     }
 
     /// Heard and seen, by listener and speaker; sent, by speaker.
-    #[allow(clippy::type_complexity, reason = "two tables, used once")]
     fn figures(
-        &mut self,
+        &self,
     ) -> (
-        BTreeMap<(ParticipantId, ParticipantId), (u64, u64)>,
-        BTreeMap<ParticipantId, (u64, u64)>,
+        Figures<(ParticipantId, ParticipantId)>,
+        Figures<ParticipantId>,
     ) {
         let (mut heard, mut sent) = (BTreeMap::new(), BTreeMap::new());
         for seat in self.people.iter().flat_map(|person| &person.seats) {
@@ -634,15 +746,13 @@ impl World {
                 heard.insert((seat.id, by), (figures.sound, figures.pictures));
             }
         }
-        let all: Vec<&(u64, u64)> = heard.values().collect();
-        self.counts.sound = self.counts.sound.max(all.iter().map(|figures| figures.0).sum());
-        self.counts.pictures = self.counts.pictures.max(all.iter().map(|figures| figures.1).sum());
         (heard, sent)
     }
 }
 
-fn deliver_up(seat: &mut Seat, forwarder: &mut Forwarder, now: Instant) {
-    seat.up.handle_input(str0m_netem::Input::Timeout(now));
+/// Brings the SFU what is due at `until`.
+fn deliver_up(seat: &mut Seat, forwarder: &mut Forwarder, (now, until): (Instant, Instant)) {
+    seat.up.handle_input(str0m_netem::Input::Timeout(until));
     while let Some(output) = seat.up.poll_output() {
         let str0m_netem::Output::Packet(datagram) = output else {
             break;

@@ -12,21 +12,21 @@ const MARK: [u8; 4] = *b"mark";
 
 /// What a frame says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Content {
+pub(super) struct Content {
     /// Who made it.
-    pub by: u32,
+    pub(super) by: u32,
     /// From what, as a number.
     track: u8,
     /// Which picture or block of its maker.
-    pub number: u32,
+    pub(super) number: u32,
     /// Since the world began.
-    pub captured_at: Duration,
+    pub(super) captured_at: Duration,
 }
 
 impl Content {
     /// Something captured by `by`.
     #[must_use]
-    pub fn new(by: ParticipantId, track: Track, number: u32, captured_at: Duration) -> Self {
+    pub(super) fn new(by: ParticipantId, track: Track, number: u32, captured_at: Duration) -> Self {
         Self {
             by: by.number().into(),
             track: track as u8,
@@ -37,7 +37,7 @@ impl Content {
 
     /// The encoded frame: for pictures with VP8's clear beginning, and as large as their layer's usually are.
     #[must_use]
-    pub fn encode(&self, track: OwnTrack, key: Option<(u32, u32)>) -> Vec<u8> {
+    pub(super) fn encode(&self, track: OwnTrack, key: Option<(u32, u32)>) -> Vec<u8> {
         let (mut frame, bytes) = match track {
             OwnTrack::Microphone => (Vec::new(), SOUND_BYTES),
             OwnTrack::Camera(layer) => (vp8_header(key), picture_bytes(layer, key.is_some())),
@@ -56,7 +56,7 @@ impl Content {
 
     /// Reads an opened frame.
     #[must_use]
-    pub fn decode(frame: &[u8], track: Track) -> Option<Self> {
+    pub(super) fn decode(frame: &[u8], track: Track) -> Option<Self> {
         let header = match (track, frame.first()?) {
             (Track::Microphone, _) => 0,
             (_, first) if first & 1 == 0 => 10,
@@ -77,7 +77,7 @@ impl Content {
 
     /// Whether it was made from this track.
     #[must_use]
-    pub fn is_of(&self, track: Track) -> bool {
+    pub(super) fn is_of(&self, track: Track) -> bool {
         self.track == track as u8
     }
 }
@@ -86,7 +86,11 @@ fn vp8_header(key: Option<(u32, u32)>) -> Vec<u8> {
     let Some((width, height)) = key else {
         return vec![0x31, 0, 0];
     };
-    let side = |pixels: u32| u16::try_from(pixels).expect("a small picture").to_le_bytes();
+    let side = |pixels: u32| {
+        u16::try_from(pixels)
+            .expect("a small picture")
+            .to_le_bytes()
+    };
     let (width, height) = (side(width), side(height));
     vec![
         0x30, 0, 0, 0x9d, 0x01, 0x2a, width[0], width[1], height[0], height[1],

@@ -23,6 +23,8 @@ use super::{Datagram, PICTURE_SIZE, RATE_FPS};
 const TRANSMITS_PER_CHANGE_MAX: usize = 600;
 /// Larger ones do not pass the internet.
 const DATAGRAM_BYTES_MAX: usize = 1_500;
+/// Deadlines that a goodbye may take.
+const GOODBYE_ROUNDS_MAX: usize = 50;
 /// Fastest that the toy decoder asks for a key frame.
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 /// More than any line of these worlds needs: the estimate is not what they are about.
@@ -37,10 +39,6 @@ pub struct Heard {
     pub pictures: u64,
     /// Frames that did not open.
     pub unopened: u64,
-    /// When the last sound came.
-    pub last_sound_at: Option<Instant>,
-    /// The longest time between two sounds.
-    pub gap_max: Duration,
     broken: bool,
     asked_at: Option<Instant>,
 }
@@ -189,11 +187,13 @@ impl Seat {
                 };
                 self.session.handle_input(now, input);
                 if here {
-                    self.call.handle_input(now, Input::ViewCamera(id, Some(self.view)));
+                    self.call
+                        .handle_input(now, Input::ViewCamera(id, Some(self.view)));
                 }
             } else if let Some(bytes) = self.said.pop_front() {
                 assert!(bytes.len() <= MESSAGE_LEN_MAX, "a message too long");
-                self.session.handle_input(now, SessionInput::Message(&bytes));
+                self.session
+                    .handle_input(now, SessionInput::Message(&bytes));
             } else {
                 return;
             }
@@ -379,9 +379,6 @@ impl Seat {
         };
         if *track == Track::Microphone {
             heard.sound += 1;
-            if let Some(last) = heard.last_sound_at.replace(now) {
-                heard.gap_max = heard.gap_max.max(now - last);
-            }
         } else {
             let is_key = bytes.first().is_some_and(|first| first & 1 == 0);
             heard.broken = !is_key && (heard.broken || !contiguous);
@@ -398,9 +395,18 @@ impl Seat {
         Some(content.expect("what opens was made by somebody of this world"))
     }
 
-    /// The SFU hears goodbye.
+    /// Says goodbye.
     pub(super) fn close(&mut self, now: Instant) {
         self.session(now, SessionInput::Close);
+        let mut at = now;
+        for _ in 0..GOODBYE_ROUNDS_MAX {
+            if self.session.is_closed() {
+                break;
+            }
+            at = at.max(self.session_timeout.unwrap_or(at));
+            self.session(at, SessionInput::Timeout);
+        }
+        assert!(self.session.is_closed(), "a goodbye without end");
         self.over = true;
     }
 }
