@@ -322,8 +322,10 @@ impl World {
         }
         let mut seat = person.seats.remove(0);
         self.counts.leaves += 1;
-        // Its last words are not lost: what that costs is another test's.
-        seat.up.set_config(NetemConfig::new());
+        if !seat.is_cut {
+            // Its last words are not lost: what that costs is another test's.
+            seat.up.set_config(NetemConfig::new());
+        }
         if politely {
             seat.input(now, Input::Leave);
         }
@@ -349,6 +351,7 @@ impl World {
                 let loss = LossModel::Random(RandomLoss::new(Probability::new(1.0)));
                 NetemConfig::new().loss(loss)
             };
+            seat.is_cut = true;
             seat.up.set_config(nothing());
             seat.down.set_config(nothing());
         }

@@ -148,7 +148,7 @@ pub(super) fn rtc(
     Ok((rtc, Channels { messages, wanted }))
 }
 
-fn rtc_config(config: &GroupSessionConfig) -> RtcConfig {
+pub(super) fn rtc_config(config: &GroupSessionConfig) -> RtcConfig {
     let Certificate {
         provider,
         certificate,
@@ -233,7 +233,7 @@ fn declare_own(api: &mut str0m::change::DirectApi<'_>, own: ParticipantId) {
     }
 }
 
-fn negotiated(label: &str, id: u16) -> ChannelConfig {
+pub(super) fn negotiated(label: &str, id: u16) -> ChannelConfig {
     ChannelConfig {
         label: label.to_owned(),
         negotiated: Some(id),

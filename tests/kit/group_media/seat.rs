@@ -72,6 +72,8 @@ pub struct Seat {
     pub connected: bool,
     /// The SFU does not answer.
     pub interrupted: bool,
+    /// Its line is dead.
+    pub(super) is_cut: bool,
     /// The call is over for this seat, or its connection is.
     pub over: bool,
     /// The user's own wish, apart from what the machine believes.
@@ -115,6 +117,7 @@ impl Seat {
             stats: None,
             connected: false,
             interrupted: false,
+            is_cut: false,
             over: false,
             muted: false,
             on_hold: false,
