@@ -52,6 +52,11 @@ const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(300);
 /// Fastest that key frames of one stream of ours are asked for: an SFU that asks without end must not make every frame one.
 const KEYFRAME_WANTED_INTERVAL: Duration = Duration::from_millis(300);
 
+/// Without a datagram of the SFU for this long the connection counts as interrupted: three of the checks that the SFU must
+/// answer ([`setup`] sends one a second) went unheard. Shorter takes a stumble for an end, longer keeps people talking into
+/// nothing.
+pub const SILENCE_MAX: Duration = Duration::from_millis(3_500);
+
 /// Local addresses taken per session: each network of this machine, in both IP versions, and where it moved to.
 const LOCAL_CANDIDATES_MAX: usize = 32;
 
@@ -184,6 +189,7 @@ pub struct GroupSession {
     connected: bool,
     interrupted: bool,
     closed: bool,
+    heard_at: Instant,
     keyframes_asked: BTreeMap<(ParticipantId, Track), Instant>,
     keyframes_told: BTreeMap<OwnTrack, Instant>,
     stats: stats::Collector,
@@ -211,6 +217,7 @@ impl GroupSession {
             connected: false,
             interrupted: false,
             closed: false,
+            heard_at: now,
             keyframes_asked: BTreeMap::new(),
             keyframes_told: BTreeMap::new(),
             stats: stats::Collector::default(),
@@ -231,6 +238,12 @@ impl GroupSession {
         self.connected && !self.interrupted && !self.closed
     }
 
+    /// Whether it is over: after [`Input::Close`] only when the last goodbye is out, which takes some more deadlines.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// Applies one change, then drains str0m into the queue of outputs. After [`Event::Closed`] nothing changes.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         self.now = self.now.max(now);
@@ -240,13 +253,19 @@ impl GroupSession {
         self.apply(input);
         self.drain();
         self.write_waiting();
+        self.look_at_silence();
     }
 
     /// The next thing to do; [`Output::Timeout`] when drained.
     pub fn poll_output(&mut self) -> Output {
         match self.outputs.pop_front() {
             Some(output) => output,
-            None => Output::Timeout(self.next_timeout),
+            None => {
+                let silence = (self.connected && !self.interrupted && !self.closed)
+                    .then(|| self.heard_at + SILENCE_MAX);
+                let next = [self.next_timeout, silence];
+                Output::Timeout(next.into_iter().flatten().min())
+            }
         }
     }
 
@@ -283,8 +302,10 @@ impl GroupSession {
                     .set_bitrate(Bitrate::from(0), Bitrate::from(bps));
             }
             Input::Close => {
-                // Failing to say goodbye leaves nothing to do: the SFU notices by itself.
-                let _ = self.rtc.close();
+                // Without a connection there is nobody to say goodbye to: the SFU notices by itself.
+                if !self.connected || self.rtc.close().is_err() {
+                    self.close();
+                }
             }
         }
     }
@@ -323,6 +344,7 @@ impl GroupSession {
             Admission::Admitted => {}
         }
         self.stats.received(bytes.len());
+        self.heard_at = self.now;
         self.feed(parse());
     }
 
@@ -502,7 +524,9 @@ impl GroupSession {
                 }
             }
             str0m::Event::ChannelData(data) => self.heard(data.id, data.data),
-            str0m::Event::IceConnectionStateChange(state) => self.ice_state(state),
+            str0m::Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
+                self.set_interrupted(true);
+            }
             str0m::Event::MediaData(data) => {
                 let Some(from) = self.people.of(data.mid) else {
                     return;
@@ -559,17 +583,22 @@ impl GroupSession {
         }
     }
 
-    fn ice_state(&mut self, state: IceConnectionState) {
-        match state {
-            IceConnectionState::Disconnected if self.connected && !self.interrupted => {
-                self.interrupted = true;
-                self.event(Event::Interrupted);
-            }
-            IceConnectionState::Connected | IceConnectionState::Completed if self.interrupted => {
-                self.interrupted = false;
-                self.event(Event::Resumed);
-            }
-            _ => {}
+    /// The library notices only after half a minute that nobody answers.
+    fn look_at_silence(&mut self) {
+        let silent = self.now.saturating_duration_since(self.heard_at);
+        if self.connected {
+            self.set_interrupted(silent >= SILENCE_MAX);
+        }
+    }
+
+    fn set_interrupted(&mut self, interrupted: bool) {
+        if self.interrupted != interrupted && self.connected && !self.closed {
+            self.interrupted = interrupted;
+            self.event(if interrupted {
+                Event::Interrupted
+            } else {
+                Event::Resumed
+            });
         }
     }
 }

@@ -48,4 +48,6 @@ impl<F: Fn(EncodedFrame) + Send + 'static> FrameSink for F {
 }
 
 #[cfg(test)]
+mod group_tests;
+#[cfg(test)]
 mod tests;

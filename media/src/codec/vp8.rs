@@ -16,7 +16,7 @@ pub const BITRATE_BPS_MAX: u32 = 4_000_000;
 /// Fastest rate aimed at.
 pub const RATE_FPS_MAX: u32 = 60;
 /// Finest quantisation, of 0..=63: a finer one would spend whatever the line carries for what no window of cells shows.
-const QUANTIZER_MIN: u32 = 8;
+const QUANTIZER_MIN: u32 = 18;
 /// Coarsest: what browsers use in calls; beyond it, leaving frames out looks better.
 const QUANTIZER_MAX: u32 = 56;
 /// How much quality is given for speed, 0..=16. At 10 the encoder still has its motion search.

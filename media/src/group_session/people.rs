@@ -81,6 +81,12 @@ impl People {
         }
     }
 
+    /// How many are expected.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.mids.len() / TRACKS.len()
+    }
+
     /// Whose stream `mid` is.
     pub(super) fn of(&self, mid: Mid) -> Option<(ParticipantId, Track)> {
         self.mids.get(&mid).copied()

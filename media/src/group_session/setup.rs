@@ -35,6 +35,8 @@ const SEND_BUFFER_VIDEO: usize = 150;
 /// Packets of one picture stream held back for a missing one: more than the largest key frame that is sealed (64 KiB in
 /// packets of 1.1 kB); fewer would lose it to one late packet, more would only hold what comes too late.
 const REORDER_VIDEO: usize = 80;
+/// How often the SFU's answer is asked for at least, once connected.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// One figure a second.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 /// Datagrams of messages stay below the lower end on every path; media stays below the upper one.
@@ -146,7 +148,7 @@ pub(super) fn rtc(
     Ok((rtc, Channels { messages, wanted }))
 }
 
-fn rtc_config(config: &GroupSessionConfig) -> RtcConfig {
+pub(super) fn rtc_config(config: &GroupSessionConfig) -> RtcConfig {
     let Certificate {
         provider,
         certificate,
@@ -166,6 +168,7 @@ fn rtc_config(config: &GroupSessionConfig) -> RtcConfig {
         .set_sctp_max_buffered_amount(UNREAD_BYTES_MAX)
         .set_sctp_max_message_size(u32::try_from(MESSAGE_LEN_MAX).expect("131,072"))
         .set_mtu(MTU);
+    rtc_config.set_max_stun_rto(CHECK_INTERVAL);
     for (id, extension) in extensions(&config.answer.header_extension_ids) {
         rtc_config = rtc_config.set_extension(id, extension);
     }
@@ -230,7 +233,7 @@ fn declare_own(api: &mut str0m::change::DirectApi<'_>, own: ParticipantId) {
     }
 }
 
-fn negotiated(label: &str, id: u16) -> ChannelConfig {
+pub(super) fn negotiated(label: &str, id: u16) -> ChannelConfig {
     ChannelConfig {
         label: label.to_owned(),
         negotiated: Some(id),
