@@ -48,6 +48,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Profile {
             name,
             short_id,
+            key,
             has_server,
         } => {
             take_profile(
@@ -55,6 +56,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
                 Profile {
                     name,
                     short_id,
+                    key,
                     has_server,
                 },
                 effects_of,
@@ -163,6 +165,7 @@ fn take_profile(model: &mut Model, profile: Profile, effects: &mut Vec<Effect>) 
         effects.push(Effect::Report(Report::Name {
             name: profile.name.clone(),
             id: profile.short_id.clone(),
+            key: profile.key.clone(),
         }));
         say(model, text::renamed(&profile.name));
     }
