@@ -46,6 +46,8 @@ pub enum Event {
         name: String,
         /// The 8-character name of our key set. Not a credential.
         short_id: String,
+        /// The key that servers know us by, in base64url: for an operator's list of people.
+        key: String,
         /// False while no server was ever set: nothing can reach us then.
         has_server: bool,
     },

@@ -146,6 +146,7 @@ fn known(value: &serde_json::Value) -> Option<Report> {
         "name" => Report::Name {
             name: text("name")?,
             id: text("id")?,
+            key: text("key")?,
         },
         "entry" => Report::Entry(Box::new(serde_json::from_value(value.clone()).ok()?)),
         "notice" => Report::Notice {

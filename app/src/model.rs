@@ -69,6 +69,8 @@ pub struct Profile {
     pub name: String,
     /// The 8-character name of our key set.
     pub short_id: String,
+    /// The key that servers know us by, in base64url.
+    pub key: String,
     /// False while no server was ever set.
     pub has_server: bool,
 }

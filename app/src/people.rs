@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hullo_signalling::channel;
 use hullo_signalling::channel::{ChannelEvent, CodeEnd, ContactState, Own};
 use hullo_signalling::group::{Group, GroupEvent, GroupNumber};
@@ -230,10 +232,16 @@ pub fn sentence(words: &str) -> String {
     one_line + stop
 }
 
+/// The key that servers know us by, as text.
+pub fn key(own: &Own) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(own.client_key)
+}
+
 fn profile(own: &Own) -> Event {
     Event::Profile {
         name: own.name.clone(),
         short_id: own.short_id.clone(),
+        key: key(own),
         has_server: own.server.is_some(),
     }
 }

@@ -98,6 +98,8 @@ pub enum Report {
         name: String,
         /// 8-character name of our key set.
         id: String,
+        /// The key that servers know us by, in base64url: for the list of `hullo serve --allow`.
+        key: String,
     },
     /// Somebody calls.
     Incoming {

@@ -455,6 +455,7 @@ impl Runner<'_> {
                     &Report::Name {
                         name: profile.name.clone(),
                         id: profile.short_id.clone(),
+                        key: profile.key.clone(),
                     },
                 ),
                 None => control::say(responder, "the profile is still being read, try again"),

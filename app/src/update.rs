@@ -50,6 +50,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Profile {
             name,
             short_id,
+            key,
             has_server,
         } => {
             take_profile(
@@ -57,6 +58,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
                 Profile {
                     name,
                     short_id,
+                    key,
                     has_server,
                 },
                 effects_of,
@@ -167,6 +169,7 @@ fn take_profile(model: &mut Model, profile: Profile, effects: &mut Vec<Effect>) 
         effects.push(Effect::Report(Report::Name {
             name: profile.name.clone(),
             id: profile.short_id.clone(),
+            key: profile.key.clone(),
         }));
         say(model, text::renamed(&profile.name));
     }

@@ -392,6 +392,7 @@ fn without_a_server_an_invitation_is_refused_with_the_way_out() {
     program.take(Event::Profile {
         name: "carol".into(),
         short_id: "CAROLAAA".into(),
+        key: "A".repeat(43),
         has_server: false,
     });
     assert_eq!(program.press('i'), []);

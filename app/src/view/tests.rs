@@ -92,6 +92,7 @@ fn profile(has_server: bool) -> Event {
     Event::Profile {
         name: "carol".to_owned(),
         short_id: "CAROLAAA".to_owned(),
+        key: "A".repeat(43),
         has_server,
     }
 }

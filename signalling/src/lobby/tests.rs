@@ -1,10 +1,11 @@
+use hullo_proto::group::group_call::Scope;
 use hullo_proto::service::directory::{Challenger, Request, SfuInformation, granted};
 use hullo_proto::service::sfu::{JoinRequest, PeekResponse};
 use hullo_proto::service::token::TokenKey;
 
 use super::*;
 use crate::group::record::tests::person;
-use crate::group::{GroupState, Member, MemberNumber};
+use crate::group::{GroupState, Member, MemberNumber, Vouched};
 use crate::identity::Identity as Person;
 
 const HOME: GroupNumber = GroupNumber(1);
