@@ -34,6 +34,22 @@ pub fn sentence(report: &Report) -> Option<String> {
         Report::Group { .. } => text::group_words(report),
         Report::GroupLeft { name } => format!("You are no longer in {name}."),
         Report::Name { name, .. } => text::renamed(name),
+        Report::DoNotDisturb { on } => text::do_not_disturb(*on).to_owned(),
+        Report::Server { up: true, .. } => "The server answers.".to_owned(),
+        Report::Server { up: false, reason } => {
+            text::server_down(reason.as_deref().unwrap_or_default())
+        }
+        Report::Notice { text } => text::sentence(text),
+        Report::Error { text } => format!("Error: {text}"),
+        Report::Summary(figures) => summary(figures),
+        of_a_call => call_sentence(of_a_call)?,
+    };
+    Some(text::shown(&words))
+}
+
+/// The same for what happens to calls and in them.
+fn call_sentence(report: &Report) -> Option<String> {
+    Some(match report {
         Report::Incoming {
             name, by: Some(by), ..
         } => text::group_call_begun(name, by),
@@ -67,7 +83,6 @@ pub fn sentence(report: &Report) -> Option<String> {
         Report::Participant {
             change, name, on, ..
         } => participant(change, name, *on),
-        Report::DoNotDisturb { on } => text::do_not_disturb(*on).to_owned(),
         Report::Missed { name, reason } => match *reason {
             "do_not_disturb" => text::missed_because(name, Unrung::DoNotDisturb),
             "too_many" => text::missed_because(name, Unrung::TooMany),
@@ -88,16 +103,9 @@ pub fn sentence(report: &Report) -> Option<String> {
             direction: "received",
         } => format!("The first {kind} has arrived."),
         Report::Media { kind, .. } => format!("The first {kind} was sent."),
-        Report::Stats(_) => return None,
-        Report::Server { up: true, .. } => "The server answers.".to_owned(),
-        Report::Server { up: false, reason } => {
-            text::server_down(reason.as_deref().unwrap_or_default())
-        }
-        Report::Notice { text } => text::sentence(text),
-        Report::Error { text } => format!("Error: {text}"),
-        Report::Summary(figures) => summary(figures),
-    };
-    Some(text::shown(&words))
+        // Figures of each second, and who is heard right now.
+        _ => return None,
+    })
 }
 
 fn own(is_muted: bool, camera_on: bool, screen_on: bool) -> String {

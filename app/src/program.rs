@@ -571,7 +571,10 @@ fn demo_of_a_group(options: &Options, people: u16, face: Face) -> Result<u8, Fai
     let mine = summary.unwrap_or_default().people;
     let saw = crowd.saw();
     let heard = mine.iter().filter(|person| person.audio_frames > 0).count();
-    let seen = mine.iter().filter(|person| person.video_decoded > 0).count();
+    let seen = mine
+        .iter()
+        .filter(|person| person.video_decoded > 0)
+        .count();
     let text = format!(
         "You heard {heard} and saw {seen} of {} people; {} heard you and {} saw you.",
         saw.people, saw.heard, saw.seen

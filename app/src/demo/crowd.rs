@@ -147,7 +147,9 @@ fn is_whole(event: &Value, people: usize) -> bool {
 }
 
 fn enter(home: &std::path::Path) -> io::Result<Process> {
-    let join = ["join", GROUP, "--video", "--camera", "test", "--mic", "test"];
+    let join = [
+        "join", GROUP, "--video", "--camera", "test", "--mic", "test",
+    ];
     let args: Vec<&str> = join.into_iter().chain(["--speaker", "none"]).collect();
     let mut process = Process::spawn(home, &args, None)?;
     process.wait_until(PATIENCE, |event| {

@@ -230,12 +230,21 @@ fn a_contacts_call_and_a_groups_are_taken_beside_one_another() {
 fn a_group_that_cannot_be_joined_is_told_with_its_exit_code() {
     let server = Server::start();
     let home = Home::new();
-    home.run(&["name", "ann", "--server", server.url()]).success();
+    home.run(&["name", "ann", "--server", server.url()])
+        .success();
     home.run(&["group", "new", GROUP]).success();
     let unknown = home.run(&["join", "nobody", "--json"]);
     assert_eq!(unknown.code, 3, "{}", unknown.shown());
     drop(server);
-    let down = home.run(&["join", GROUP, "--json", "--mic", "test", "--speaker", "none"]);
+    let down = home.run(&[
+        "join",
+        GROUP,
+        "--json",
+        "--mic",
+        "test",
+        "--speaker",
+        "none",
+    ]);
     assert_eq!(down.code, 5, "{}", down.shown());
     assert_eq!(down.call_state("ended")["reason"], "unreachable");
     assert_eq!(down.event("summary")["reason"], "unreachable");
@@ -245,7 +254,8 @@ fn a_group_that_cannot_be_joined_is_told_with_its_exit_code() {
 fn somebody_alone_is_in_the_call_and_leaves() {
     let server = Server::start();
     let home = Home::new();
-    home.run(&["name", "ann", "--server", server.url()]).success();
+    home.run(&["name", "ann", "--server", server.url()])
+        .success();
     home.run(&["group", "new", GROUP]).success();
     let mut ann = Hullo::spawn(&home, &join(&["join", GROUP]));
     ann.wait_for_call("connected", PATIENCE);
