@@ -43,6 +43,9 @@ const DESIRED_BITRATE_BPS: u64 = 3_000_000;
 /// How long a silent connection is kept. Shorter drops calls in tunnels, longer leaves people talking to nobody.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 
+/// Pictures of which it is remembered that a layer was sent: more than the encoders' queues hold, two seconds.
+const PICTURES_REMEMBERED_MAX: usize = 64;
+
 /// What a call starts from.
 pub struct Setup {
     /// The server's answer to the Join request.
@@ -168,6 +171,8 @@ pub struct Engine {
     holes: BTreeSet<(ParticipantId, Track)>,
     undecryptable: BTreeMap<ParticipantId, u64>,
     frames_sent: [u64; 3],
+    /// When the last pictures of the camera that were sent were captured.
+    pictures_sent: BTreeSet<Instant>,
     is_joined: bool,
     lost_at: Option<Instant>,
     ended: bool,
@@ -194,6 +199,7 @@ impl Engine {
             holes: BTreeSet::new(),
             undecryptable: BTreeMap::new(),
             frames_sent: [0; 3],
+            pictures_sent: BTreeSet::new(),
             is_joined: false,
             lost_at: None,
             ended: false,
@@ -220,7 +226,8 @@ impl Engine {
         self.undecryptable.values().sum()
     }
 
-    /// Frames that were sealed and handed to the session: of the microphone, the camera (all layers), the screen.
+    /// What was sealed and handed to the session: frames of the microphone, pictures of the camera (one in several layers
+    /// counts once), pictures of the screen.
     pub fn frames_sent(&self) -> [u64; 3] {
         self.frames_sent
     }
@@ -327,10 +334,12 @@ impl Engine {
         let Ok(sealed) = self.call.seal(own.track(), &frame.data) else {
             return;
         };
-        let sent = &mut self.frames_sent[own.track() as usize];
-        *sent += 1;
-        if *sent == 1 {
-            self.event(Event::FirstSent(own.track()));
+        if self.is_new_picture(own, frame.captured_at) {
+            let sent = &mut self.frames_sent[own.track() as usize];
+            *sent += 1;
+            if *sent == 1 {
+                self.event(Event::FirstSent(own.track()));
+            }
         }
         let input = group_session::Input::Write {
             track: own,
@@ -338,6 +347,18 @@ impl Engine {
             captured_at: frame.captured_at,
         };
         self.session(now, input);
+    }
+
+    /// Whether no layer of this picture was sent before. Sound and the screen have no layers.
+    fn is_new_picture(&mut self, own: OwnTrack, captured_at: Instant) -> bool {
+        if !matches!(own, OwnTrack::Camera(_)) {
+            return true;
+        }
+        let is_new = self.pictures_sent.insert(captured_at);
+        if self.pictures_sent.len() > PICTURES_REMEMBERED_MAX {
+            self.pictures_sent.pop_first();
+        }
+        is_new
     }
 
     /// Moves what the two machines have to say to each other and to the outside, until both are quiet.

@@ -52,6 +52,8 @@ pub(super) struct Dispatch {
     looked_at: Option<Instant>,
     epoch: Option<u8>,
     undecryptable: u64,
+    /// Pictures sent so far, and of these those that figures of a second have told.
+    pictures_sent: (u64, u64),
 }
 
 /// What our devices do, as announced to the others.
@@ -104,6 +106,7 @@ impl Dispatch {
             looked_at: None,
             epoch: None,
             undecryptable: 0,
+            pictures_sent: (0, 0),
         }
     }
 

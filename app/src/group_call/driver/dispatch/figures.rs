@@ -39,6 +39,8 @@ impl Dispatch {
         (self.figures).note(|id| (engine.epochs(Some(id)), engine.undecryptable(id)));
         self.epoch = engine.epochs(None);
         self.undecryptable = engine.undecryptable_in_all();
+        let [_, camera, screen] = engine.frames_sent();
+        self.pictures_sent.0 = camera + screen;
         for (id, speaks) in changes {
             self.person(id, ParticipantChange::Speaking(speaks));
         }
@@ -59,19 +61,18 @@ impl Dispatch {
             ..Flow::default()
         };
         let microphone = stats.own.get(&OwnTrack::Microphone);
-        let pictures = || {
-            stats
-                .own
-                .iter()
-                .filter(|(track, _)| track.track() != Track::Microphone)
-        };
+        let own = stats.own.iter();
+        let pictures = own.filter(|(track, _)| track.track() != Track::Microphone);
         let of = |track: Track| stats.others.iter().filter(move |((_, of), _)| *of == track);
         let (concealed_ms, freezes) = self.figures.trouble();
+        let (all, told) = self.pictures_sent;
+        self.pictures_sent.1 = all;
         let report = Stats {
             sent: Flow {
                 audio_frames: microphone.map_or(0, |track| track.frames_sent),
-                video_frames: pictures().map(|(_, track)| track.frames_sent).sum(),
-                video_bitrate_bps: pictures().map(|(_, track)| track.bytes_sent * 8).sum(),
+                // A picture in several layers counts once; each layer costs its bits.
+                video_frames: all - told,
+                video_bitrate_bps: pictures.map(|(_, track)| track.bytes_sent * 8).sum(),
                 ..flow(stats.sent, stats.sent_loss)
             },
             received: Flow {
