@@ -140,6 +140,7 @@ fn script(scene: &str) -> Vec<Event> {
         Event::Profile {
             name: "carol".to_owned(),
             short_id: "CAROL234".to_owned(),
+            key: "A".repeat(43),
             has_server: true,
         },
         Event::Server {

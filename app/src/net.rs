@@ -15,6 +15,7 @@ use hullo_signalling::channel::{
 };
 use hullo_signalling::group::Group;
 use hullo_signalling::history::{EntryId, HistoryEntry, Unseen};
+use hullo_signalling::lobby::{LobbyCommand, LobbyEvent};
 use hullo_signalling::relay_channel::RelayChannel;
 use hullo_signalling::store::Store;
 use rand::SeedableRng;
@@ -26,8 +27,11 @@ use tokio::time::Instant;
 use crate::conversation::PAGE_ENTRIES;
 use crate::profile::Profile;
 use line::{Line, LineEvent};
+use lobby::{Answered, Lobby};
 
+mod https;
 mod line;
+mod lobby;
 #[cfg(test)]
 mod tests;
 pub mod tls;
@@ -68,6 +72,8 @@ pub enum NetEvent {
     },
     /// What nobody has seen, at the start and after every change.
     Unseen(BTreeMap<ContactId, Unseen>),
+    /// About group calls, from outside of them.
+    Lobby(LobbyEvent),
 }
 
 /// Why the thread did not start or does not listen.
@@ -91,6 +97,7 @@ type Entries = Result<Vec<HistoryEntry>, NetError>;
 
 enum Ask {
     Command(ChannelCommand),
+    Lobby(LobbyCommand),
     Contacts(SyncSender<Result<Vec<Contact>, ChannelError>>),
     Own(SyncSender<Result<Own, ChannelError>>),
     Entries(Option<ContactId>, usize, SyncSender<Entries>),
@@ -115,7 +122,8 @@ impl Net {
         profile: &Profile,
         on_event: impl FnMut(NetEvent) + Send + 'static,
     ) -> Result<Self, NetError> {
-        Self::run(open_channel(profile)?, Box::new(on_event))
+        let (channel, seeds) = open_channel(profile)?;
+        Self::run(channel, Some(seeds), Box::new(on_event))
     }
 
     /// As [`Self::start`], for a program that does an errand and ends: payloads that come meanwhile are no events, they
@@ -127,13 +135,15 @@ impl Net {
         profile: &Profile,
         on_event: impl FnMut(NetEvent) + Send + 'static,
     ) -> Result<Self, NetError> {
-        let mut channel = open_channel(profile)?;
+        let (mut channel, _) = open_channel(profile)?;
         channel.leave_messages();
-        Self::run(channel, Box::new(on_event))
+        Self::run(channel, None, Box::new(on_event))
     }
 
+    /// `lobby_rng`: for group calls, which an errand does not look after.
     fn run(
         channel: RelayChannel,
+        lobby_rng: Option<ChaCha20Rng>,
         on_event: Box<dyn FnMut(NetEvent) + Send>,
     ) -> Result<Self, NetError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -141,9 +151,12 @@ impl Net {
             .build()
             .map_err(|error| NetError::Start(error.to_string()))?;
         let (asks, inbox) = mpsc::channel(COMMANDS_MAX);
+        let lobby = lobby_rng.map(|rng| Lobby::new(&channel, Instant::now(), epoch(), rng));
+        let (lobby, answers) = lobby.transpose()?.unzip();
+        let shell = Shell::new(channel, lobby, on_event);
         let thread = std::thread::Builder::new()
             .name("net".to_owned())
-            .spawn(move || runtime.block_on(Shell::new(channel, on_event).run(inbox)))
+            .spawn(move || runtime.block_on(shell.run(inbox, answers)))
             .map_err(|error| NetError::Start(error.to_string()))?;
         Ok(Self {
             asks,
@@ -157,6 +170,14 @@ impl Net {
     /// [`NetError::Busy`], [`NetError::Ended`].
     pub fn command(&self, command: ChannelCommand) -> Result<(), NetError> {
         self.ask(Ask::Command(command))
+    }
+
+    /// Passes a wish about group calls on; what comes of it is [`NetEvent::Lobby`]. Nothing does in a program on an errand.
+    ///
+    /// # Errors
+    /// [`NetError::Busy`], [`NetError::Ended`].
+    pub fn lobby(&self, command: LobbyCommand) -> Result<(), NetError> {
+        self.ask(Ask::Lobby(command))
     }
 
     /// Everybody, by name, as of now.
@@ -253,22 +274,30 @@ impl Drop for Net {
     }
 }
 
-fn open_channel(profile: &Profile) -> Result<RelayChannel, NetError> {
+/// The time since 1970.
+fn epoch() -> Duration {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+/// The channel, and a generator for another machine.
+fn open_channel(profile: &Profile) -> Result<(RelayChannel, ChaCha20Rng), NetError> {
     let mut seed = zeroize::Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed).map_err(|error| NetError::Start(error.to_string()))?;
     let mut rng = ChaCha20Rng::from_seed(*seed);
+    let spare = ChaCha20Rng::from_rng(&mut rng);
     let (store, identity) =
         Store::open(&profile.store_path(), &mut rng).map_err(ChannelError::from)?;
-    let epoch = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
     let now = Instant::now().into_std();
     let name = std::env::var("USER").unwrap_or_default();
-    Ok(RelayChannel::new(store, identity, rng, now, epoch, &name)?)
+    let channel = RelayChannel::new(store, identity, rng, now, epoch(), &name)?;
+    Ok((channel, spare))
 }
 
 struct Shell {
     channel: RelayChannel,
+    lobby: Option<Lobby>,
     on_event: Box<dyn FnMut(NetEvent) + Send>,
     lines: HashMap<ServerId, Line>,
     reports: mpsc::Sender<(u64, LineEvent)>,
@@ -278,10 +307,15 @@ struct Shell {
 }
 
 impl Shell {
-    fn new(channel: RelayChannel, on_event: Box<dyn FnMut(NetEvent) + Send>) -> Self {
+    fn new(
+        channel: RelayChannel,
+        lobby: Option<Lobby>,
+        on_event: Box<dyn FnMut(NetEvent) + Send>,
+    ) -> Self {
         let (reports, inbox) = mpsc::channel(LINE_EVENTS_MAX);
         Self {
             channel,
+            lobby,
             on_event,
             lines: HashMap::new(),
             reports,
@@ -290,7 +324,13 @@ impl Shell {
         }
     }
 
-    async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
+    async fn run(
+        mut self,
+        mut asks: mpsc::Receiver<Ask>,
+        answers: Option<mpsc::Receiver<Answered>>,
+    ) {
+        // Without a lobby there is nobody who would answer.
+        let mut answers = answers.unwrap_or_else(|| mpsc::channel(1).1);
         match self.ready() {
             Ok(ready) => (self.on_event)(ready),
             Err(error) => tracing::error!(%error, "the store failed at the start"),
@@ -309,27 +349,48 @@ impl Shell {
             let wake = [deadline, farewell].into_iter().flatten().min();
             tokio::select! {
                 ask = asks.recv(), if farewell.is_none() => match ask {
-                    Some(Ask::Command(command)) => self.input(ChannelInput::Command(command)),
-                    // Whoever asked and left does not miss the answer.
-                    Some(Ask::Contacts(reply)) => drop(reply.try_send(self.channel.contacts())),
-                    Some(Ask::Groups(reply)) => drop(reply.try_send(self.channel.groups())),
-                    Some(Ask::Own(reply)) => drop(reply.try_send(self.channel.own())),
-                    Some(Ask::Entries(contact, limit, reply)) => {
-                        let entries = self.channel.history(contact, None, limit);
-                        drop(reply.try_send(entries.map_err(NetError::from)));
-                    }
-                    Some(Ask::History(contact, before)) => self.tell_history(contact, before),
                     Some(Ask::Stop) | None => farewell = Some(Instant::now() + FAREWELL_TIME_MAX),
+                    Some(ask) => self.ask(ask),
                 },
+                Some(answered) = answers.recv() => {
+                    if let Some(lobby) = &mut self.lobby {
+                        lobby.answered(Instant::now(), answered);
+                    }
+                }
                 report = reports.recv() => match report {
                     Some((number, event)) => self.report(number, event),
                     None => return,
                 },
                 () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
                     self.input(ChannelInput::Timeout);
+                    if let Some(lobby) = &mut self.lobby {
+                        lobby.time_out(Instant::now());
+                    }
                 }
             }
             deadline = self.drain();
+        }
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        match ask {
+            Ask::Command(command) => self.input(ChannelInput::Command(command)),
+            Ask::Lobby(command) => {
+                if let Some(lobby) = &mut self.lobby {
+                    lobby.command(Instant::now(), command);
+                }
+            }
+            // Whoever asked and left does not miss the answer.
+            Ask::Contacts(reply) => drop(reply.try_send(self.channel.contacts())),
+            Ask::Groups(reply) => drop(reply.try_send(self.channel.groups())),
+            Ask::Own(reply) => drop(reply.try_send(self.channel.own())),
+            Ask::Entries(contact, limit, reply) => {
+                let entries = self.channel.history(contact, None, limit);
+                drop(reply.try_send(entries.map_err(NetError::from)));
+            }
+            Ask::History(contact, before) => self.tell_history(contact, before),
+            // The loop's own.
+            Ask::Stop => {}
         }
     }
 
@@ -383,8 +444,28 @@ impl Shell {
         }
     }
 
-    /// Does what the machine says, until it says when to come back.
+    /// Does what both machines say, each of which may ask something of the other, until both say when to come back.
     fn drain(&mut self) -> Option<Instant> {
+        loop {
+            let channel = self.drain_channel();
+            let Some(lobby) = &mut self.lobby else {
+                return channel;
+            };
+            let mut commands = Vec::new();
+            let tell = |event| (self.on_event)(NetEvent::Lobby(event));
+            let own = lobby.drain(|command| commands.push(command), tell);
+            if commands.is_empty() {
+                return [channel, own].into_iter().flatten().min();
+            }
+            for command in commands {
+                self.input(ChannelInput::Command(command));
+                // One change, then drained.
+                self.drain_channel();
+            }
+        }
+    }
+
+    fn drain_channel(&mut self) -> Option<Instant> {
         let mut has_changed = false;
         loop {
             match self.channel.poll_output() {
@@ -408,6 +489,9 @@ impl Shell {
                             | ChannelEvent::Seen { .. }
                             | ChannelEvent::ContactRemoved { .. }
                     );
+                    if let (Some(lobby), ChannelEvent::Group(event)) = (&mut self.lobby, &event) {
+                        lobby.group_event(Instant::now(), event);
+                    }
                     (self.on_event)(NetEvent::Channel(event));
                 }
                 ChannelOutput::Timeout(deadline) => {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hullo_signalling::channel;
 use hullo_signalling::channel::{ChannelEvent, CodeEnd, ContactState, Own};
 use hullo_signalling::group::{Group, GroupEvent, GroupNumber};
@@ -59,6 +61,7 @@ impl People {
                 let unseen = unseen.map(|(contact, unseen)| (ContactId(contact.0), unseen));
                 vec![Event::History(HistoryEvent::Unseen(unseen.collect()))]
             }
+            NetEvent::Lobby(_) => Vec::new(),
         }
     }
 
@@ -100,8 +103,19 @@ impl People {
                 return vec![self.group_list(), Event::GroupNews(words)];
             }
             GroupEvent::CallStarted {
-                group, sent_ago, ..
-            } if sent_ago < CALL_NEWS_AGE_MAX => format!("A call has begun in {}.", name(group)),
+                group,
+                from,
+                sent_ago,
+                ..
+            } if sent_ago < CALL_NEWS_AGE_MAX => {
+                let by = self.groups.get(&group.0).and_then(|known| {
+                    let mut members = known.members.iter();
+                    members.find(|member| member.number == from)
+                });
+                let by = by.map_or(crate::text::UNKNOWN_CONTACT, |member| &member.name);
+                let by = by.to_owned();
+                return vec![Event::GroupCallStarted { group, by }];
+            }
             GroupEvent::CallStarted { .. } => return Vec::new(),
             GroupEvent::CallsForgotten { group } => {
                 format!("Somebody left {}: its call is over.", name(group))
@@ -218,10 +232,16 @@ pub fn sentence(words: &str) -> String {
     one_line + stop
 }
 
+/// The key that servers know us by, as text.
+pub fn key(own: &Own) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(own.client_key)
+}
+
 fn profile(own: &Own) -> Event {
     Event::Profile {
         name: own.name.clone(),
         short_id: own.short_id.clone(),
+        key: key(own),
         has_server: own.server.is_some(),
     }
 }

@@ -20,9 +20,10 @@ use crate::attention::alerts::Alerts;
 use crate::attention::{Attention, AttentionSettings};
 use crate::call::media::MediaSpecs;
 use crate::calls::Calls;
-use crate::cli::{Action, Cli, Color, Options, RelayArguments};
+use crate::cli::{Action, Cli, Color, Options};
 use crate::config::{self, ConfigError};
 use crate::demo::Demo;
+use crate::demo::crowd::Crowd;
 use crate::event::{Event, Media, Settings};
 use crate::front::{Front, Json, Plain};
 use crate::model::{Mode, Model};
@@ -34,7 +35,7 @@ use crate::profile::{self, Profile, ProfileError};
 use crate::report::Report;
 use crate::run::{Runner, Wake, read_stdin, wakes};
 use crate::screen::{PictureTerminal, Screen};
-use crate::serve::{ServeError, ServeOptions, Server, StoreChoice};
+use crate::serve::{self, ServeError, Wanted};
 use crate::small::{Small, parse_server};
 use crate::terminal;
 use crate::view::look::{ColourChoice, ColourDepth, Look, is_full_screen_possible};
@@ -240,11 +241,18 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
             name,
             media: media(video),
         }),
+        Some(Action::Join { group, video }) => run(Mode::JoinOnce {
+            name: group,
+            media: media(video),
+        }),
         Some(Action::Answer { name, video }) => run(Mode::AnswerOnce {
             name,
             media: media(video),
         }),
-        Some(Action::Demo) => demo(&options, face),
+        Some(Action::Demo { people: None }) => demo(&options, face),
+        Some(Action::Demo {
+            people: Some(people),
+        }) => demo_of_a_group(&options, people, face),
         Some(Action::Mirror) => crate::mirror::run(
             &options,
             face == Face::Screen,
@@ -255,9 +263,16 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
             listen,
             announce,
             relay,
+            calls,
         }) => {
-            let announce = announce.as_deref();
-            serve(&options, folder.clone(), &listen, announce, relay, face)
+            let wanted = Wanted {
+                listen,
+                announce,
+                relay,
+                calls,
+                seconds: options.seconds,
+            };
+            serve::run(wanted, folder.clone(), &mut *line_front(face))
         }
         Some(Action::Name { name }) => small(Small::Name(name)),
         Some(Action::Invite { wait }) => small(Small::Invite { wait }),
@@ -305,6 +320,7 @@ fn specs(options: &Options) -> MediaSpecs {
         mic: options.mic.clone(),
         speaker: options.speaker.clone(),
         record_video: options.record_video.clone(),
+        screen: options.screen.clone(),
     }
 }
 
@@ -461,6 +477,9 @@ fn wants_video(mode: &Mode) -> bool {
         } | Mode::AnswerOnce {
             media: Media::Video,
             ..
+        } | Mode::JoinOnce {
+            media: Media::Video,
+            ..
         } | Mode::Screen
     )
 }
@@ -550,48 +569,33 @@ fn demo(options: &Options, face: Face) -> Result<u8, Failure> {
     Ok(if good { 0 } else { OTHER })
 }
 
-fn serve(
-    options: &Options,
-    folder: PathBuf,
-    listen: &str,
-    announce: Option<&str>,
-    relay: RelayArguments,
-    face: Face,
-) -> Result<u8, Failure> {
-    let started = Instant::now();
-    let address = listen.parse().map_err(|_| {
-        Failure::usage(format!(
-            "`{listen}` is no ADDR:PORT, as in {}.",
-            crate::serve::LISTEN_DEFAULT
-        ))
-    })?;
-    let announce = announce
-        .map(|ip| {
-            ip.parse()
-                .map_err(|_| Failure::usage(format!("`{ip}` is no IP address.")))
-        })
-        .transpose()?;
-    let server = Server::start(&ServeOptions {
-        listen: address,
-        announce,
-        folder,
-        store: StoreChoice::parse(relay.store.as_deref()),
-        certificate: relay.cert.zip(relay.key),
-    })?;
-    let (wake, inbox) = wakes();
-    terminal::spawn_signals(move |event| wake.send(Wake::Event(event)).is_ok())
-        .map_err(|error| Failure::of(&error, OTHER))?;
-    let mut front = line_front(face);
-    let ready = Report::Ready {
-        url: Some(server.url().to_string()),
+fn demo_of_a_group(options: &Options, people: u16, face: Face) -> Result<u8, Failure> {
+    let mut options = options.clone();
+    let mut crowd = Crowd::start(people).map_err(|error| Failure::of(&error, OTHER))?;
+    crate::demo::choose_devices(&mut options);
+    let mode = Mode::JoinOnce {
+        name: crate::demo::crowd::GROUP.to_owned(),
+        media: Media::Video,
     };
-    front
-        .report(0, &ready)
-        .map_err(|_| Failure::other("Nobody reads the output."))?;
-    match options.seconds {
-        // Either the time is over or a signal came: both end it well.
-        Some(seconds) => drop(inbox.recv_deadline(started + seconds)),
-        None => drop(inbox.recv()),
+    let seconds = options
+        .seconds
+        .or((face != Face::Screen).then_some(DEMO_TIME));
+    let (status, summary) = main_loop(&options, crowd.profile(), mode, face, seconds)?;
+    if face == Face::Screen {
+        return Ok(status);
     }
-    Ok(0)
+    let mine = summary.unwrap_or_default().people;
+    let saw = crowd.saw();
+    let heard = mine.iter().filter(|person| person.audio_frames > 0).count();
+    let seen = mine
+        .iter()
+        .filter(|person| person.video_decoded > 0)
+        .count();
+    let text = format!(
+        "You heard {heard} and saw {seen} of {} people; {} heard you and {} saw you.",
+        saw.people, saw.heard, saw.seen
+    );
+    let _ = line_front(face).report(0, &Report::Notice { text });
+    let is_good = [heard, seen, saw.heard, saw.seen] == [saw.people; 4];
+    Ok(if is_good { 0 } else { OTHER })
 }

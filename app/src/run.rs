@@ -16,13 +16,13 @@ use crate::attach::Followers;
 use crate::attention::Attention;
 use crate::attention::alerts::Alerts;
 use crate::call::driver::{Command as CallCommand, DriverEvent};
-use crate::calls::{CallNews, Calls, Outcome, Step, proto_media};
+use crate::calls::{CallNews, Calls, Outcome, Step, ThreadNumber, proto_media};
 use crate::command;
 use crate::control::{self, Ask, Waiting};
 use crate::effect::Effect;
 use crate::event::{CallEvent, CallNumber, Command, ContactId, Event, PersonChange, StopReason};
 use crate::front::Front;
-use crate::groups::{self, GroupErrand};
+use crate::group_call;
 use crate::model::{Mode, Model};
 use crate::net::{Net, NetEvent};
 use crate::people::{People, sentence};
@@ -35,6 +35,7 @@ use crate::update::update;
 pub use history::Journal;
 
 mod attention;
+mod group;
 mod history;
 
 /// Everything that can wake the program.
@@ -47,6 +48,8 @@ pub enum Wake {
     Driver(CallNumber, DriverEvent),
     /// The terminal answered a question.
     Terminal(Reply, Instant),
+    /// From a thread of the call of a group: which of them, for one may take another's place.
+    GroupDriver(ThreadNumber, group_call::driver::DriverEvent),
     /// New pictures lie in the slots of this call.
     Pictures(CallNumber),
     /// Another process of the same user asks something.
@@ -116,6 +119,8 @@ pub struct Notes {
     summary: Option<crate::report::Summary>,
     waiting: Waiting,
     followers: Followers,
+    /// Groups on the screen.
+    watched: Vec<crate::event::GroupNumber>,
     /// Reports that answer a request which is being carried out right now.
     captured: Option<Vec<Report>>,
 }
@@ -123,7 +128,10 @@ pub struct Notes {
 impl Runner<'_> {
     /// Runs until the model or the front end's reader is gone. Returns the exit status.
     pub fn run(&mut self) -> u8 {
-        self.report(&Report::Ready { url: None });
+        self.report(&Report::Ready {
+            url: None,
+            media: Vec::new(),
+        });
         loop {
             let now = Instant::now();
             if let Some((status, until)) = self.notes.exit
@@ -200,7 +208,8 @@ impl Runner<'_> {
     fn leave(&mut self, status: u8) {
         if self.notes.exit.is_none() {
             self.notes.exit = Some((status, Instant::now() + FAREWELL));
-            self.calls.hang_up_all(self.notes.stop_word);
+            let outcomes = self.calls.hang_up_all(self.notes.stop_word);
+            self.outcomes(outcomes);
         }
     }
 
@@ -220,13 +229,16 @@ impl Runner<'_> {
                 };
                 pictures.taken();
                 let (far, own) = (pictures.far.take(), pictures.own.take());
+                let people = pictures.take_people();
                 if far.is_some() {
                     self.event(Event::Call(number, CallEvent::FarPicture(far)));
                 }
                 if own.is_some() {
                     self.event(Event::Call(number, CallEvent::OwnPicture(own)));
                 }
+                self.show_people(number, people);
             }
+            Wake::GroupDriver(thread, event) => self.group_driver_event(thread, event),
             Wake::Control(request, responder) => self.answer(&request, &responder),
         }
     }
@@ -259,9 +271,14 @@ impl Runner<'_> {
             Effect::SetCamera(call, on) => (call, CallCommand::CameraOn(on)),
             Effect::SetHold(call, hold) => (call, CallCommand::Hold(hold)),
             Effect::WantPicture(call, size) => (call, CallCommand::Want(size)),
+            Effect::View(..) | Effect::SetScreen(..) | Effect::WatchGroups(_) => {
+                self.group_effect(effect);
+                return Vec::new();
+            }
             other => return self.do_otherwise(other).into_iter().collect(),
         };
-        self.calls.command(call, command);
+        let outcomes = self.calls.command(call, command);
+        self.outcomes(outcomes);
         Vec::new()
     }
 
@@ -329,11 +346,13 @@ impl Runner<'_> {
                 }
                 self.event(Event::Call(number, event));
             }
-            DriverEvent::Finished(summary) => {
-                self.notes.summary = Some((*summary).clone());
-                self.report(&Report::Summary(summary));
-            }
+            DriverEvent::Finished(summary) => self.finished(summary),
         }
+    }
+
+    fn finished(&mut self, summary: Box<crate::report::Summary>) {
+        self.notes.summary = Some((*summary).clone());
+        self.report(&Report::Summary(summary));
     }
 
     fn send_to(&mut self, contact: ContactId, message: &Message) {
@@ -370,10 +389,12 @@ impl Runner<'_> {
                 payload,
                 sent_ago,
             }) => (contact, payload, sent_ago),
+            NetEvent::Lobby(event) => return self.lobby_event(event),
             other => {
                 for event in self.people.take(other) {
                     self.event(event);
                 }
+                self.tell_members();
                 self.calls.set_reach(self.people.reach());
                 return;
             }
@@ -393,6 +414,8 @@ impl Runner<'_> {
                 Outcome::Event(event) => self.event(event),
                 Outcome::Send(contact, message) => self.send_to(contact, &message),
                 Outcome::News(news) => self.news(&news),
+                Outcome::Lobby(command) => self.tell_lobby(command),
+                Outcome::Summary(summary) => self.finished(summary),
             }
         }
     }
@@ -454,6 +477,7 @@ impl Runner<'_> {
                     &Report::Name {
                         name: profile.name.clone(),
                         id: profile.short_id.clone(),
+                        key: profile.key.clone(),
                     },
                 ),
                 None => control::say(responder, "the profile is still being read, try again"),
@@ -489,32 +513,6 @@ impl Runner<'_> {
             .contacts()
             .iter()
             .any(|contact| contact.name == *name)
-    }
-
-    fn group(&mut self, errand: &GroupErrand, responder: &Responder) {
-        let known = (self.people.groups(), self.people.contacts());
-        let command = match groups::command(errand, None, &known.0, &known.1) {
-            Ok(Some(command)) => command,
-            Ok(None) => {
-                for group in self.model.groups() {
-                    control::send(responder, &groups::report(group));
-                }
-                return;
-            }
-            Err(error) => return control::refuse(responder, &error.into()),
-        };
-        let wants: fn(&Report) -> bool = match errand {
-            GroupErrand::Leave { .. } => |report| matches!(report, Report::GroupLeft { .. }),
-            GroupErrand::New { .. } => {
-                |report| matches!(report, Report::Group { joined: true, .. })
-            }
-            _ => |report| matches!(report, Report::Group { .. }),
-        };
-        let now = Instant::now();
-        self.notes.waiting.add(now, responder.clone(), wants);
-        if let Some(failed) = self.tell_net(ChannelCommand::Group(command)) {
-            self.event(failed);
-        }
     }
 
     /// Another terminal of the same user follows: it is told how things stand, and all news from now on.

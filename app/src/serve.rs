@@ -1,26 +1,39 @@
-//! `hullo serve`: the relay on this machine, its certificate kept so that its URL stays the same.
+//! `hullo serve`: relay, directory and SFU on this machine, on one TLS port, with media on UDP ports beside it. Its
+//! certificate is kept so that its URL stays the same.
+//!
+//! ```text
+//! TCP, TLS   /relay (sealed blocks)   /identity/sfu_cred (tokens)   /v1/peek, /v1/join   /health   /metrics
+//! UDP        media of group calls, one port for each shard
+//! ```
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use hullo_relay::server::{Options, Relay, serve_router};
 use hullo_relay::store::postgres::{self, PostgresStore};
 use hullo_relay::store::sqlite::{self, SqliteStore, Synchronous};
 use hullo_relay::store::{MemoryStore, StoreLimits};
+use hullo_sfu::server::{Sfu, StartError};
 use hullo_signalling::server_url::ServerUrl;
 use rustix::process::Resource;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::net::tls;
 use crate::profile::make_folder;
+
+pub use calls::{CallOptions, MediaPorts};
+pub use run::{Wanted, run};
+
+mod calls;
+mod certificate;
+mod operator;
+mod run;
 
 /// Where a server listens when nobody says otherwise: everywhere.
 pub const LISTEN_DEFAULT: &str = "0.0.0.0:4433";
@@ -38,6 +51,8 @@ pub struct ServeOptions {
     pub store: StoreChoice,
     /// Certificate and key (PEM files) of the operator's own, instead of the one kept in the folder.
     pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Group calls.
+    pub calls: CallOptions,
 }
 
 /// Where a relay keeps what waits for its readers.
@@ -115,6 +130,25 @@ pub enum ServeError {
     /// The database with the messages.
     #[error(transparent)]
     Database(#[from] postgres::ConnectError),
+    /// The key that tokens for calls are made with.
+    #[error("the file {} cannot be used: {reason}. Move it away to get a new one (people in calls then need a moment to get new tokens)", .path.display())]
+    TokenKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Who may call.
+    #[error("the list {} cannot be used: {reason}", .path.display())]
+    AllowList {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and in which line.
+        reason: String,
+    },
+    /// The ports for calls, mostly.
+    #[error(transparent)]
+    Calls(#[from] StartError),
     /// No randomness, no thread.
     #[error("the server cannot start: {0}")]
     Start(String),
@@ -124,6 +158,9 @@ pub enum ServeError {
 pub struct Server {
     url: ServerUrl,
     address: SocketAddr,
+    calls: Option<Arc<Sfu>>,
+    media: Option<MediaPorts>,
+    runtime: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -138,11 +175,9 @@ impl Server {
         raise_file_limit();
         let folder = options.folder.join("server");
         let (tls, pin) = match &options.certificate {
-            Some((certificate, key)) => own_tls_config(certificate, key)?,
-            None => tls_config(&folder)?,
+            Some((certificate, key)) => certificate::own_tls_config(certificate, key)?,
+            None => certificate::tls_config(&folder)?,
         };
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|error| ServeError::Start(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("serve")
@@ -162,15 +197,22 @@ impl Server {
         let host = options.announce.unwrap_or_else(|| reachable(address.ip()));
         let url = ServerUrl::new(&host.to_string(), address.port(), pin)
             .expect("an IP address is a host and a bound port is not 0");
+        let started = calls::start(options, &folder, address, host, &url)?;
+        let (calls, media) = started.map(|(sfu, media)| (Arc::new(sfu), media)).unzip();
         let (stop, stopped) = oneshot::channel::<()>();
-        let relay = runtime.block_on(start_relay(&options.store, &folder, &Options::new(seed)))?;
+        let relay = Options::new(seed()?);
+        let relay = runtime.block_on(start_relay(&options.store, &folder, &relay))?;
+        let router = operator::router(relay.watch(), calls.clone())
+            .merge(relay.router())
+            .merge(calls.as_ref().map(calls::router).unwrap_or_default());
+        let handle = runtime.handle().clone();
         let thread = std::thread::Builder::new()
             .name("serve".to_owned())
             .spawn(move || {
                 runtime.block_on(async {
                     // An error is a handle that was dropped: the same wish.
                     let stop = async { drop(stopped.await) };
-                    serve_router(listener, tls, relay.router(), stop).await;
+                    serve_router(listener, tls, router, stop).await;
                     relay.stop().await;
                 });
                 // Connections that did not end in time end now.
@@ -179,6 +221,9 @@ impl Server {
         Ok(Self {
             url,
             address,
+            calls,
+            media,
+            runtime: handle,
             stop: Some(stop),
             thread: Some(thread.map_err(system)?),
         })
@@ -193,6 +238,24 @@ impl Server {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+
+    /// Where media of group calls comes in; `None`: there are none, for want of an IPv4 address.
+    pub fn media(&self) -> Option<&MediaPorts> {
+        self.media.as_ref()
+    }
+
+    /// Takes no new call from now on; those that run go on, and `/health` says so.
+    pub fn drain(&self) {
+        if let Some(calls) = &self.calls {
+            calls.drain();
+        }
+    }
+
+    /// Waits until no call runs, at most `time_max`. True if none does.
+    pub fn drained(&self, time_max: Duration) -> bool {
+        let wait = |calls: &Arc<Sfu>| self.runtime.block_on(calls.drained(time_max));
+        self.calls.as_ref().is_none_or(wait)
+    }
 }
 
 impl Drop for Server {
@@ -204,6 +267,13 @@ impl Drop for Server {
             tracing::error!("the server's thread panicked");
         }
     }
+}
+
+/// From the operating system's generator.
+fn seed() -> Result<[u8; 32], ServeError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| ServeError::Start(error.to_string()))?;
+    Ok(seed)
 }
 
 /// Each connection is an open file, and the usual limit of 1,024 is below what a relay serves.
@@ -244,97 +314,23 @@ fn reachable(listened: IpAddr) -> IpAddr {
     if !listened.is_unspecified() {
         return listened;
     }
-    let usable = |address: &IpAddr| match address {
-        IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
-        IpAddr::V6(v6) => listened.is_ipv6() && !v6.is_loopback() && !v6.is_unicast_link_local(),
-    };
-    let mut addresses: Vec<IpAddr> = if_addrs::get_if_addrs()
-        .map(|interfaces| {
-            interfaces
-                .into_iter()
-                .map(|interface| interface.ip())
-                .filter(usable)
-                .collect()
-        })
-        .unwrap_or_default();
-    addresses.sort_by_key(IpAddr::is_ipv6);
-    addresses
-        .first()
-        .copied()
+    let addresses = outside();
+    let first = |wanted: fn(&IpAddr) -> bool| addresses.iter().copied().find(wanted);
+    first(IpAddr::is_ipv4)
+        .or_else(|| first(IpAddr::is_ipv6).filter(|_| listened.is_ipv6()))
         .unwrap_or(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST))
 }
 
-/// The server's TLS and the pin of its key, from `folder/server.pem`, which is made when it is not there.
-fn tls_config(folder: &Path) -> Result<(Arc<ServerConfig>, [u8; 32]), ServeError> {
-    let path = folder.join("server.pem");
-    let failed = |reason: String| ServeError::Certificate {
-        path: path.clone(),
-        reason,
+/// This machine's addresses that lead outside.
+fn outside() -> Vec<IpAddr> {
+    let leads_outside = |address: &IpAddr| match address {
+        IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
+        IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
     };
-    let pem = match std::fs::read(&path) {
-        Ok(pem) => pem,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            make_certificate(&path).map_err(failed)?
-        }
-        Err(error) => return Err(failed(error.to_string())),
-    };
-    server_config(&pem, &pem).map_err(failed)
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let addresses = interfaces.iter().map(if_addrs::Interface::ip);
+    addresses.filter(leads_outside).collect()
 }
 
-fn own_tls_config(
-    certificate: &Path,
-    key: &Path,
-) -> Result<(Arc<ServerConfig>, [u8; 32]), ServeError> {
-    let failed = |reason: String| ServeError::OwnCertificate {
-        path: certificate.to_owned(),
-        reason,
-    };
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|error| failed(format!("{}: {error}", path.display())))
-    };
-    server_config(&read(certificate)?, &read(key)?).map_err(failed)
-}
-
-/// TLS 1.3 with these PEM texts, and the pin of the certificate's key.
-fn server_config(certificate: &[u8], key: &[u8]) -> Result<(Arc<ServerConfig>, [u8; 32]), String> {
-    let words = |error: &dyn std::fmt::Display| error.to_string();
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(certificate)
-        .collect::<Result<_, _>>()
-        .map_err(|error| words(&error))?;
-    let first = certificates
-        .first()
-        .ok_or("there is no certificate in it")?;
-    let pin = tls::pin(first).map_err(|error| words(&error))?;
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| words(&error))?;
-    let config = ServerConfig::builder_with_provider(tls::provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .and_then(|config| {
-            config
-                .with_no_client_auth()
-                .with_single_cert(certificates, key)
-        })
-        .map_err(|error| words(&error))?;
-    Ok((Arc::new(config), pin))
-}
-
-/// Makes key and certificate, in one file of mode 0600. When another process was quicker, its file counts.
-fn make_certificate(path: &Path) -> Result<Vec<u8>, String> {
-    let words = |error: &dyn std::fmt::Display| error.to_string();
-    let folder = path.parent().unwrap_or(Path::new("."));
-    make_folder(folder).map_err(|error| words(&error))?;
-    // The name says nothing: clients trust the key alone.
-    let made =
-        rcgen::generate_simple_self_signed(["hullo".to_owned()]).map_err(|error| words(&error))?;
-    let pem = made.signing_key.serialize_pem() + &made.cert.pem();
-    // Made with mode 0600, and never seen half written under its name.
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| words(&error))?;
-    io::Write::write_all(&mut file, pem.as_bytes()).map_err(|error| words(&error))?;
-    file.as_file().sync_all().map_err(|error| words(&error))?;
-    match file.persist_noclobber(path) {
-        Ok(_) => Ok(pem.into_bytes()),
-        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {
-            std::fs::read(path).map_err(|error| words(&error))
-        }
-        Err(error) => Err(words(&error.error)),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -287,6 +287,7 @@ impl Errand<'_> {
         }
         let own = self.net.own()?;
         self.tell(&Report::Name {
+            key: people::key(&own),
             name: own.name,
             id: own.short_id,
         })

@@ -8,6 +8,8 @@
 
 #[path = "cli/calls.rs"]
 mod calls;
+#[path = "cli/groups.rs"]
+mod groups;
 mod kit;
 
 use std::time::{Duration, Instant};
@@ -296,6 +298,8 @@ fn the_name_is_kept() {
     home.run(&["name", "Grete Müller"]).success();
     let shown = home.run(&["name", "--json"]).success();
     assert_eq!(shown.event("name")["name"], Value::from("Grete Müller"));
+    let key = shown.event("name")["key"].as_str().map(str::len);
+    assert_eq!(key, Some(43), "as an operator's list wants it");
     let refused = home.run(&["name", "two\nlines"]);
     assert_eq!(refused.code, 2, "{}", refused.shown());
 }

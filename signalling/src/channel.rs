@@ -110,6 +110,8 @@ pub struct Own {
     pub name: String,
     /// The 8-character name of our key set.
     pub short_id: String,
+    /// The group protocol's client key: what directories know people by.
+    pub client_key: [u8; 32],
     /// Where invitations are made, if any server was ever named.
     pub server: Option<ServerUrl>,
 }

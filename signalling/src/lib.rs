@@ -23,6 +23,7 @@ mod hash;
 pub mod history;
 pub mod identity;
 pub mod link;
+pub mod lobby;
 pub mod name;
 pub mod relay_channel;
 pub mod server_url;

@@ -588,6 +588,7 @@ impl Channel for RelayChannel {
         Ok(Own {
             name,
             short_id: self.identity.key_set().short_id(),
+            client_key: self.identity.key_set().x25519(),
             server,
         })
     }

@@ -2,6 +2,8 @@
 
 pub mod bench;
 pub mod group;
+pub mod group_media;
 pub mod phones;
 pub mod relay;
+pub mod sfu;
 pub mod world;

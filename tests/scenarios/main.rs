@@ -6,8 +6,10 @@
 )]
 
 mod group_world;
+mod hostile;
 mod house;
 mod messages;
 mod phones;
 mod relay;
+mod sfu;
 mod virtual_call;

@@ -10,7 +10,9 @@ use hullo_signalling::server_url::ServerUrl;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
-use crate::serve::{ServeError, ServeOptions, Server, StoreChoice};
+use crate::serve::{CallOptions, ServeError, ServeOptions, Server, StoreChoice};
+
+mod calls;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -105,6 +107,10 @@ fn server_with(
         folder: folder.path().to_owned(),
         store,
         certificate: None,
+        calls: CallOptions {
+            udp: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            ..CallOptions::default()
+        },
     })
 }
 

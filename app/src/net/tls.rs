@@ -1,4 +1,5 @@
-//! TLS that trusts one key: the one whose pin stands in the server URL. No authority, no name, no date matters.
+//! TLS that trusts one key: the one whose pin stands in the server URL. No authority, no name, no date matters. Only a
+//! call's server for which nobody gave a pin is judged by public authorities.
 
 use std::sync::Arc;
 
@@ -10,7 +11,9 @@ use rustls::crypto::{
 };
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -30,23 +33,49 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
+/// Whom a server must convince.
+#[derive(Clone, Copy)]
+pub(super) enum Trust {
+    /// It holds the key with this pin; nothing else matters.
+    Pin([u8; 32]),
+    /// A public authority vouches for its name.
+    Public,
+}
+
 /// A client that goes on with a server only when that proves to hold the pinned key.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     url: &ServerUrl,
     tcp: TcpStream,
 ) -> Result<TlsStream<TcpStream>, String> {
+    connect_to(url.host(), Trust::Pin(*url.pin()), tcp).await
+}
+
+/// The same for a name (or an address, IPv6 without brackets) and either kind of trust.
+pub(super) async fn connect_to(
+    host: &str,
+    trust: Trust,
+    tcp: TcpStream,
+) -> Result<TlsStream<TcpStream>, String> {
     let provider = provider();
-    let verifier = PinVerifier {
-        pin: *url.pin(),
-        algorithms: provider.signature_verification_algorithms,
+    let algorithms = provider.signature_verification_algorithms;
+    let config = ClientConfig::builder_with_provider(provider);
+    let config = match trust {
+        Trust::Pin(pin) => config
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(|error| error.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(PinVerifier { pin, algorithms }))
+            .with_no_client_auth(),
+        Trust::Public => {
+            let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+            config
+                .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+                .map_err(|error| error.to_string())?
+                .with_root_certificates(RootCertStore { roots })
+                .with_no_client_auth()
+        }
     };
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|error| error.to_string())?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    let name = ServerName::try_from(url.host().to_owned()).map_err(|error| error.to_string())?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
     TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
         .await

@@ -34,7 +34,10 @@ pub(super) fn until<T>(
                     return Ok(found);
                 }
             }
-            NetEvent::Ready { .. } | NetEvent::History { .. } | NetEvent::Unseen(_) => {}
+            NetEvent::Ready { .. }
+            | NetEvent::History { .. }
+            | NetEvent::Unseen(_)
+            | NetEvent::Lobby(_) => {}
         }
     }
 }

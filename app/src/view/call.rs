@@ -6,8 +6,8 @@ use ratatui::style::{Modifier, Style};
 use ratatui::widgets::{Clear, Widget};
 
 use super::canvas::Canvas;
-use super::{fit, layout};
-use crate::event::{CallState, Media};
+use super::{fit, grid, layout};
+use crate::event::{CallState, Media, Party};
 use crate::model::{Call, Mode, Model, Server};
 use crate::text;
 
@@ -30,7 +30,9 @@ fn idle(model: &Model, area: Rect, buffer: &mut Buffer) {
         .profile
         .as_ref()
         .is_some_and(|profile| !profile.has_server);
-    let mut lines: Vec<String> = if let Some(contact) = model.selected_contact() {
+    let mut lines: Vec<String> = if let Some(group) = model.selected_group() {
+        text::group_lines(model, group)
+    } else if let Some(contact) = model.selected_contact() {
         text::contact_lines(contact, model.incoming.is_none())
     } else if has_no_server {
         text::NO_SERVER.map(str::to_owned).into()
@@ -103,6 +105,10 @@ fn draw_call<'m>(
         text::call_facts(call, name, is_verified)
     };
     fit::put(buffer, inner, 1, &facts, Style::new());
+    let is_group = matches!(call.party, Party::Group(_));
+    if is_group && call.is_connected() && !call.is_held() {
+        return grid::draw(model, call, below, buffer);
+    }
     if call.is_connected() {
         draw_far(model, call, name, below, buffer);
     } else {

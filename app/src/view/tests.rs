@@ -2,6 +2,8 @@
 
 mod conversation;
 
+mod groups;
+
 mod several;
 
 use std::sync::Arc;
@@ -90,6 +92,7 @@ fn profile(has_server: bool) -> Event {
     Event::Profile {
         name: "carol".to_owned(),
         short_id: "CAROLAAA".to_owned(),
+        key: "A".repeat(43),
         has_server,
     }
 }

@@ -219,6 +219,21 @@ impl Lobby {
         self.groups.get(group).map_or(&[], |group| &group.running)
     }
 
+    /// Whether the user is in a call, or on the way into one.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.flow.is_some() || self.participating.is_some()
+    }
+
+    /// Where the directory wants calls, as long as there is a token.
+    #[must_use]
+    pub fn sfu_base_url(&self) -> Option<&str> {
+        match &self.token {
+            Token::Valid(sfu, _) => Some(&sfu.base_url),
+            Token::None | Token::Refreshing(_) => None,
+        }
+    }
+
     /// Makes one change; drain [`Self::poll_output`] before the next.
     pub fn handle_input(&mut self, now: Instant, input: Input) {
         match input {

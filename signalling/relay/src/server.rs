@@ -13,9 +13,9 @@ use std::time::{Duration, SystemTime};
 
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::any;
 use axum::{Extension, Router};
 use hullo_proto::service::relay::FRAME_BYTES_MAX;
 use hyper::service::{Service, service_fn};
@@ -91,8 +91,6 @@ pub struct Relay {
 struct Entrance {
     inlet: mpsc::Sender<Event>,
     slots: Arc<Semaphore>,
-    slots_max: usize,
-    board: Board,
     /// Made anew in each process: what hashes addresses.
     hasher: RandomState,
     next: Arc<std::sync::atomic::AtomicU64>,
@@ -171,9 +169,9 @@ impl Drop for Place {
     }
 }
 
-/// Who is at the other end of the connection, as an extension of each request.
-#[derive(Clone, Copy)]
-struct Peer(IpAddr);
+/// Who is at the other end of the connection, as an extension of each request that [`serve_router`] serves.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
 
 impl Peer {
     /// The home of its limits: an IPv4 address, or all of an IPv6 network, of which a customer has at least one.
@@ -249,21 +247,24 @@ impl Relay {
         })
     }
 
-    /// The WebSocket at [`PATH`], `/health`, and, for this machine alone, `/metrics`.
+    /// The WebSocket at [`PATH`]. Health and counts are [`Relay::watch`]'s: who serves more than this answers for all.
     pub fn router(&self) -> Router {
         let entrance = Entrance {
             inlet: self.inlet.clone(),
             slots: Arc::clone(&self.slots),
-            slots_max: self.slots_max,
-            board: self.board.clone(),
             hasher: RandomState::new(),
             next: Arc::default(),
         };
-        Router::new()
-            .route(PATH, any(upgrade))
-            .route("/health", get(health))
-            .route("/metrics", get(metrics))
-            .with_state(entrance)
+        Router::new().route(PATH, any(upgrade)).with_state(entrance)
+    }
+
+    /// What an operator may see while the relay runs.
+    pub fn watch(&self) -> Watch {
+        Watch {
+            slots: Arc::clone(&self.slots),
+            slots_max: self.slots_max,
+            board: self.board.clone(),
+        }
     }
 
     /// Carries out what has come, ends every connection and waits for them, within reason; the store is closed then.
@@ -276,23 +277,25 @@ impl Relay {
     }
 }
 
-/// Whether clients are served: 503 while the store fails.
-async fn health(State(entrance): State<Entrance>) -> Response {
-    if entrance.board.read().is_store_well {
-        return "ok\n".into_response();
-    }
-    let words = "the relay cannot store messages at present\n";
-    (StatusCode::SERVICE_UNAVAILABLE, words).into_response()
+/// A running relay as its operator sees it: whether it is well, and counts that name nobody.
+#[derive(Clone)]
+pub struct Watch {
+    slots: Arc<Semaphore>,
+    slots_max: usize,
+    board: Board,
 }
 
-/// Counts. Only for this machine: from afar they would tell when people talk.
-async fn metrics(State(entrance): State<Entrance>, Extension(peer): Extension<Peer>) -> Response {
-    if !peer.0.to_canonical().is_loopback() {
-        return StatusCode::NOT_FOUND.into_response();
+impl Watch {
+    /// Whether the store took the last batch: clients are refused while it does not.
+    pub fn is_well(&self) -> bool {
+        self.board.read().is_store_well
     }
-    let open = entrance.slots_max - entrance.slots.available_permits().min(entrance.slots_max);
-    let page = metrics::page(&entrance.board.read(), open);
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], page).into_response()
+
+    /// The counts in the text format of Prometheus. From afar they would tell when people talk.
+    pub fn metrics(&self) -> String {
+        let open = self.slots_max - self.slots.available_permits().min(self.slots_max);
+        metrics::page(&self.board.read(), open)
+    }
 }
 
 async fn upgrade(
@@ -379,10 +382,7 @@ async fn serve_socket(
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-
     use super::*;
-    use crate::store::{MemoryStore, StoreLimits};
 
     #[test]
     fn one_address_cannot_take_every_handshake() {
@@ -403,29 +403,6 @@ mod tests {
             places.lock().unwrap().is_empty(),
             "nothing is remembered of those who left"
         );
-    }
-
-    /// What somebody at this address gets.
-    async fn status(relay: &Relay, path: &str, from: [u8; 4]) -> StatusCode {
-        let mut request = Request::new(Body::empty());
-        *request.uri_mut() = path.parse().unwrap();
-        request.extensions_mut().insert(Peer(IpAddr::from(from)));
-        let routes = TowerToHyperService::new(relay.router());
-        routes.call(request).await.unwrap().status()
-    }
-
-    #[tokio::test]
-    async fn counts_are_for_this_machine_and_health_is_for_everybody() {
-        let store = MemoryStore::new(StoreLimits::default());
-        let relay = Relay::start(store, &Options::new([1; 32])).unwrap();
-        let (here, afar) = ([127, 0, 0, 1], [10, 0, 0, 1]);
-        assert_eq!(status(&relay, "/metrics", here).await, StatusCode::OK);
-        assert_eq!(
-            status(&relay, "/metrics", afar).await,
-            StatusCode::NOT_FOUND
-        );
-        assert_eq!(status(&relay, "/health", afar).await, StatusCode::OK);
-        relay.stop().await;
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The SFU as others see it: shards started and stopped, and the HTTP requests of clients, of the balancer and of Prometheus.
+//! The SFU as others see it: shards started and stopped, and the HTTP requests of clients.
 //!
 //! ```text
-//! POST /v1/peek/⟨call id⟩   POST /v1/join/⟨call id⟩   POST /identity/sfu_cred   GET /metrics   GET /health
+//! POST /v1/peek/⟨call id⟩   POST /v1/join/⟨call id⟩   POST /identity/sfu_cred
 //! ```
 #![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
 
@@ -17,7 +17,7 @@ use axum::extract::{Extension, Path, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use hullo_proto::service::directory::{PATH as DIRECTORY_PATH, REQUEST_LEN_MAX};
 use hullo_proto::service::sfu::{
     CallId, JoinRequest, PROTOCOL_VERSION, PeekRequest, WANTED_HEADER, WANTED_VERSION,
@@ -91,7 +91,7 @@ pub enum StartError {
     )]
     NoAddress,
     /// The port is taken, mostly.
-    #[error("the UDP port {0} for calls cannot be used: {1}; choose another")]
+    #[error("the UDP port {0} for calls cannot be used: {1}; choose another with --udp ADDR:PORT")]
     Socket(SocketAddr, #[source] io::Error),
     /// See [`StackError`].
     #[error(transparent)]
@@ -202,21 +202,20 @@ impl Sfu {
         })))
     }
 
-    /// Everything but `/health`, which a program that serves more than this answers for all of it.
+    /// What clients ask. Health and counts are [`Self::is_draining`]'s and [`Self::metrics`]': a program that serves more
+    /// than this answers for all of it.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/v1/peek/{call_id}", post(peek))
             .route("/v1/join/{call_id}", post(join))
             .route(DIRECTORY_PATH, post(credentials))
-            .route("/metrics", get(metrics))
             .with_state(Arc::clone(&self.0))
     }
 
-    /// `GET /health`: 200, or 503 while draining, so that a balancer sends new calls elsewhere.
-    pub fn health_router(&self) -> Router {
-        Router::new()
-            .route("/health", get(health))
-            .with_state(Arc::clone(&self.0))
+    /// Whether [`Self::drain`] was called: a balancer should send new calls elsewhere.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.is_draining.load(Ordering::Relaxed)
     }
 
     /// UDP ports, one for each shard.
@@ -426,22 +425,6 @@ async fn credentials(
     }
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(CONTENT_TYPE, "application/json")], answer.body).into_response()
-}
-
-async fn metrics(State(sfu): State<Arc<Inner>>) -> Response {
-    (
-        [(CONTENT_TYPE, "text/plain; version=0.0.4")],
-        sfu.exposition(),
-    )
-        .into_response()
-}
-
-async fn health(State(sfu): State<Arc<Inner>>) -> Response {
-    if sfu.is_draining.load(Ordering::Relaxed) {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response()
-    } else {
-        "ok\n".into_response()
-    }
 }
 
 fn protobuf(body: Vec<u8>) -> Response {

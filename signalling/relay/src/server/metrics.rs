@@ -4,9 +4,6 @@ use std::fmt::Write;
 
 use super::run::Snapshot;
 
-/// What a Prometheus server expects of the text format.
-pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
-
 /// The page. `connections` are those open now.
 pub(super) fn page(snapshot: &Snapshot, connections: usize) -> String {
     let counts = &snapshot.counts;

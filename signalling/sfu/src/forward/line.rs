@@ -8,17 +8,24 @@ use std::time::{Duration, Instant};
 
 /// Lost of what was sent: retransmission mends less without harm.
 const LOSS_MAX: f32 = 0.05;
-/// Longer than the shortest round trip ever: a queue that sound waits in.
-const QUEUE_MAX: Duration = Duration::from_millis(400);
-/// How long the estimate binds after the last distress, and at most after many relapses.
-const HOLD: Duration = Duration::from_secs(5);
-const HOLD_MAX: Duration = Duration::from_secs(60);
+/// Longer than the shortest round trip ever: a queue that sound waits in. Some hundred milliseconds are the viewer's own,
+/// who collects what it acknowledges.
+const QUEUE_MAX: Duration = Duration::from_millis(200);
+/// So long the estimate binds from a viewer's first picture on: what the line takes is found out by padding, not at the
+/// cost of sound.
+const START: Duration = Duration::from_secs(10);
+/// How long the estimate binds after the last distress, and at most after many relapses: each costs a second of sound.
+const HOLD: Duration = Duration::from_secs(10);
+const HOLD_MAX: Duration = Duration::from_secs(120);
 /// Distress this soon after the hold ended is a relapse.
 const RELAPSE: Duration = Duration::from_secs(60);
 /// After the hold the bound grows by this in a second, as the stack's own estimator does.
 const GROWTH: f64 = 1.08;
 /// A line that takes this much is well: a gallery of sixteen large pictures.
 const FREE_BPS: f64 = 20e6;
+
+/// Assumed of a line until it is measured: a voice and the lowest layer of a picture, which tell more within a second.
+pub(super) const ESTIMATE_FIRST_BPS: u64 = 300_000;
 
 /// One viewer's line.
 #[derive(Debug)]
@@ -27,15 +34,18 @@ pub(super) struct Line {
     pub(super) estimate_bps: u64,
     shortest: Option<Duration>,
     bound_until: Option<Instant>,
+    /// The last distress binds until then.
+    distress_until: Option<Instant>,
     hold: Duration,
 }
 
 impl Default for Line {
     fn default() -> Self {
         Self {
-            estimate_bps: 800_000,
+            estimate_bps: ESTIMATE_FIRST_BPS,
             shortest: None,
             bound_until: None,
+            distress_until: None,
             hold: HOLD,
         }
     }
@@ -55,12 +65,23 @@ impl Line {
         if loss <= LOSS_MAX && !is_queued {
             return;
         }
-        match self.bound_until {
+        match self.distress_until {
             Some(until) if now < until => {}
             Some(until) if now < until + RELAPSE => self.hold = (self.hold * 2).min(HOLD_MAX),
             _ => self.hold = HOLD,
         }
-        self.bound_until = Some(now + self.hold);
+        self.distress_until = Some(now + self.hold);
+        self.bound_until = self.bound_until.max(self.distress_until);
+    }
+
+    /// The viewer's first picture is to be chosen.
+    pub(super) fn start(&mut self, now: Instant) {
+        self.bound_until.get_or_insert(now + START);
+    }
+
+    /// Whether the line never was in distress: then something must be sent for it to be measured.
+    pub(super) fn is_new(&self) -> bool {
+        self.distress_until.is_none()
     }
 
     /// What all feeds together may take; `None` while the line is well.
@@ -87,13 +108,32 @@ mod tests {
         line.report(at(1), 0.04, FAST * 4);
         assert_eq!(line.bound_bps(at(1)), None, "a busy line is no bad line");
         line.report(at(2), 0.2, FAST);
-        assert_eq!(line.bound_bps(at(2)), Some(800_000));
-        assert_eq!(line.bound_bps(at(7)), Some(800_000));
-        let later = line.bound_bps(at(17)).expect("still bound");
-        assert!((1_600_000..1_900_000).contains(&later), "{later}");
-        assert_eq!(line.bound_bps(at(60)), None);
+        assert_eq!(line.bound_bps(at(2)), Some(300_000));
+        assert_eq!(line.bound_bps(at(12)), Some(300_000));
+        let later = line.bound_bps(at(22)).expect("still bound");
+        assert!((600_000..700_000).contains(&later), "{later}");
+        assert_eq!(line.bound_bps(at(75)), None);
         line.report(at(100), 0.0, FAST + QUEUE_MAX + FAST);
         assert!(line.bound_bps(at(100)).is_some(), "a queue binds as well");
+    }
+
+    #[test]
+    fn a_new_line_is_bound_until_it_is_measured() {
+        let (mut line, start) = (Line::default(), Instant::now());
+        line.start(start);
+        assert_eq!(line.bound_bps(start), Some(ESTIMATE_FIRST_BPS));
+        line.estimate_bps = 30_000_000;
+        assert!(line.is_new() && line.bound_bps(start).is_none());
+        line.estimate_bps = 300_000;
+        line.report(start, 0.2, FAST);
+        assert!(!line.is_new());
+        assert_eq!(
+            line.bound_bps(start + HOLD),
+            Some(300_000),
+            "distress binds longer"
+        );
+        line.start(start + HOLD * 10);
+        assert_eq!(line.bound_until, line.distress_until, "it began once");
     }
 
     #[test]
@@ -103,11 +143,11 @@ mod tests {
         let mut holds = Vec::new();
         for _ in 0..6 {
             line.report(now, 0.5, FAST);
-            let until = line.bound_until.expect("bound");
+            let until = line.distress_until.expect("bound");
             holds.push((until - now).as_secs());
             now = until + Duration::from_secs(1);
         }
-        assert_eq!(holds, [5, 10, 20, 40, 60, 60]);
+        assert_eq!(holds, [10, 20, 40, 80, 120, 120]);
         line.report(now + Duration::from_secs(600), 0.5, FAST);
         assert_eq!(line.hold, HOLD, "long ago");
     }

@@ -21,6 +21,10 @@ const SPARE: (u64, u64) = (9, 10);
 /// What is asked of the estimate beyond the rates: layers vary, and [`SPARE`] is kept.
 const HEADROOM: (u64, u64) = (5, 4);
 
+/// Of the estimate, padding fills this much: the rest is headers, which the estimate leaves out, and sound's way past a
+/// queue that would never empty.
+const PADDED: (u64, u64) = (3, 4);
+
 impl Forwarder {
     /// One packet of one of `slot`'s streams.
     pub(super) fn packet(&mut self, slot: usize, (feed, layer): Stream, packet: &RtpPacket) {
@@ -161,6 +165,8 @@ impl Forwarder {
         down.view = view;
         if view.is_none() {
             down.pause();
+        } else if feed != Feed::Microphone {
+            peer.line.start(self.now);
         }
         self.touch(viewer);
         let Some(publisher) = self.peers[publisher.1].as_mut() else {
@@ -285,7 +291,13 @@ impl Forwarder {
             })
             .collect();
         let budget = budget_bps(now, peer);
-        let chosen = layer::allocate(now, budget, &demands);
+        let mut chosen = layer::allocate(now, budget, &demands);
+        if peer.line.is_new() {
+            // A line on which nothing is sent would stay unmeasured.
+            for (chosen, demand) in chosen.iter_mut().zip(&demands) {
+                *chosen = chosen.or_else(|| layer::candidates(now, demand).last().copied());
+            }
+        }
         let ideal_bps: u64 = demands
             .iter()
             .map(|demand| {
@@ -304,7 +316,8 @@ impl Forwarder {
             candidates.is_empty() || *chosen == candidates.first().copied()
         });
         let desired = (ideal_bps + voices_bps(peer)) * HEADROOM.0 / HEADROOM.1;
-        peer.want_bitrate(if reached { 0 } else { desired }, desired);
+        let padded = (peer.line.estimate_bps * PADDED.0 / PADDED.1).min(desired);
+        peer.want_bitrate(if reached { 0 } else { padded }, desired);
         let mut awaited = Vec::new();
         for ((index, ..), target) in watched.iter().zip(chosen) {
             let Some(down) = peer.downs[*index].as_mut() else {

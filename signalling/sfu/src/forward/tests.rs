@@ -157,11 +157,76 @@ fn sound_is_never_starved_by_pictures() {
     w.watch(b, a, 640, 360);
     // h alone is 1 Mbit/s.
     w.clients[a].publishing = ALL_LAYERS;
-    w.run(8_000);
+    w.run(1_000);
     let since = w.clients[a].sent.len();
-    w.run(8_000);
+    // Long enough for finding out more than once that the line takes no more, which may delay sound for a moment.
+    let mut seconds_poor = 0;
+    for _ in 0..44 {
+        let since = w.clients[a].sent.len();
+        w.run(1_000);
+        seconds_poor += usize::from(sound_percent(&w, b, a, since) < 90);
+    }
     let percent = sound_percent(&w, b, a, since);
     assert!(percent >= 95, "{percent} % of sound");
+    assert!(seconds_poor <= 8, "{seconds_poor} s");
+    assert!(w.clients[b].pictures_of(w.clients[a].id).len() > 1_000);
+}
+
+/// Layers of `publisher`'s camera that came to `viewer` since it had `since` frames, and how many of each.
+fn layers_since(w: &World, viewer: usize, publisher: usize, since: usize) -> [usize; 3] {
+    let mut counts = [0; 3];
+    for (_, frame) in &w.clients[viewer].frames[since..] {
+        if frame.len() != 80
+            && let Some(layer) = w.clients[publisher].layer_of(frame)
+        {
+            counts[layer] += 1;
+        }
+    }
+    counts
+}
+
+#[test]
+fn each_viewer_gets_the_layer_its_line_carries_and_all_sound_comes_first() {
+    let mut w = world();
+    let [a, b, ref viewers @ ..] = w.join_all(6)[..] else {
+        panic!("six")
+    };
+    // h is 1 Mbit/s, m a third of it, l a tenth; two voices of 50 kbit/s with all their headers beside it.
+    let lines = [None, Some((650, 40)), Some((350, 30)), Some((150, 15))];
+    for (&viewer, limit) in viewers.iter().zip(lines) {
+        if let Some((kbps, kbytes)) = limit {
+            let narrow = line().link(Bitrate::kbps(kbps), DataSize::kbytes(kbytes));
+            w.shape(viewer, line(), narrow);
+        }
+        for speaker in [a, b] {
+            w.subscribe(viewer, speaker, Subscription::Microphone(true));
+        }
+        w.watch(viewer, a, 640, 360);
+    }
+    w.clients[a].publishing = ALL_LAYERS;
+    w.clients[b].publishing.voice = true;
+    w.run(10_000);
+    let sent = [a, b].map(|speaker| w.clients[speaker].sent.len());
+    let came: Vec<_> = viewers
+        .iter()
+        .map(|&viewer| w.clients[viewer].frames.len())
+        .collect();
+    w.run(10_000);
+    for (place, &viewer) in viewers.iter().enumerate() {
+        for (speaker, since) in [a, b].into_iter().zip(sent) {
+            let percent = sound_percent(&w, viewer, speaker, since);
+            assert!(percent >= 95, "line {place}: {percent} % of sound");
+        }
+        let counts = layers_since(&w, viewer, a, came[place]);
+        let most = (0..3).max_by_key(|&layer| counts[layer]).expect("three");
+        match place {
+            3 => assert!(counts.iter().sum::<usize>() < 150, "no room: {counts:?}"),
+            _ => assert!(
+                most == 2 - place && counts[most] > 150,
+                "line {place}: {counts:?}"
+            ),
+        }
+    }
 }
 
 #[test]

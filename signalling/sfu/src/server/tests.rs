@@ -38,7 +38,7 @@ fn served() -> Served {
         .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
         .expect("a free port");
     let address = listener.local_addr().expect("bound");
-    let router = sfu.router().merge(sfu.health_router());
+    let router = sfu.router();
     runtime.spawn(async move { axum::serve(listener, router).await });
     Served {
         address,
@@ -219,16 +219,13 @@ fn a_slow_body_is_given_up_and_others_are_served() {
 #[test]
 fn draining_is_shown_and_stopping_ends_the_shards() {
     let served = served();
-    let get = |path: &str| served.send(&format!("GET {path} HTTP/1.1\r\n"), b"");
-    assert_eq!(get("/health").0, 200);
+    assert!(!served.sfu.is_draining());
     assert_eq!(served.join(1, 1).0, 200);
     served.sfu.drain();
-    assert_eq!(get("/health").0, 503);
+    assert!(served.sfu.is_draining());
     assert_eq!(served.join(2, 1).0, 502, "no new call");
     assert_eq!(served.join(1, 1).0, 200, "a running one goes on");
-    let (status, head, text) = get("/metrics");
-    assert!(status == 200 && head.contains("text/plain; version=0.0.4"));
-    assert!(String::from_utf8_lossy(&text).contains("hullo_sfu_joins_total 2"));
+    assert!(served.sfu.metrics().contains("hullo_sfu_joins_total 2"));
     assert_eq!(served.post("/v1/leave/1", &served.token, b"").0, 404);
 }
 

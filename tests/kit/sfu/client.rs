@@ -1,8 +1,9 @@
-//! A client for load: one thread, one socket, packets in RTP mode, no codec.
+//! A client for load and for watching: one thread, one socket, packets in RTP mode, no codec.
+#![allow(clippy::disallowed_methods, reason = "it runs in real time")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,7 +15,8 @@ use hullo_proto::service::sfu::{
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use str0m::channel::{ChannelConfig, ChannelId};
-use str0m::config::Fingerprint;
+use str0m::config::{DtlsCert, Fingerprint};
+use str0m::crypto::CryptoProvider;
 use str0m::format::{Codec, FormatParams};
 use str0m::ice::IceCreds;
 use str0m::media::{Frequency, MediaKind, Mid, Pt};
@@ -22,9 +24,9 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
-type Failure = Box<dyn std::error::Error>;
+/// Why a client did not come in, or ended.
+pub type Failure = Box<dyn std::error::Error>;
 
-const CALL: [u8; 32] = [9; 32];
 const PACKETS_PER_FRAME: usize = 16;
 const PAYLOAD_BYTES: usize = 1_200 - 60;
 /// Where the time stands in a payload: behind the descriptor and the clear beginning of a frame.
@@ -32,110 +34,146 @@ const TIME_AT: usize = 16;
 
 /// What a client is for.
 #[derive(Clone, Copy)]
-pub(crate) enum Role {
+pub enum Role {
     /// Sends sound and pictures.
     Publisher,
-    /// Takes those of this participant.
+    /// Sends sound only.
+    Speaker,
+    /// Takes sound and pictures of this participant.
     Viewer(ParticipantId),
+    /// Only says what it is told to.
+    Silent,
 }
 
-/// A client in its own thread; ends when dropped.
-pub(crate) struct Client {
-    id: ParticipantId,
-    stop: Arc<AtomicBool>,
-    delays: Arc<Delays>,
-    thread: Option<JoinHandle<()>>,
+/// The certificate of one client, made before it joins: its fingerprint is part of the request.
+pub struct Certificate {
+    provider: Arc<CryptoProvider>,
+    certificate: DtlsCert,
+    /// SHA-256 of it.
+    pub fingerprint: [u8; 32],
 }
 
-#[derive(Default)]
-struct Delays {
-    on: AtomicBool,
-    us: Mutex<Vec<u64>>,
-}
-
-impl Client {
-    /// Joins, connects, and goes on until dropped.
-    pub(crate) fn start(http: SocketAddr, token: &str, role: Role) -> Result<Self, Failure> {
+impl Certificate {
+    /// A fresh one.
+    ///
+    /// # Errors
+    /// The cryptography library makes none.
+    pub fn new() -> Result<Self, Failure> {
         let provider = Arc::new(str0m::crypto::from_feature_flags());
         let certificate = provider
             .dtls_provider
             .generate_certificate()
             .ok_or("no certificate")?;
         let fingerprint = provider.sha256_provider.sha256(&certificate.certificate);
-        let response = join(http, token, fingerprint)?;
+        Ok(Self {
+            provider,
+            certificate,
+            fingerprint,
+        })
+    }
+}
+
+/// A client in its own thread; ends when dropped.
+pub struct Client {
+    id: ParticipantId,
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+    say: mpsc::Sender<Vec<u8>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    measures_delays: AtomicBool,
+    delays_us: Mutex<Vec<u64>>,
+    sound_packets: AtomicU64,
+    messages: Mutex<Vec<Vec<u8>>>,
+    is_over: AtomicBool,
+}
+
+impl Client {
+    /// Connects with what a Join was answered, and goes on until dropped.
+    ///
+    /// # Errors
+    /// It is not connected within `time_max`.
+    pub fn start(
+        certificate: Certificate,
+        response: JoinResponse,
+        role: Role,
+        time_max: Duration,
+    ) -> Result<Self, Failure> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
-        let mut config = RtcConfig::new()
-            .set_crypto_provider(provider)
-            .set_dtls_cert(certificate)
-            .set_rtp_mode(true)
-            .clear_codecs()
-            .clear_extension_map();
-        for (id, extension) in [
-            (1, Extension::RtpMid),
-            (2, Extension::RtpStreamId),
-            (3, Extension::RepairedRtpStreamId),
-            (4, Extension::AbsoluteSendTime),
-            (5, Extension::TransportSequenceNumber),
-        ] {
-            config = config.set_extension(id, extension);
-        }
-        let codecs = config.codec_config();
-        codecs.add_config(
-            111.into(),
-            None,
-            Codec::Opus,
-            Frequency::FORTY_EIGHT_KHZ,
-            Some(2),
-            FormatParams::default(),
-        );
-        codecs.add_config(
-            96.into(),
-            Some(97.into()),
-            Codec::Vp8,
-            Frequency::NINETY_KHZ,
-            None,
-            FormatParams::default(),
-        );
-        let (stop, delays) = (Arc::new(AtomicBool::new(false)), Arc::<Delays>::default());
+        let address = socket.local_addr()?;
+        let config = config(certificate);
+        let (stop, shared) = (Arc::new(AtomicBool::new(false)), Arc::<Shared>::default());
         let id = response.participant_id;
         let (connected, waiting) = mpsc::sync_channel(1);
-        let (halt, measured) = (Arc::clone(&stop), Arc::clone(&delays));
+        let (say, said) = mpsc::channel();
+        let (halt, measured) = (Arc::clone(&stop), Arc::clone(&shared));
         let thread = std::thread::Builder::new()
             .name("client".to_owned())
             .spawn(move || {
-                let result = Session::new(config, response, socket, role, measured)
-                    .and_then(|mut session| session.run(&halt, &connected));
+                let result = Session::new(config, response, socket, role, Arc::clone(&measured))
+                    .and_then(|mut session| session.run(&halt, &connected, &said));
+                measured.is_over.store(true, Ordering::Relaxed);
                 if let Err(failure) = result {
                     let _closed = writeln!(std::io::stderr(), "a client ended: {failure}");
                 }
             })?;
-        waiting
-            .recv_timeout(Duration::from_secs(10))
-            .map_err(|_| "a client did not connect within 10 s")?;
-        Ok(Self {
+        let client = Self {
             id,
+            address,
             stop,
-            delays,
+            shared,
+            say,
             thread: Some(thread),
-        })
+        };
+        waiting
+            .recv_timeout(time_max)
+            .map_err(|_| format!("a client did not connect within {time_max:?}"))?;
+        Ok(client)
     }
 
-    pub(crate) fn id(&self) -> ParticipantId {
+    /// Given by the SFU.
+    pub fn id(&self) -> ParticipantId {
         self.id
     }
 
+    /// Where its datagrams come from.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Delays are noted from now on.
-    pub(crate) fn begin_delays(&self) {
-        self.delays.on.store(true, Ordering::Relaxed);
+    pub fn begin_delays(&self) {
+        self.shared.measures_delays.store(true, Ordering::Relaxed);
     }
 
     /// From the publisher's write to this client's read, in microseconds.
-    pub(crate) fn delays_us(&self) -> Vec<u64> {
-        self.delays
-            .us
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub fn delays_us(&self) -> Vec<u64> {
+        lock(&self.shared.delays_us).clone()
+    }
+
+    /// Packets of sound that have come.
+    pub fn sound_packets(&self) -> u64 {
+        self.shared.sound_packets.load(Ordering::Relaxed)
+    }
+
+    /// What the SFU said and passed on, in order.
+    pub fn messages(&self) -> Vec<Vec<u8>> {
+        lock(&self.shared.messages).clone()
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_over(&self) -> bool {
+        self.shared.is_over.load(Ordering::Relaxed)
+    }
+
+    /// Says these bytes on the protocol's channel, whatever they are.
+    pub fn say(&self, bytes: Vec<u8>) {
+        // A client that is over says nothing.
+        let _over = self.say.send(bytes);
     }
 }
 
@@ -148,8 +186,56 @@ impl Drop for Client {
     }
 }
 
-fn join(http: SocketAddr, token: &str, fingerprint: [u8; 32]) -> Result<JoinResponse, Failure> {
-    let call_id = CallId::from_bytes(CALL);
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn config(certificate: Certificate) -> RtcConfig {
+    let mut config = RtcConfig::new()
+        .set_crypto_provider(certificate.provider)
+        .set_dtls_cert(certificate.certificate)
+        .set_rtp_mode(true)
+        .clear_codecs()
+        .clear_extension_map();
+    for (id, extension) in [
+        (1, Extension::RtpMid),
+        (2, Extension::RtpStreamId),
+        (3, Extension::RepairedRtpStreamId),
+        (4, Extension::AbsoluteSendTime),
+        (5, Extension::TransportSequenceNumber),
+    ] {
+        config = config.set_extension(id, extension);
+    }
+    let codecs = config.codec_config();
+    codecs.add_config(
+        111.into(),
+        None,
+        Codec::Opus,
+        Frequency::FORTY_EIGHT_KHZ,
+        Some(2),
+        FormatParams::default(),
+    );
+    codecs.add_config(
+        96.into(),
+        Some(97.into()),
+        Codec::Vp8,
+        Frequency::NINETY_KHZ,
+        None,
+        FormatParams::default(),
+    );
+    config
+}
+
+/// Joins `call_id` at an SFU that is served without TLS.
+///
+/// # Errors
+/// It is not there, or refuses.
+pub fn join(
+    http: SocketAddr,
+    call_id: CallId,
+    token: &str,
+    fingerprint: [u8; 32],
+) -> Result<JoinResponse, Failure> {
     let body = JoinRequest {
         call_id,
         protocol_version: 1,
@@ -179,7 +265,7 @@ struct Session {
     local: SocketAddr,
     messages: ChannelId,
     role: Role,
-    delays: Arc<Delays>,
+    shared: Arc<Shared>,
     is_connected: bool,
     frame: u64,
     voice: u64,
@@ -191,7 +277,7 @@ impl Session {
         join: JoinResponse,
         socket: UdpSocket,
         role: Role,
-        delays: Arc<Delays>,
+        shared: Arc<Shared>,
     ) -> Result<Self, Failure> {
         let local = socket.local_addr()?;
         let mut rtc = config.build(Instant::now());
@@ -219,7 +305,7 @@ impl Session {
         );
         api.declare_media(microphone, MediaKind::Audio);
         api.declare_media(camera, MediaKind::Video);
-        if matches!(role, Role::Publisher) {
+        if matches!(role, Role::Publisher | Role::Speaker) {
             api.declare_stream_tx(1_000.into(), None, microphone, None);
             api.declare_stream_tx(2_000.into(), Some(2_001.into()), camera, None);
         }
@@ -238,14 +324,19 @@ impl Session {
             local,
             messages,
             role,
-            delays,
+            shared,
             is_connected: false,
             frame: 0,
             voice: 0,
         })
     }
 
-    fn run(&mut self, stop: &AtomicBool, connected: &mpsc::SyncSender<()>) -> Result<(), Failure> {
+    fn run(
+        &mut self,
+        stop: &AtomicBool,
+        connected: &mpsc::SyncSender<()>,
+        said: &mpsc::Receiver<Vec<u8>>,
+    ) -> Result<(), Failure> {
         let mut buffer = vec![0; 2_000];
         let mut begun = Instant::now();
         let mut announced = false;
@@ -258,7 +349,13 @@ impl Session {
                 self.subscribe()?;
                 continue;
             }
-            if announced && matches!(self.role, Role::Publisher) {
+            if announced {
+                for bytes in said.try_iter() {
+                    self.say(&bytes)?;
+                }
+                deadline = deadline.min(self.drain()?);
+            }
+            if announced && matches!(self.role, Role::Publisher | Role::Speaker) {
                 let next = self.publish(begun)?;
                 deadline = deadline.min(next);
             }
@@ -278,7 +375,16 @@ impl Session {
                 Err(_) => self.rtc.handle_input(Input::Timeout(Instant::now()))?,
             }
         }
+        self.leave();
         Ok(())
+    }
+
+    /// Says goodbye, so that the others know at once.
+    fn leave(&mut self) {
+        if self.rtc.close().is_ok() {
+            let _over = self.rtc.handle_input(Input::Timeout(Instant::now()));
+            let _over = self.drain();
+        }
     }
 
     fn subscribe(&mut self) -> Result<(), Failure> {
@@ -290,13 +396,14 @@ impl Session {
             Subscription::Microphone(true),
             Subscription::Camera(Some(View::default())),
         ] {
-            let bytes = ToSfu::Subscribe(publisher, subscription).encode(&mut rng);
-            let mut channel = self
-                .rtc
-                .channel(self.messages)
-                .ok_or("the channel is closed")?;
-            let _written = channel.write(true, &bytes)?;
+            self.say(&ToSfu::Subscribe(publisher, subscription).encode(&mut rng))?;
         }
+        Ok(())
+    }
+
+    fn say(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let channel = self.rtc.channel(self.messages);
+        let _written = channel.ok_or("the channel is closed")?.write(true, bytes)?;
         Ok(())
     }
 
@@ -319,6 +426,10 @@ impl Session {
                 .ok_or("declared")?
                 .write_rtp(write);
             self.voice += 1;
+        }
+        if matches!(self.role, Role::Speaker) {
+            self.rtc.handle_input(Input::Timeout(now))?;
+            return Ok(self.drain()?.min(next_voice.max(now)));
         }
         if now >= next_frame {
             // A key frame each second, so that nobody waits.
@@ -372,26 +483,31 @@ impl Session {
                 Output::Event(Event::ChannelOpen(id, _)) if id == self.messages => {
                     self.is_connected = true
                 }
+                Output::Event(Event::ChannelData(data)) if data.id == self.messages => {
+                    lock(&self.shared.messages).push(data.data);
+                }
                 Output::Event(Event::RtpPacket(packet)) if *packet.header.payload_type == 96 => {
-                    let sent = packet
-                        .payload
-                        .get(TIME_AT..TIME_AT + 8)
-                        .and_then(|bytes| bytes.try_into().ok());
-                    if let Some(sent) = sent
-                        .map(u64::from_be_bytes)
-                        .filter(|_| self.delays.on.load(Ordering::Relaxed))
-                    {
-                        let delay = clock_us().saturating_sub(sent);
-                        self.delays
-                            .us
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .push(delay);
-                    }
+                    self.note_delay(&packet.payload);
+                }
+                Output::Event(Event::RtpPacket(_)) => {
+                    self.shared.sound_packets.fetch_add(1, Ordering::Relaxed);
                 }
                 Output::Event(Event::Closed) => return Err("the SFU ended the connection".into()),
                 Output::Event(_) => {}
             }
+        }
+    }
+}
+
+impl Session {
+    fn note_delay(&self, payload: &[u8]) {
+        let sent = payload.get(TIME_AT..TIME_AT + 8);
+        let sent = sent.and_then(|bytes| bytes.try_into().ok());
+        if let Some(sent) = sent.map(u64::from_be_bytes)
+            && self.shared.measures_delays.load(Ordering::Relaxed)
+        {
+            let delay_us = clock_us().saturating_sub(sent);
+            lock(&self.shared.delays_us).push(delay_us);
         }
     }
 }

@@ -1,0 +1,415 @@
+//! One stay of one person in the call: the call's machine and the session, joined as the program joins them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use hullo_media::group_session::{
+    Event as SessionEvent, GroupSession, GroupSessionStats, Input as SessionInput, Layer,
+    Output as SessionOutput, OwnTrack,
+};
+use hullo_media::layers::plan_camera;
+use hullo_proto::group::group_call::{Event, GroupCall, Input, Output};
+use hullo_proto::group::id::ParticipantId;
+use hullo_proto::group::media_frame::Track;
+use hullo_proto::group::wire::{Device, View};
+use hullo_proto::service::sfu::{LayersWanted, MESSAGE_LEN_MAX};
+use str0m_netem::{Netem, NetemConfig};
+
+use super::content::Content;
+use super::{Datagram, PICTURE_SIZE, RATE_FPS};
+
+/// Datagrams that one change may cause: a key frame of three layers, retransmissions, a handshake with everybody.
+const TRANSMITS_PER_CHANGE_MAX: usize = 600;
+/// Larger ones do not pass the internet.
+const DATAGRAM_BYTES_MAX: usize = 1_500;
+/// Deadlines that a goodbye may take.
+const GOODBYE_ROUNDS_MAX: usize = 50;
+/// Fastest that the toy decoder asks for a key frame.
+const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
+/// More than any line of these worlds needs: the estimate is not what they are about.
+const BUDGET_BPS: u32 = 2_000_000;
+
+/// What one participant heard and saw of another.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Heard {
+    /// Sound frames opened.
+    pub sound: u64,
+    /// Pictures that a decoder could show.
+    pub pictures: u64,
+    /// Frames that did not open.
+    pub unopened: u64,
+    broken: bool,
+    asked_at: Option<Instant>,
+}
+
+/// A frame that came, not opened yet.
+pub(super) struct Arrived {
+    pub(super) participant: ParticipantId,
+    pub(super) track: Track,
+    pub(super) sealed: Vec<u8>,
+    pub(super) contiguous: bool,
+}
+
+/// See the module.
+pub struct Seat {
+    /// Our id.
+    pub id: ParticipantId,
+    /// Our end of the call.
+    pub call: GroupCall,
+    session: GroupSession,
+    /// Where datagrams for it go.
+    pub address: SocketAddr,
+    pub(super) up: Netem<Datagram>,
+    pub(super) down: Netem<Datagram>,
+    /// Everything that came of others.
+    pub heard: BTreeMap<ParticipantId, Heard>,
+    /// What the SFU last asked for.
+    pub wanted: LayersWanted,
+    /// Figures of the last second.
+    pub stats: Option<GroupSessionStats>,
+    /// The connection stands.
+    pub connected: bool,
+    /// The SFU does not answer.
+    pub interrupted: bool,
+    /// Its line is dead.
+    pub(super) is_cut: bool,
+    /// The call is over for this seat, or its connection is.
+    pub over: bool,
+    /// The user's own wish, apart from what the machine believes.
+    pub(super) muted: bool,
+    pub(super) on_hold: bool,
+    /// Numbers of frames sealed: never one twice.
+    last_number: Option<u32>,
+    keyframes: [bool; 3],
+    sending: [bool; 3],
+    pictures: u32,
+    sounds: u32,
+    /// Sound and pictures that left.
+    pub sent: (u64, u64),
+    pub(super) arrived: VecDeque<Arrived>,
+    pub(super) view: View,
+    transmits: usize,
+    session_timeout: Option<Instant>,
+    call_timeout: Option<Instant>,
+    messages: VecDeque<Vec<u8>>,
+    others: VecDeque<(ParticipantId, bool)>,
+    said: VecDeque<Vec<u8>>,
+}
+
+impl Seat {
+    pub(super) fn new(
+        now: Instant,
+        call: GroupCall,
+        session: GroupSession,
+        address: SocketAddr,
+        (up, down): (NetemConfig, NetemConfig),
+    ) -> Self {
+        let mut seat = Self {
+            id: call.participant_id(),
+            call,
+            session,
+            address,
+            up: Netem::new(up),
+            down: Netem::new(down),
+            heard: BTreeMap::new(),
+            wanted: LayersWanted::default(),
+            stats: None,
+            connected: false,
+            interrupted: false,
+            is_cut: false,
+            over: false,
+            muted: false,
+            on_hold: false,
+            last_number: None,
+            keyframes: [true; 3],
+            sending: [false; 3],
+            pictures: 0,
+            sounds: 0,
+            sent: (0, 0),
+            arrived: VecDeque::new(),
+            view: View {
+                width: PICTURE_SIZE.0,
+                height: PICTURE_SIZE.1,
+                fps: RATE_FPS,
+            },
+            transmits: 0,
+            session_timeout: None,
+            call_timeout: None,
+            messages: VecDeque::new(),
+            others: VecDeque::new(),
+            said: VecDeque::new(),
+        };
+        seat.session(now, SessionInput::LocalCandidate(address));
+        seat
+    }
+
+    /// When something of its own is due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let own = [self.session_timeout, self.call_timeout];
+        own.into_iter().flatten().min()
+    }
+
+    pub(super) fn time_passes(&mut self, now: Instant) {
+        if self.session_timeout.is_some_and(|at| at <= now) {
+            self.session(now, SessionInput::Timeout);
+        }
+        if self.call_timeout.is_some_and(|at| at <= now) {
+            self.input(now, Input::Timeout);
+        }
+    }
+
+    /// Gives the call's machine something to do.
+    pub fn input(&mut self, now: Instant, input: Input<'_>) {
+        match &input {
+            Input::Capture(Device::Microphone, on) => self.muted = !on,
+            Input::Hold(hold) => self.on_hold = *hold,
+            _ => {}
+        }
+        self.call.handle_input(now, input);
+        self.pump(now);
+    }
+
+    pub(super) fn session(&mut self, now: Instant, input: SessionInput<'_>) {
+        self.transmits = 0;
+        self.session.handle_input(now, input);
+        self.pump(now);
+    }
+
+    /// Passes what each machine says to the other, until both are silent.
+    fn pump(&mut self, now: Instant) {
+        loop {
+            self.drain(now);
+            if let Some(bytes) = self.messages.pop_front() {
+                self.call.handle_input(now, Input::Received(&bytes));
+            } else if let Some((id, here)) = self.others.pop_front() {
+                let input = if here {
+                    SessionInput::Expect(id)
+                } else {
+                    SessionInput::Forget(id)
+                };
+                self.session.handle_input(now, input);
+                if here {
+                    self.call
+                        .handle_input(now, Input::ViewCamera(id, Some(self.view)));
+                }
+            } else if let Some(bytes) = self.said.pop_front() {
+                assert!(bytes.len() <= MESSAGE_LEN_MAX, "a message too long");
+                self.session
+                    .handle_input(now, SessionInput::Message(&bytes));
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn drain(&mut self, now: Instant) {
+        loop {
+            match self.session.poll_output() {
+                SessionOutput::Timeout(at) => {
+                    self.session_timeout = at;
+                    break;
+                }
+                SessionOutput::Transmit {
+                    destination, bytes, ..
+                } => {
+                    self.transmits += 1;
+                    assert!(
+                        bytes.len() <= DATAGRAM_BYTES_MAX
+                            && self.transmits <= TRANSMITS_PER_CHANGE_MAX,
+                        "{} datagrams for one change, the last of {} bytes",
+                        self.transmits,
+                        bytes.len()
+                    );
+                    let datagram = Datagram {
+                        source: self.address,
+                        destination,
+                        bytes,
+                    };
+                    self.up
+                        .handle_input(str0m_netem::Input::Packet(now, datagram));
+                }
+                SessionOutput::Event(event) => self.session_said(event),
+            }
+        }
+        loop {
+            match self.call.poll_output() {
+                Output::Timeout(at) => {
+                    self.call_timeout = at;
+                    break;
+                }
+                Output::Transmit(bytes) => self.said.push_back(bytes),
+                Output::Event(event) => self.call_said(&event),
+            }
+        }
+    }
+
+    fn session_said(&mut self, event: SessionEvent) {
+        match event {
+            SessionEvent::Connected => self.connected = true,
+            SessionEvent::Interrupted => self.interrupted = true,
+            SessionEvent::Resumed => self.interrupted = false,
+            SessionEvent::Closed => self.over = true,
+            SessionEvent::Message(bytes) => self.messages.push_back(bytes),
+            SessionEvent::Wanted(wanted) => self.wanted = wanted,
+            SessionEvent::Frame {
+                participant,
+                track,
+                bytes,
+                contiguous,
+                ..
+            } => self.arrived.push_back(Arrived {
+                participant,
+                track,
+                sealed: bytes.to_vec(),
+                contiguous,
+            }),
+            SessionEvent::KeyframeWanted(OwnTrack::Camera(layer)) => {
+                self.keyframes[layer as usize] = true;
+            }
+            SessionEvent::Stats(stats) => self.stats = Some(*stats),
+            SessionEvent::KeyframeWanted(_) | SessionEvent::Estimate(_) => {}
+        }
+    }
+
+    fn call_said(&mut self, event: &Event) {
+        match event {
+            Event::ParticipantJoined(id) => self.others.push_back((*id, true)),
+            Event::ParticipantLeft(id, _) => {
+                self.others.push_back((*id, false));
+                self.heard.remove(id);
+            }
+            Event::Ended(_) => self.over = true,
+            _ => {}
+        }
+    }
+
+    /// Everybody this seat has authenticated.
+    #[must_use]
+    pub fn roster(&self) -> Vec<ParticipantId> {
+        self.call
+            .participants()
+            .filter(|entry| entry.authenticated)
+            .map(|entry| entry.id)
+            .collect()
+    }
+
+    /// Tries to say something, muted or not: the machine decides, and the user's wish judges it.
+    pub(super) fn speak(&mut self, now: Instant, since: Duration) -> Option<Vec<u8>> {
+        let content = Content::new(self.id, Track::Microphone, self.sounds, since);
+        self.sounds += 1;
+        let frame = content.encode(OwnTrack::Microphone, None);
+        let sealed = self.call.seal(Track::Microphone, &frame).ok()?;
+        assert!(
+            !self.muted && !self.on_hold,
+            "sound of a muted microphone was sealed"
+        );
+        let bytes = self.number(&sealed);
+        self.write(now, OwnTrack::Microphone, sealed);
+        self.sent.0 += u64::from(self.connected);
+        Some(bytes)
+    }
+
+    /// Encodes what is wanted of the next picture.
+    pub(super) fn show(&mut self, now: Instant, since: Duration) -> Vec<Vec<u8>> {
+        let plans = plan_camera(PICTURE_SIZE, &self.wanted, RATE_FPS, BUDGET_BPS);
+        let content = Content::new(self.id, Track::Camera, self.pictures, since);
+        self.pictures += 1;
+        let mut all = Vec::new();
+        for layer in Layer::ALL {
+            let index = layer as usize;
+            let Some(plan) = plans[index] else {
+                self.sending[index] = false;
+                continue;
+            };
+            let key = self.keyframes[index] || !self.sending[index];
+            let track = OwnTrack::Camera(layer);
+            let frame = content.encode(track, key.then_some(plan.size));
+            let Ok(sealed) = self.call.seal(Track::Camera, &frame) else {
+                self.sending[index] = false;
+                continue;
+            };
+            assert!(!self.on_hold, "a picture on hold was sealed");
+            (self.sending[index], self.keyframes[index]) = (true, false);
+            all.push(self.number(&sealed));
+            self.write(now, track, sealed);
+        }
+        self.sent.1 += u64::from(!all.is_empty());
+        all
+    }
+
+    fn write(
+        &mut self,
+        now: Instant,
+        track: OwnTrack,
+        frame: hullo_proto::group::media_frame::SealedGroupFrame,
+    ) {
+        self.session(
+            now,
+            SessionInput::Write {
+                track,
+                frame,
+                captured_at: now,
+            },
+        );
+    }
+
+    /// A nonce is never used twice: the counter only grows.
+    fn number(&mut self, sealed: &[u8]) -> Vec<u8> {
+        let number = u32::from_le_bytes(*sealed.last_chunk().expect("a footer"));
+        assert!(
+            self.last_number.is_none_or(|last| number == last + 1),
+            "frame number {number} after {:?}",
+            self.last_number
+        );
+        self.last_number = Some(number);
+        sealed.to_vec()
+    }
+
+    /// Opens what came, and judges it; true when it opened.
+    pub(super) fn open(&mut self, now: Instant, frame: &Arrived) -> Option<Content> {
+        let Arrived {
+            participant,
+            track,
+            sealed,
+            contiguous,
+        } = frame;
+        let opened = self.call.open(now, *participant, *track, sealed);
+        let heard = self.heard.entry(*participant).or_default();
+        let Ok(bytes) = opened else {
+            heard.unopened += 1;
+            return None;
+        };
+        if *track == Track::Microphone {
+            heard.sound += 1;
+        } else {
+            let is_key = bytes.first().is_some_and(|first| first & 1 == 0);
+            heard.broken = !is_key && (heard.broken || !contiguous);
+            heard.pictures += u64::from(!heard.broken);
+            let due = heard
+                .asked_at
+                .is_none_or(|asked| now - asked >= KEYFRAME_INTERVAL);
+            if heard.broken && due {
+                heard.asked_at = Some(now);
+                self.session(now, SessionInput::WantKeyframe(*participant, *track));
+            }
+        }
+        let content = Content::decode(&bytes, *track);
+        Some(content.expect("what opens was made by somebody of this world"))
+    }
+
+    /// Says goodbye.
+    pub(super) fn close(&mut self, now: Instant) {
+        self.session(now, SessionInput::Close);
+        let mut at = now;
+        for _ in 0..GOODBYE_ROUNDS_MAX {
+            if self.session.is_closed() {
+                break;
+            }
+            at = at.max(self.session_timeout.unwrap_or(at));
+            self.session(at, SessionInput::Timeout);
+        }
+        assert!(self.session.is_closed(), "a goodbye without end");
+        self.over = true;
+    }
+}

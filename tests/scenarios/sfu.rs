@@ -1,0 +1,117 @@
+//! Group calls through the SFU in virtual time: real sessions, real machines, a seeded network.
+
+use std::time::Duration;
+
+use hullo_tests::group_media::{Counts, Line, World};
+use rand::RngExt;
+use rand_chacha::ChaCha20Rng;
+
+/// Worlds of two to four people in an ordinary run; `HULLO_SFU_SEEDS` asks for more, `HULLO_SEED` for one alone.
+const SEEDS: u64 = 12;
+/// Worlds of sixteen in an ordinary run; `HULLO_SFU_CROWDS` asks for more (`just sim-sfu`).
+const CROWDS: u64 = 1;
+/// Of all worlds so many must work well; in none may anything happen that must not.
+const PERCENT_MIN: u64 = 90;
+
+/// A household's line: some delay, some jitter, up to 2 % of loss.
+fn line(rng: &mut ChaCha20Rng) -> Line {
+    Line {
+        delay: Duration::from_millis(rng.random_range(3..50)),
+        jitter: Duration::from_millis(rng.random_range(0..8)),
+        loss: rng.random_range(0.0..0.02),
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// One world: joins, leaves, second connections, mutes, holds, views; then everybody is to hear and see everybody.
+/// Whether that worked, and what happened.
+fn run(seed: u64, people: usize, live: Duration, settle: Duration) -> (Result<(), String>, Counts) {
+    let mut world = World::new(seed, people, line);
+    world.live(live);
+    world.settle(settle);
+    if !world.rosters_agree() {
+        return (Err(format!("seed {seed}: rosters differ")), world.counts);
+    }
+    let (sound, pictures) = world.measure(Duration::from_secs(2));
+    let all_well = sound >= 85 && pictures >= 80;
+    let result = if all_well {
+        Ok(())
+    } else {
+        Err(format!(
+            "seed {seed}: of {people} people somebody has {sound} % of the sound, {pictures} % of the pictures"
+        ))
+    };
+    (result, world.counts)
+}
+
+fn run_all(
+    seeds: impl Iterator<Item = u64>,
+    people: impl Fn(u64) -> usize,
+    (live, settle): (u64, u64),
+) -> Counts {
+    let (live, settle) = (Duration::from_secs(live), Duration::from_secs(settle));
+    let (mut worlds, mut faults, mut total) = (0, Vec::new(), Counts::default());
+    for seed in seeds {
+        let (result, counts) = run(seed, people(seed), live, settle);
+        worlds += 1;
+        faults.extend(result.err());
+        total.add(&counts);
+    }
+    let good = worlds - faults.len() as u64;
+    assert!(
+        good * 100 >= worlds * PERCENT_MIN,
+        "{good} of {worlds} worlds work:\n{}",
+        faults.join("\n")
+    );
+    total
+}
+
+#[test]
+fn two_people_hear_and_see_each_other_through_the_sfu() {
+    let line = Line {
+        delay: Duration::from_millis(15),
+        ..Line::default()
+    };
+    let mut world = World::new(1, 2, |_| line);
+    world.join(0);
+    world.join(1);
+    world.settle(Duration::from_secs(2));
+    assert!(world.rosters_agree());
+    let (sound, pictures) = world.measure(Duration::from_secs(2));
+    assert!(
+        sound >= 98 && pictures >= 98,
+        "{sound} % of the sound, {pictures} % of the pictures"
+    );
+}
+
+#[test]
+fn two_to_four_people_come_and_go_on_bad_lines() {
+    let seeds = match number("HULLO_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("HULLO_SFU_SEEDS").unwrap_or(SEEDS),
+    };
+    let alone = number("HULLO_SEED").is_some();
+    let people = |seed| 2 + usize::try_from(seed % 3).expect("small");
+    let total = run_all(seeds, people, (6, 4));
+    // Worlds in which nothing happens prove nothing.
+    assert!(
+        alone || (total.joins > 40 && total.leaves > 10 && total.muted > 300),
+        "{total:?}"
+    );
+    assert!(
+        alone || (total.sound > 5_000 && total.pictures > 1_000 && total.refused > 100),
+        "{total:?}"
+    );
+}
+
+#[test]
+fn sixteen_people_share_a_call() {
+    let crowds = number("HULLO_SFU_CROWDS").unwrap_or(CROWDS);
+    let total = run_all(0..crowds, |_| 16, (2, 4));
+    assert!(total.joins >= 16 * crowds, "{total:?}");
+}
+
+mod second;
