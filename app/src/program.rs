@@ -30,6 +30,7 @@ use crate::model::{Mode, Model};
 use crate::net::{Net, NetError};
 use crate::people::People;
 use crate::profile::control::{ControlError, ControlServer};
+use crate::profile::group_calls::GroupCalls;
 use crate::profile::settings::{SettingsError, SettingsFile};
 use crate::profile::{self, Profile, ProfileError};
 use crate::report::Report;
@@ -376,6 +377,8 @@ fn main_loop(
     let (config, broken) = config::read(&config::path(profile.folder()));
     let memory = SettingsFile::of_profile(profile.folder());
     let remembered = memory.read();
+    let group_calls = GroupCalls::of_profile(profile.folder());
+    let unread_calls = group_calls.as_ref().err().map(ToString::to_string);
     let mut model = begun(mode, options.color, config.relay_only);
     let (mut front, entered) = open_front(face, &wake, &mut model, options.color != Color::Auto)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
@@ -387,6 +390,7 @@ fn main_loop(
         net,
         calls,
         memory,
+        group_calls: group_calls.ok(),
         people: People::default(),
         wakes: inbox,
         started,
@@ -398,6 +402,9 @@ fn main_loop(
         notes: crate::run::Notes::default(),
     };
     begin(&mut runner, &control, broken, remembered, open_to_others);
+    if let Some(words) = unread_calls {
+        runner.event(Event::Failed(crate::people::sentence(&words)));
+    }
     let status = runner.run();
     let words = runner.model.last_words();
     let summary = runner.summary().cloned();

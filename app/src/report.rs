@@ -396,7 +396,7 @@ pub struct EntryReport {
     pub time_ms: u64,
     /// `incoming` or `outgoing`.
     pub direction: String,
-    /// `text` or `call`.
+    /// `text`, `call`, or `group_call`: the name is the group's then, and the number one of its own kind.
     pub kind: String,
     /// False for what nobody has seen yet.
     pub seen: bool,
@@ -419,6 +419,9 @@ pub struct EntryReport {
     /// Of a call, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub words: Option<String>,
+    /// Of the call of a group: who was in it too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<String>,
 }
 
 impl EntryReport {

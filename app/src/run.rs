@@ -27,6 +27,7 @@ use crate::model::{Mode, Model};
 use crate::net::{Net, NetEvent};
 use crate::people::{People, sentence};
 use crate::profile::control::{ControlRequest, Responder};
+use crate::profile::group_calls::GroupCalls;
 use crate::profile::settings::SettingsFile;
 use crate::report::Report;
 use crate::terminal::{Arrival, Reply};
@@ -91,6 +92,8 @@ pub struct Runner<'a> {
     pub calls: Calls,
     /// What is remembered between runs.
     pub memory: SettingsFile,
+    /// The calls of groups one was in; `None`: they cannot be read.
+    pub group_calls: Option<GroupCalls>,
     /// Contacts and servers as last told.
     pub people: People,
     /// What wakes the loop.
@@ -121,6 +124,8 @@ pub struct Notes {
     followers: Followers,
     /// Groups on the screen.
     watched: Vec<crate::event::GroupNumber>,
+    /// The call of a group that the history follows.
+    group_call: Option<CallNumber>,
     /// Reports that answer a request which is being carried out right now.
     captured: Option<Vec<Report>>,
 }
@@ -411,7 +416,10 @@ impl Runner<'_> {
     fn outcomes(&mut self, outcomes: Vec<Outcome>) {
         for outcome in outcomes {
             match outcome {
-                Outcome::Event(event) => self.event(event),
+                Outcome::Event(event) => {
+                    self.note_group_call(&event);
+                    self.event(event);
+                }
                 Outcome::Send(contact, message) => self.send_to(contact, &message),
                 Outcome::News(news) => self.news(&news),
                 Outcome::Lobby(command) => self.tell_lobby(command),

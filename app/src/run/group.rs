@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use hullo_media::frame::Picture;
 use hullo_media::pipeline::PictureOf;
@@ -19,7 +19,8 @@ use crate::calls::ThreadNumber;
 use crate::control;
 use crate::effect::Effect;
 use crate::event::{
-    CallEvent, CallNumber, Event, Feed, GroupNumber, ParticipantChange, RunningCall,
+    CallEvent, CallNumber, CallState, Event, Feed, GroupNumber, Media, ParticipantChange, Party,
+    RunningCall,
 };
 use crate::group_call::driver::{Command, DriverEvent, Members};
 use crate::groups::{self, GroupErrand};
@@ -136,6 +137,51 @@ impl Runner<'_> {
         self.outcomes(outcomes);
     }
 
+    /// What the history of groups' calls must know of this.
+    pub(super) fn note_group_call(&mut self, event: &Event) {
+        let Event::Call(number, change) = event else {
+            return;
+        };
+        if let CallEvent::Started {
+            party: Party::Group(group),
+            media,
+        } = change
+        {
+            let name = self.group_name(*group);
+            self.notes.group_call = Some(*number);
+            if let Some(calls) = &mut self.group_calls {
+                calls.begin(&name, *media == Media::Video, epoch());
+            }
+            return;
+        }
+        let Some(calls) =
+            (self.group_calls.as_mut()).filter(|_| self.notes.group_call == Some(*number))
+        else {
+            return;
+        };
+        let written = match change {
+            CallEvent::State(CallState::Connected) => calls.connected(),
+            CallEvent::Stats(_) => calls.second(),
+            CallEvent::Participant(_, ParticipantChange::Joined { name }) => {
+                calls.met(name);
+                Ok(())
+            }
+            CallEvent::State(CallState::Ended {
+                reason,
+                words,
+                duration,
+            }) => {
+                self.notes.group_call = None;
+                calls.end(reason, words, *duration)
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = written {
+            let words = format!("the history of groups' calls is not written: {error}");
+            self.event(Event::Failed(sentence(&words)));
+        }
+    }
+
     pub(super) fn show_people(
         &mut self,
         number: CallNumber,
@@ -151,6 +197,13 @@ impl Runner<'_> {
             self.event(Event::Call(number, CallEvent::Participant(id, change)));
         }
     }
+}
+
+/// The time since 1970.
+fn epoch() -> Duration {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 /// What a call must know of the members.

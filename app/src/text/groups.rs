@@ -255,3 +255,23 @@ pub(crate) fn source_failed(feed: Feed, error: &str) -> String {
         Feed::Screen => format!("The screen is not shown: {error}."),
     }
 }
+
+/// The call of a group that is over, or runs, as an entry of the history.
+pub(crate) fn past_group_call(
+    outcome: &str,
+    duration: Duration,
+    words: &str,
+    people: &[String],
+) -> String {
+    let with = if people.is_empty() {
+        "nobody else came".to_owned()
+    } else {
+        format!("with {}", names(people))
+    };
+    match outcome {
+        "in_call" => format!("Call of the group, in progress, {with}"),
+        "failed" => format!("Call of the group, not joined: {words}"),
+        "cut_off" => format!("Call of the group, {}, cut off, {with}", length(duration)),
+        _ => format!("Call of the group, {}, {with}", length(duration)),
+    }
+}

@@ -145,6 +145,15 @@ fn three_people_see_and_hear_one_another_and_one_comes_back() {
             done.shown()
         );
     }
+    let past = homes[2].run(&["history", "--json"]).success();
+    let of_group = |entry: &&Value| entry["kind"] == "group_call";
+    let count = past.events.iter().filter(of_group).count();
+    assert_eq!(count, 2, "{}", past.shown());
+    let entry = past.event("entry");
+    assert_eq!(entry["outcome"], "ended");
+    assert_eq!(entry["people"].as_array().unwrap().len(), 2);
+    let named = homes[2].run(&["history", GROUP]).success();
+    assert!(named.says("Call of the group"), "{}", named.shown());
 }
 
 #[test]
