@@ -60,6 +60,10 @@ pub const SILENCE_MAX: Duration = Duration::from_millis(3_500);
 /// Local addresses taken per session: each network of this machine, in both IP versions, and where it moved to.
 const LOCAL_CANDIDATES_MAX: usize = 32;
 
+/// Longest message given to the SFU: what it must take from a client that announces no limit (RFC 8841 section 6.1), and
+/// what our own takes. A call's state for 100 people has a third of it.
+pub const MESSAGE_BYTES_SENDING_MAX: usize = 65_536;
+
 /// Bytes of messages that wait for the data channel: it opens within a second, and nobody speaks before the SFU said hello.
 const MESSAGE_BYTES_WAITING_MAX: usize = UNREAD_BYTES_MAX;
 
@@ -93,7 +97,7 @@ pub enum Input<'a> {
     },
     /// One of our own addresses may be used.
     LocalCandidate(SocketAddr),
-    /// A message for the SFU, in order and never lost while the session lives.
+    /// A message for the SFU, in order and never lost while the session lives; at most [`MESSAGE_BYTES_SENDING_MAX`].
     Message(&'a [u8]),
     /// This participant is here: its streams are taken from now on.
     Expect(ParticipantId),
@@ -361,7 +365,7 @@ impl GroupSession {
     /// A lost message would put the two ends' counters apart for good, so one that cannot be kept ends the session.
     fn message(&mut self, message: &[u8]) {
         let (queue, bytes) = &mut self.waiting;
-        if message.len() > MESSAGE_LEN_MAX || *bytes + message.len() > MESSAGE_BYTES_WAITING_MAX {
+        if message.len() > MESSAGE_BYTES_SENDING_MAX || *bytes + message.len() > MESSAGE_BYTES_WAITING_MAX {
             tracing::warn!("the server does not take our messages: the connection is given up");
             self.close();
             return;

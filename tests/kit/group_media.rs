@@ -719,20 +719,53 @@ impl World {
         let after = self.figures();
         let percent = |got: u64, of: u64| (got * 100).checked_div(of).unwrap_or(0);
         let mut worst = (100, 100);
-        for (key @ (_, by), (sound, pictures)) in &after.0 {
-            let was = before.0.get(key).copied().unwrap_or_default();
-            let sent = after.1.get(by).copied().unwrap_or_default();
-            let sent_before = before.1.get(by).copied().unwrap_or_default();
-            worst.0 = worst.0.min(percent(sound - was.0, sent.0 - sent_before.0));
-            worst.1 = worst
-                .1
-                .min(percent(pictures - was.1, sent.1 - sent_before.1));
-        }
-        let pairs = self.people.len() * (self.people.len() - 1);
-        if after.0.len() < pairs {
-            return (0, 0);
+        // Whoever was there at the end is to be heard by whoever else was; a second connection sends nothing.
+        for person in &self.people {
+            let Some(by) = person.seats.first().map(|seat| seat.id) else {
+                return (0, 0);
+            };
+            let of = |figures: &Figures<_>| figures.get(&by).copied().unwrap_or_default();
+            let (sent, sent_before) = (of(&after.1), of(&before.1));
+            for other in self
+                .people
+                .iter()
+                .filter(|other| other.identity != person.identity)
+            {
+                let Some(to) = other.seats.first().map(|seat| seat.id) else {
+                    return (0, 0);
+                };
+                let of = |figures: &Figures<_>| figures.get(&(to, by)).copied().unwrap_or_default();
+                let (was, is) = (of(&before.0), of(&after.0));
+                worst.0 = worst.0.min(percent(is.0 - was.0, sent.0 - sent_before.0));
+                worst.1 = worst.1.min(percent(is.1 - was.1, sent.1 - sent_before.1));
+            }
         }
         worst
+    }
+
+    /// Who is where, for the message of a failed test.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        use std::fmt::Write as _;
+        let mut text = String::new();
+        for (index, person) in self.people.iter().enumerate() {
+            for seat in &person.seats {
+                let figures = seat.stats.as_ref();
+                let _infallible = writeln!(
+                    text,
+                    "person {index} as {}: connected {} interrupted {}, sent {:?}, wanted {:?}, roster {:?}, heard {:?}, unsent and refused {:?}",
+                    seat.id,
+                    seat.connected,
+                    seat.interrupted,
+                    seat.sent,
+                    seat.wanted.camera,
+                    seat.roster(),
+                    seat.heard,
+                    figures.map(|stats| (stats.unsent_frames, stats.refused_datagrams)),
+                );
+            }
+        }
+        text
     }
 
     /// Heard and seen, by listener and speaker; sent, by speaker.

@@ -33,7 +33,8 @@ fn run(seed: u64, people: usize, live: Duration, settle: Duration) -> (Result<()
     world.live(live);
     world.settle(settle);
     if !world.rosters_agree() {
-        return (Err(format!("seed {seed}: rosters differ")), world.counts);
+        let fault = format!("seed {seed}: rosters differ\n{}", world.describe());
+        return (Err(fault), world.counts);
     }
     let (sound, pictures) = world.measure(Duration::from_secs(2));
     let all_well = sound >= 85 && pictures >= 80;
@@ -41,7 +42,8 @@ fn run(seed: u64, people: usize, live: Duration, settle: Duration) -> (Result<()
         Ok(())
     } else {
         Err(format!(
-            "seed {seed}: of {people} people somebody has {sound} % of the sound, {pictures} % of the pictures"
+            "seed {seed}: of {people} people somebody has {sound} % of the sound, {pictures} % of the pictures\n{}",
+            world.describe()
         ))
     };
     (result, world.counts)
