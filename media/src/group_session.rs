@@ -151,7 +151,8 @@ pub enum Event {
     Closed,
     /// A message of the SFU.
     Message(Vec<u8>),
-    /// Which of our pictures anybody watches, and how large at most. Until the first of these everything is wanted.
+    /// Which of our pictures anybody watches, and how large at most; nothing before the first of these. An SFU that did not
+    /// agree to tell wants [everything](crate::layers::everything_wanted).
     Wanted(LayersWanted),
     /// A sealed frame arrived whole.
     Frame {
@@ -365,7 +366,9 @@ impl GroupSession {
     /// A lost message would put the two ends' counters apart for good, so one that cannot be kept ends the session.
     fn message(&mut self, message: &[u8]) {
         let (queue, bytes) = &mut self.waiting;
-        if message.len() > MESSAGE_BYTES_SENDING_MAX || *bytes + message.len() > MESSAGE_BYTES_WAITING_MAX {
+        if message.len() > MESSAGE_BYTES_SENDING_MAX
+            || *bytes + message.len() > MESSAGE_BYTES_WAITING_MAX
+        {
             tracing::warn!("the server does not take our messages: the connection is given up");
             self.close();
             return;
@@ -521,11 +524,9 @@ impl GroupSession {
 
     fn translate(&mut self, event: str0m::Event) {
         match event {
-            str0m::Event::ChannelOpen(id, _) if id == self.channels.messages => {
-                if !self.connected {
-                    self.connected = true;
-                    self.event(Event::Connected);
-                }
+            str0m::Event::ChannelOpen(id, _) if id == self.channels.messages && !self.connected => {
+                self.connected = true;
+                self.event(Event::Connected);
             }
             str0m::Event::ChannelData(data) => self.heard(data.id, data.data),
             str0m::Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {

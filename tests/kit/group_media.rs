@@ -136,6 +136,25 @@ pub struct Counts {
     pub muted: u64,
 }
 
+/// How well everybody heard and saw everybody else, in percent of what was sent. All zero: somebody was not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quality {
+    /// Sound, of the pair for which it went worst.
+    pub sound_least: u64,
+    /// Pictures, of the pair for which it went worst.
+    pub pictures_least: u64,
+    /// Pictures, of all pairs.
+    pub pictures_mean: u64,
+}
+
+impl Quality {
+    /// Next to nothing is missing.
+    #[must_use]
+    pub fn is_perfect(self) -> bool {
+        self.sound_least >= 98 && self.pictures_least >= 98
+    }
+}
+
 impl Counts {
     /// Adds what happened in another world.
     pub fn add(&mut self, other: &Self) {
@@ -301,13 +320,7 @@ impl World {
             let seed = self.seed.wrapping_mul(31) ^ u64::from(self.addresses) << 8 ^ salt;
             person.line.netem(seed)
         });
-        let seat = Seat::new(
-            self.now,
-            call,
-            session,
-            address,
-            (lines[0].clone(), lines[1].clone()),
-        );
+        let seat = Seat::new(self.now, call, session, address, (lines[0], lines[1]));
         self.owners.insert(seat.id, index);
         person.seats.push(seat);
         self.counts.joins += 1;
@@ -643,7 +656,7 @@ impl World {
                 continue;
             };
             assert!(
-                content.by == u32::from(frame.participant.number()) && content.is_of(frame.track),
+                content.by == frame.participant.number() && content.is_of(frame.track),
                 "seed {}: {content:?} came as {:?} of {}",
                 self.seed,
                 frame.track,
@@ -712,17 +725,17 @@ impl World {
             })
     }
 
-    /// Of what everybody sent in `duration`, the smallest part that anybody else heard and saw, in percent.
-    pub fn measure(&mut self, duration: Duration) -> (u64, u64) {
+    /// What everybody heard and saw of everybody else in `duration`.
+    pub fn measure(&mut self, duration: Duration) -> Quality {
         let before = self.figures();
         self.run(duration);
         let after = self.figures();
         let percent = |got: u64, of: u64| (got * 100).checked_div(of).unwrap_or(0);
-        let mut worst = (100, 100);
-        // Whoever was there at the end is to be heard by whoever else was; a second connection sends nothing.
+        let mut pairs = Vec::new();
         for person in &self.people {
+            // A second connection sends nothing.
             let Some(by) = person.seats.first().map(|seat| seat.id) else {
-                return (0, 0);
+                return Quality::default();
             };
             let of = |figures: &Figures<_>| figures.get(&by).copied().unwrap_or_default();
             let (sent, sent_before) = (of(&after.1), of(&before.1));
@@ -732,15 +745,23 @@ impl World {
                 .filter(|other| other.identity != person.identity)
             {
                 let Some(to) = other.seats.first().map(|seat| seat.id) else {
-                    return (0, 0);
+                    return Quality::default();
                 };
                 let of = |figures: &Figures<_>| figures.get(&(to, by)).copied().unwrap_or_default();
                 let (was, is) = (of(&before.0), of(&after.0));
-                worst.0 = worst.0.min(percent(is.0 - was.0, sent.0 - sent_before.0));
-                worst.1 = worst.1.min(percent(is.1 - was.1, sent.1 - sent_before.1));
+                pairs.push((
+                    percent(is.0 - was.0, sent.0 - sent_before.0),
+                    percent(is.1 - was.1, sent.1 - sent_before.1),
+                ));
             }
         }
-        worst
+        let least = |of: fn(&(u64, u64)) -> u64| pairs.iter().map(of).min().unwrap_or(0);
+        let sum: u64 = pairs.iter().map(|pair| pair.1).sum();
+        Quality {
+            sound_least: least(|pair| pair.0),
+            pictures_least: least(|pair| pair.1),
+            pictures_mean: sum.checked_div(pairs.len() as u64).unwrap_or(0),
+        }
     }
 
     /// Who is where, for the message of a failed test.

@@ -36,15 +36,23 @@ fn run(seed: u64, people: usize, live: Duration, settle: Duration) -> (Result<()
         let fault = format!("seed {seed}: rosters differ\n{}", world.describe());
         return (Err(fault), world.counts);
     }
-    let (sound, pictures) = world.measure(Duration::from_secs(2));
-    let all_well = sound >= 85 && pictures >= 80;
+    let quality = world.measure(Duration::from_secs(2));
+    // On lines that lose a packet in fifty. Among 240 pairs one may just be waiting for its key frame.
+    let all_well = quality.sound_least >= 85
+        && quality.pictures_mean >= 92
+        && quality.pictures_least >= if people <= 4 { 80 } else { 60 };
+    let text = format!("seed {seed}: {people} people, {quality:?}");
+    #[allow(
+        clippy::print_stdout,
+        reason = "shown with --nocapture: figures of many worlds"
+    )]
+    {
+        println!("{text}");
+    }
     let result = if all_well {
         Ok(())
     } else {
-        Err(format!(
-            "seed {seed}: of {people} people somebody has {sound} % of the sound, {pictures} % of the pictures\n{}",
-            world.describe()
-        ))
+        Err(format!("{text}\n{}", world.describe()))
     };
     (result, world.counts)
 }
@@ -82,11 +90,8 @@ fn two_people_hear_and_see_each_other_through_the_sfu() {
     world.join(1);
     world.settle(Duration::from_secs(2));
     assert!(world.rosters_agree());
-    let (sound, pictures) = world.measure(Duration::from_secs(2));
-    assert!(
-        sound >= 98 && pictures >= 98,
-        "{sound} % of the sound, {pictures} % of the pictures"
-    );
+    let quality = world.measure(Duration::from_secs(2));
+    assert!(quality.is_perfect(), "{quality:?}");
 }
 
 #[test]
@@ -112,7 +117,8 @@ fn two_to_four_people_come_and_go_on_bad_lines() {
 #[test]
 fn sixteen_people_share_a_call() {
     let crowds = number("HULLO_SFU_CROWDS").unwrap_or(CROWDS);
-    let total = run_all(0..crowds, |_| 16, (2, 4));
+    // A packet of a handshake that is lost costs a second or three: sixteen people on such lines need some.
+    let total = run_all(0..crowds, |_| 16, (1, 8));
     assert!(total.joins >= 16 * crowds, "{total:?}");
 }
 

@@ -24,11 +24,7 @@ impl GroupCall {
     ///
     /// # Errors
     /// The frame must not, or cannot, be sent. [`SealFrameError::NumbersUsedUp`]: leave the call.
-    pub fn seal(
-        &mut self,
-        track: Track,
-        frame: &[u8],
-    ) -> Result<SealedGroupFrame, OwnFrameError> {
+    pub fn seal(&mut self, track: Track, frame: &[u8]) -> Result<SealedGroupFrame, OwnFrameError> {
         let captures = self.own.captures();
         let on = match track {
             Track::Microphone => captures.microphone,
