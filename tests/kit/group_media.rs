@@ -564,8 +564,7 @@ impl World {
         }
         if person.next_picture <= now {
             person.next_picture = now.max(person.next_picture + PICTURE_INTERVAL);
-            let shown = seat.show(now, since);
-            sealed.extend(shown.into_iter().map(|bytes| (Track::Camera, bytes)));
+            sealed.extend(seat.show(now, since));
         }
         let from = seat.id;
         for (track, bytes) in sealed {
