@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
+use hullo_proto::group::group_call::Input;
+use hullo_proto::group::wire::Device;
 use hullo_tests::group_media::{Counts, Line, World};
 use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
 
 /// Worlds of two to four people in an ordinary run; `HULLO_SFU_SEEDS` asks for more, `HULLO_SEED` for one alone.
+/// `HULLO_SFU_CROWDS` asks for worlds of sixteen on bad lines (`just sim-sfu`).
 const SEEDS: u64 = 12;
-/// Worlds of sixteen in an ordinary run; `HULLO_SFU_CROWDS` asks for more (`just sim-sfu`).
-const CROWDS: u64 = 1;
-/// Of all worlds so many must work well; in none may anything happen that must not.
+/// Of many worlds so many must work well; in none may anything happen that must not.
 const PERCENT_MIN: u64 = 90;
+/// Of the few on bad lines of an ordinary run as many may not: one in a hundred or two does not, and a test that fails
+/// by chance is none.
+const SPARE: u64 = 2;
 
 /// A household's line: some delay, some jitter, up to 2 % of loss.
 fn line(rng: &mut ChaCha20Rng) -> Line {
@@ -28,42 +32,49 @@ fn number(name: &str) -> Option<u64> {
 
 /// One world: joins, leaves, second connections, mutes, holds, views; then everybody is to hear and see everybody.
 /// Whether that worked, and what happened.
-fn run(seed: u64, people: usize, live: Duration, settle: Duration) -> (Result<(), String>, Counts) {
-    let mut world = World::new(seed, people, line);
+fn run(mut world: World, live: Duration, settle: Duration) -> (Result<(), String>, Counts) {
+    let (seed, people) = (world.seed(), world.people.len());
     world.live(live);
     world.settle(settle);
     if !world.rosters_agree() {
-        return (Err(format!("seed {seed}: rosters differ")), world.counts);
+        let fault = format!("seed {seed}: rosters differ\n{}", world.describe());
+        return (Err(fault), world.counts);
     }
-    let (sound, pictures) = world.measure(Duration::from_secs(2));
-    let all_well = sound >= 85 && pictures >= 80;
+    let quality = world.measure(Duration::from_secs(2));
+    // On lines that lose a packet in fifty. Among 240 pairs one may just be waiting for its key frame.
+    let all_well = quality.sound_least >= 85
+        && quality.pictures_mean >= 92
+        && quality.pictures_least >= if people <= 4 { 80 } else { 60 };
+    let text = format!("seed {seed}: {people} people, {quality:?}");
     let result = if all_well {
         Ok(())
     } else {
-        Err(format!(
-            "seed {seed}: of {people} people somebody has {sound} % of the sound, {pictures} % of the pictures"
-        ))
+        Err(format!("{text}\n{}", world.describe()))
     };
+    let text = result.as_ref().map_or_else(String::clone, |()| text);
+    #[allow(
+        clippy::print_stdout,
+        reason = "shown with --nocapture: figures of many worlds"
+    )]
+    {
+        println!("{text}");
+    }
     (result, world.counts)
 }
 
-fn run_all(
-    seeds: impl Iterator<Item = u64>,
-    people: impl Fn(u64) -> usize,
-    (live, settle): (u64, u64),
-) -> Counts {
+fn run_all(worlds: impl Iterator<Item = World>, (live, settle): (u64, u64), spare: u64) -> Counts {
     let (live, settle) = (Duration::from_secs(live), Duration::from_secs(settle));
-    let (mut worlds, mut faults, mut total) = (0, Vec::new(), Counts::default());
-    for seed in seeds {
-        let (result, counts) = run(seed, people(seed), live, settle);
-        worlds += 1;
+    let (mut count, mut faults, mut total) = (0, Vec::new(), Counts::default());
+    for world in worlds {
+        let (result, counts) = run(world, live, settle);
+        count += 1;
         faults.extend(result.err());
         total.add(&counts);
     }
-    let good = worlds - faults.len() as u64;
+    let bad = faults.len() as u64;
     assert!(
-        good * 100 >= worlds * PERCENT_MIN,
-        "{good} of {worlds} worlds work:\n{}",
+        bad <= spare.max(count * (100 - PERCENT_MIN) / 100),
+        "{bad} of {count} worlds do not work:\n{}",
         faults.join("\n")
     );
     total
@@ -80,11 +91,46 @@ fn two_people_hear_and_see_each_other_through_the_sfu() {
     world.join(1);
     world.settle(Duration::from_secs(2));
     assert!(world.rosters_agree());
-    let (sound, pictures) = world.measure(Duration::from_secs(2));
+    let quality = world.measure(Duration::from_secs(2));
+    assert!(quality.is_perfect(), "{quality:?}");
+}
+
+#[test]
+fn a_shared_screen_reaches_everybody_until_it_is_taken_back() {
+    let line = Line {
+        delay: Duration::from_millis(15),
+        ..Line::default()
+    };
+    let mut world = World::new(2, 3, |_| line);
+    (0..3).for_each(|index| world.join(index));
+    world.settle(Duration::from_secs(2));
+    let seen = |world: &World| -> Vec<u64> {
+        let by = world.people[0].seats[0].id;
+        let viewers = world.people[1..].iter().map(|person| &person.seats[0]);
+        viewers
+            .map(|seat| seat.heard.get(&by).map_or(0, |heard| heard.screens))
+            .collect()
+    };
+    assert_eq!(seen(&world), [0, 0], "nothing is shared yet");
+    world.input(0, Input::Capture(Device::Screen, true));
+    world.run(Duration::from_secs(3));
+    let (sent, shown) = (world.people[0].seats[0].screens_sent, seen(&world));
+    assert!(sent >= 40, "{sent} pictures of the screen in 3 s");
     assert!(
-        sound >= 98 && pictures >= 98,
-        "{sound} % of the sound, {pictures} % of the pictures"
+        shown.iter().all(|&count| count + 3 >= sent),
+        "{shown:?} of {sent}"
     );
+    world.input(0, Input::Capture(Device::Screen, false));
+    world.run(Duration::from_secs(1));
+    let after = seen(&world);
+    world.run(Duration::from_secs(1));
+    assert_eq!(
+        seen(&world),
+        after,
+        "pictures of a screen that is not shared"
+    );
+    let quality = world.measure(Duration::from_secs(2));
+    assert!(quality.is_perfect(), "{quality:?}");
 }
 
 #[test]
@@ -95,7 +141,8 @@ fn two_to_four_people_come_and_go_on_bad_lines() {
     };
     let alone = number("HULLO_SEED").is_some();
     let people = |seed| 2 + usize::try_from(seed % 3).expect("small");
-    let total = run_all(seeds, people, (6, 4));
+    let worlds = seeds.map(|seed| World::new(seed, people(seed), line));
+    let total = run_all(worlds, (6, 4), SPARE);
     // Worlds in which nothing happens prove nothing.
     assert!(
         alone || (total.joins > 40 && total.leaves > 10 && total.muted > 300),
@@ -109,9 +156,21 @@ fn two_to_four_people_come_and_go_on_bad_lines() {
 
 #[test]
 fn sixteen_people_share_a_call() {
-    let crowds = number("HULLO_SFU_CROWDS").unwrap_or(CROWDS);
-    let total = run_all(0..crowds, |_| 16, (2, 4));
-    assert!(total.joins >= 16 * crowds, "{total:?}");
+    let total = match number("HULLO_SFU_CROWDS") {
+        // A packet of a handshake that is lost costs a second or three: sixteen people on such lines need some.
+        Some(crowds) => {
+            let worlds = (0..crowds).map(|seed| World::new(seed, 16, line));
+            run_all(worlds, (1, 8), 0)
+        }
+        None => {
+            let clean = |_: &mut ChaCha20Rng| Line {
+                delay: Duration::from_millis(20),
+                ..Line::default()
+            };
+            run_all(std::iter::once(World::new(0, 16, clean)), (1, 3), 0)
+        }
+    };
+    assert!(total.joins >= 16, "{total:?}");
 }
 
 mod second;
