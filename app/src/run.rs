@@ -407,11 +407,16 @@ impl Runner<'_> {
             Ok(Ask::Line(line)) => match command::parse(&line) {
                 Ok(Command::Invite) => Ask::Invite,
                 Ok(Command::Add(link)) => Ask::Add(link),
+                Ok(Command::Person(name, change)) => Ask::Person(name, change),
+                Ok(Command::Send(name, text)) => Ask::Send { name, text },
                 _ => Ask::Line(line),
             },
             Ok(ask) => ask,
             Err(words) => return control::say(responder, &words),
         };
+        if self.is_about_nobody(&ask) {
+            return control::refuse(responder, &channel::ChannelError::NoContact.into());
+        }
         match ask {
             Ask::Line(line) => match command::parse(&line) {
                 Ok(command) => self.answer_at_once(Event::Command(command), responder),
@@ -461,6 +466,18 @@ impl Runner<'_> {
         }
     }
 
+    /// It names a contact that there is not.
+    fn is_about_nobody(&self, ask: &Ask) -> bool {
+        let (Ask::Remove(name) | Ask::Send { name, .. } | Ask::Person(name, _)) = ask else {
+            return false;
+        };
+        !self
+            .model
+            .contacts()
+            .iter()
+            .any(|contact| contact.name == *name)
+    }
+
     fn group(&mut self, errand: &GroupErrand, responder: &Responder) {
         let known = (self.people.groups(), self.people.contacts());
         let command = match groups::command(errand, None, &known.0, &known.1) {
@@ -471,7 +488,7 @@ impl Runner<'_> {
                 }
                 return;
             }
-            Err(error) => return control::say(responder, &error.to_string()),
+            Err(error) => return control::refuse(responder, &error.into()),
         };
         let wants: fn(&Report) -> bool = match errand {
             GroupErrand::Leave { .. } => |report| matches!(report, Report::GroupLeft { .. }),
@@ -502,13 +519,9 @@ impl Runner<'_> {
     }
 
     fn remove(&mut self, name: &str, responder: &Responder) {
-        let Some(contact) = self
-            .model
-            .contacts()
-            .iter()
-            .find(|contact| contact.name == name)
-        else {
-            return control::say(responder, "there is no such contact");
+        let contacts = self.model.contacts();
+        let Some(contact) = contacts.iter().find(|contact| contact.name == name) else {
+            return;
         };
         let command = ChannelCommand::RemoveContact(channel::ContactId(contact.id.0));
         if let Some(failed) = self.tell_net(command) {

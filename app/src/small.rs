@@ -17,6 +17,7 @@ use hullo_signalling::group::{GroupCommand, GroupEvent, GroupState};
 use hullo_signalling::history::{EntryKind, TextState};
 use hullo_signalling::link::{Link, LinkError};
 use hullo_signalling::server_url::{ServerUrl, ServerUrlError};
+use hullo_signalling::short_link::ShortLink;
 use serde_json::{Value, json};
 
 use crate::cli::ContactChange;
@@ -30,19 +31,22 @@ use crate::program::{Failure, USAGE};
 use crate::report::{EntryReport, Report};
 use crate::{qr, text};
 
+use asking::{ask, until};
 use person::pass_on_person;
 
+mod asking;
 mod person;
 
 /// A link is made or used within this, or the server is not there.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A text is with the server within this, or is left waiting.
 const SEND_PATIENCE: Duration = Duration::from_secs(10);
-/// What becomes of a text that has not left.
-const KEPT: &str = "The message is kept and goes out by itself with the next hullo that can: do not send it again.";
 /// Events that wait for this thread.
 const EVENTS_MAX: usize = 256;
-/// Longest link read from stdin.
+/// How long to wait for another short command on the profile before it is named.
+const BUSY_TIME_MAX: Duration = Duration::from_secs(5);
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+/// Longest link read from stdin, with room for broken lines.
 const LINK_BYTES_MAX: u64 = 8_192;
 
 /// One thing to ask or change.
@@ -117,6 +121,7 @@ impl Small {
         self,
         folder: &std::path::Path,
         server: Option<&str>,
+        seconds: Option<Duration>,
         front: &mut dyn Front,
     ) -> Result<(), Failure> {
         let this = self.with_link()?.with_text()?;
@@ -124,10 +129,19 @@ impl Small {
         if let Self::Ctl(line) = &this {
             return ask(folder, &json!({ "command": "ctl", "line": line }), front);
         }
-        match Profile::open(folder) {
-            Ok(profile) => this.own(&profile, server, front),
-            Err(ProfileError::Busy { .. }) if server.is_none() => this.pass_on(folder, front),
-            Err(error) => Err(error.into()),
+        let end = Instant::now() + BUSY_TIME_MAX;
+        loop {
+            match Profile::open(folder) {
+                Ok(profile) => return this.own(&profile, server, seconds, front),
+                Err(ProfileError::Busy { .. }) if server.is_none() && control::answers(folder) => {
+                    return this.pass_on(folder, front);
+                }
+                // Another errand, or a program that has just begun: neither takes long.
+                Err(ProfileError::Busy { .. }) if Instant::now() < end => {
+                    std::thread::sleep(BUSY_PAUSE)
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
@@ -146,7 +160,7 @@ impl Small {
             let read = std::io::BufRead::read_until(&mut stdin, b'\n', &mut line);
             text.push_str(String::from_utf8_lossy(&line).trim());
             // A link that was broken into lines goes on; whoever pipes a whole one may keep the pipe open.
-            let goes_on = matches!(Link::from_text(&text), Err(LinkError::Truncated));
+            let goes_on = is_cut(&text);
             if !goes_on || !matches!(read, Ok(1..)) {
                 break;
             }
@@ -204,6 +218,7 @@ impl Small {
         self,
         profile: &Profile,
         server: Option<ServerUrl>,
+        seconds: Option<Duration>,
         front: &mut dyn Front,
     ) -> Result<(), Failure> {
         let started = Instant::now();
@@ -217,6 +232,7 @@ impl Small {
             events,
             front,
             started,
+            ends_at: seconds.map(|seconds| started + seconds),
         };
         let has_server = server.is_some();
         if let Some(server) = server {
@@ -241,12 +257,22 @@ impl Small {
     }
 }
 
+/// Whether this is the beginning of a link of either kind.
+fn is_cut(text: &str) -> bool {
+    if ShortLink::is_meant(text) {
+        return matches!(ShortLink::from_text(text), Err(LinkError::Truncated));
+    }
+    matches!(Link::from_text(text), Err(LinkError::Truncated))
+}
+
 /// The profile is ours for a moment.
 struct Errand<'a> {
     net: Net,
     events: Receiver<NetEvent>,
     front: &'a mut dyn Front,
     started: Instant,
+    /// When `--seconds` are over, for what waits for somebody.
+    ends_at: Option<Instant>,
 }
 
 impl Errand<'_> {
@@ -330,11 +356,13 @@ impl Errand<'_> {
             ChannelCommand::Invite { server: None }
         })?;
         let made = |event| match event {
-            ChannelEvent::InviteReady { link } => Some(link),
+            ChannelEvent::InviteReady { link, .. } => Some(link),
             _ => None,
         };
         let link = until(&self.events, Wish::Invite, Some(PATIENCE), made)?;
         if !wait {
+            // Capital letters make the smaller code, and are read as the small ones are.
+            self.show_qr(&link.to_ascii_uppercase())?;
             return self.tell(&Report::Invite { link, code: None });
         }
         let code = until(&self.events, Wish::Invite, Some(PATIENCE), code)?;
@@ -346,24 +374,42 @@ impl Errand<'_> {
                 return self.wait_for_contact();
             }
         };
+        // What is said aloud stands last, where it is seen.
+        self.show_qr(&scanned)?;
         let code = Some(code);
         self.tell(&Report::Invite { link, code })?;
-        if let Some(lines) = qr::half_blocks(&scanned) {
-            self.front.picture(&lines).map_err(|_| nobody_reads())?;
-        }
         self.wait_for_contact()
+    }
+
+    /// For a camera, where it is small enough for a terminal.
+    fn show_qr(&mut self, scanned: &str) -> Result<(), Failure> {
+        match qr::half_blocks(scanned) {
+            Some(lines) => self.front.picture(&lines).map_err(|_| nobody_reads()),
+            None => Ok(()),
+        }
     }
 
     /// Until the link or the code was used; a code that died is said so, the link goes on.
     fn wait_for_contact(&mut self) -> Result<(), Failure> {
         loop {
-            let event = until(&self.events, Wish::Invite, None, |event| match event {
+            let left = self
+                .ends_at
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Ok(());
+            }
+            let pick = |event| match event {
                 ChannelEvent::ContactAdded { contact } => Some(report(&contact)),
                 ChannelEvent::CodeEnded { reason } if reason != CodeEnd::Used => {
                     Some(notice(&reason))
                 }
                 _ => None,
-            })?;
+            };
+            let event = match until(&self.events, Wish::Invite, left, pick) {
+                // The time that was given is over.
+                Err(_) if self.ends_at.is_some_and(|at| at <= Instant::now()) => return Ok(()),
+                event => event?,
+            };
             self.tell(&event)?;
             if matches!(event, Report::Contact { .. }) {
                 return Ok(());
@@ -426,7 +472,7 @@ impl Errand<'_> {
             }
             (Err(failure), Some((_, entry))) => {
                 self.tell(&Report::Entry(Box::new(EntryReport::of(&entry, name))))?;
-                let words = format!("{} {KEPT}", failure.words);
+                let words = format!("{} {}", failure.words, text::KEPT);
                 Err(Failure { words, ..failure })
             }
             (Err(failure), None) => Err(failure),
@@ -511,72 +557,4 @@ fn report(contact: &hullo_signalling::channel::Contact) -> Report {
 pub fn parse_server(text: &str) -> Result<ServerUrl, Failure> {
     text.parse()
         .map_err(|error: ServerUrlError| Failure::usage(people::sentence(&error.to_string())))
-}
-
-/// Waits for what `pick` picks; a failure of this very wish ends the wait, troubles with others are not its business. A message that comes meanwhile stays in the
-/// store for the next program on the profile.
-fn until<T>(
-    events: &Receiver<NetEvent>,
-    wish: Wish,
-    patience: Option<Duration>,
-    mut pick: impl FnMut(ChannelEvent) -> Option<T>,
-) -> Result<T, Failure> {
-    let end = patience.map(|patience| Instant::now() + patience);
-    loop {
-        let event = match end {
-            Some(end) => events.recv_deadline(end).map_err(|_| {
-                Failure::network(
-                    "The server did not answer in time. Is it running, and reachable from here?",
-                )
-            })?,
-            None => events
-                .recv()
-                .map_err(|_| Failure::other("The network thread ended."))?,
-        };
-        match event {
-            NetEvent::Channel(ChannelEvent::Failed { what, reason }) if what == wish => {
-                return Err(reason.into());
-            }
-            NetEvent::Channel(event) => {
-                if let Some(found) = pick(event) {
-                    return Ok(found);
-                }
-            }
-            NetEvent::Ready { .. }
-            | NetEvent::History { .. }
-            | NetEvent::Unseen(_)
-            | NetEvent::Lobby(_) => {}
-        }
-    }
-}
-
-/// Asks the program that owns the profile and shows its answers.
-fn ask(folder: &std::path::Path, request: &Value, front: &mut dyn Front) -> Result<(), Failure> {
-    let mut failed = None;
-    for answer in control::request(folder, request, Some(PATIENCE + Duration::from_secs(5)))? {
-        let answer = answer?;
-        if answer["event"] == "error" {
-            failed = Some(
-                answer["text"]
-                    .as_str()
-                    .or_else(|| answer["message"].as_str())
-                    .unwrap_or("it did not work")
-                    .to_owned(),
-            );
-        } else {
-            front
-                .value(&answer)
-                .map_err(|_| Failure::other("Nobody reads the output."))?;
-        }
-    }
-    failed.map_or(Ok(()), |words| {
-        Err(Failure {
-            words: people::sentence(&words),
-            status: if request["command"] == "ctl" {
-                USAGE
-            } else {
-                4
-            },
-        })
-    })
 }

@@ -259,6 +259,24 @@ fn a_second_process_on_the_profile_is_refused_and_the_small_commands_go_through_
     assert!(link.starts_with("hullo:"));
     let status = bob.run(&["ctl", "status", "--json"]).success();
     assert!(!status.events.is_empty());
+    // As if there were no program between: words where words are asked for, and the same status.
+    for (command, words) in [
+        (&["contacts", "--plain"][..], "alice"),
+        (&["invite", "--plain"], "hullo:s."),
+        (&["group", "new", "chess", "--plain"], "chess"),
+    ] {
+        let told = bob.run(command).success();
+        assert!(told.says(words) && !told.says("{"), "{}", told.shown());
+    }
+    for command in [
+        &["send", "nobody", "hello"][..],
+        &["contacts", "--rename", "nobody", "somebody"],
+        &["history", "nobody"],
+        &["group", "add", "chess", "nobody"],
+    ] {
+        let refused = bob.run(command);
+        assert_eq!(refused.code, 3, "{}", refused.shown());
+    }
     drop(alice);
     answer.write("quit");
     let _ = answer.finish(PATIENCE);
@@ -404,6 +422,24 @@ fn a_code_brings_two_strangers_into_a_call_within_a_minute_and_two_commands_each
 }
 
 #[test]
+fn waiting_for_somebody_ends_with_its_time_and_other_commands_wait_for_it() {
+    let server = Server::start();
+    let alice = Home::new();
+    let args = [
+        "invite",
+        "--wait",
+        "--seconds",
+        "2",
+        "--server",
+        server.url(),
+    ];
+    let mut invite = Hullo::spawn(&alice, &[&args[..], &["--json"]].concat());
+    invite.wait_for("invite", PATIENCE);
+    alice.run(&["contacts"]).success();
+    assert_eq!(invite.finish(PATIENCE).code, 0);
+}
+
+#[test]
 fn a_wrong_code_is_said_on_both_sides() {
     let server = Server::start();
     let (alice, bob) = (Home::new(), Home::new());
@@ -497,6 +533,18 @@ fn an_identity_is_backed_up_and_restored_under_its_passphrase() {
     );
     let listed = new.run(&["contacts", "--json"]).success();
     assert_eq!(listed.event("contact")["name"], "bob");
+    let listed = new.run(&["contacts", "--plain"]).success();
+    assert!(
+        listed.says("add a new link of theirs"),
+        "{}",
+        listed.shown()
+    );
+    let sent = new.run(&["send", "bob", "hello"]);
+    assert!(
+        sent.code != 0 && sent.says("ask for a new link") && !sent.says("damaged"),
+        "{}",
+        sent.shown()
+    );
     let twice = new.run_with_input(&["restore", &file], "correct horse");
     assert!(
         twice.code == 2 && twice.says("exists already"),

@@ -36,6 +36,7 @@ mod codes;
 mod contacts;
 mod groups;
 mod history;
+mod letters;
 mod messages;
 mod people;
 mod requests;
@@ -43,6 +44,11 @@ mod server;
 
 /// How long a user waits for a link to be made or used before being told that the server does not answer.
 const TASK_TIME_MAX: Duration = Duration::from_secs(15);
+/// Connections to one server being made at once: below the handshakes that a relay takes of one address, others behind
+/// which may be making some too.
+const OPENINGS_MAX: usize = 8;
+/// A connection that had to wait for others looks again after this.
+const OPENING_PAUSE: Duration = Duration::from_millis(50);
 /// Where a copy of the profile reads nothing more is done; looked at again only so that nothing spins.
 const COPIED_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Expired invitations are looked for this often; they are good for days.
@@ -67,6 +73,7 @@ pub struct RelayChannel {
     /// Servers at which a copy of this profile reads: nothing more is done there.
     copied: BTreeSet<ServerUrl>,
     codes: Codes,
+    letters: letters::Letters,
     outputs: VecDeque<Queued>,
     /// Inbox messages given out by the last poll: taken over once there is a next one.
     given: Vec<i64>,
@@ -125,6 +132,7 @@ impl RelayChannel {
             told: BTreeMap::new(),
             copied: BTreeSet::new(),
             codes: Codes::default(),
+            letters: letters::Letters::default(),
             outputs: VecDeque::new(),
             given: Vec::new(),
             counts: Counts::default(),
@@ -139,6 +147,9 @@ impl RelayChannel {
         // Before the lines are chosen: it may leave something to be sent.
         channel.close_left_open()?;
         for queue in channel.store.rows().all_inbound()? {
+            if matches!(queue.used_for, QueueUse::Letter { .. }) {
+                continue;
+            }
             channel.line(&queue.server, Purpose::Read(queue.recipient));
         }
         for queue in channel.store.rows().all_outbound()? {
@@ -266,7 +277,7 @@ impl RelayChannel {
         };
         let was_up = server.is_up();
         server.lost(self.now, &mut self.rng);
-        let url = server.url.clone();
+        let (url, purpose) = (server.url.clone(), server.purpose);
         // Who waits for a server that does not even answer is told at once and can act.
         let waiting = if was_up {
             Vec::new()
@@ -275,17 +286,22 @@ impl RelayChannel {
         };
         for task in waiting {
             let (server, reason) = (url.authority(), reason.clone());
-            self.fail_task(task, ChannelError::Unreachable { server, reason });
+            self.fail_task(&url, task, ChannelError::Unreachable { server, reason });
         }
+        self.letter_line_lost(purpose, &url, &reason);
         self.tell_state(url, false, Some(reason));
         self.retire(id);
     }
 
-    fn fail_task(&mut self, task: Task, reason: ChannelError) {
+    fn fail_task(&mut self, url: &ServerUrl, task: Task, reason: ChannelError) {
         let wish = task.wish();
         match task {
             Task::Offer { .. } => self.end_offer(CodeEnd::Failed(reason.to_string())),
             Task::Enter { .. } => self.end_entry(Some(reason)),
+            Task::Letter { letter, .. } => {
+                tracing::warn!(%reason, "the whole link is given out, without a letter");
+                self.give_out(url, *letter, None);
+            }
             Task::Invite { .. } | Task::Join { .. } => self.fail(wish, reason),
         }
     }
@@ -305,15 +321,17 @@ impl RelayChannel {
         }
         let is_needed = match server.purpose {
             Purpose::Make(_) => Ok(false),
-            Purpose::Read(recipient) => {
-                (self.store.rows().inbound(recipient)).map(|queue| queue.is_some())
-            }
+            Purpose::Read(recipient) => (self.store.rows().inbound(recipient)).map(|queue| {
+                queue.is_some_and(|queue| !matches!(queue.used_for, QueueUse::Letter { .. }))
+            }),
             // One that stands is kept a while: more may be said.
             Purpose::Send(contact) => match server.state {
                 State::Pausing { .. } => self.has_to_write(contact),
                 _ => (self.store.rows().outbound(contact)).map(|queue| queue.is_some()),
             },
             Purpose::Speak(line) => Ok(self.codes.speaks_over(line)),
+            Purpose::Leave(line) => Ok(self.letters.is_leaving(line)),
+            Purpose::Fetch(line) => Ok(self.letters.is_fetching(line)),
         };
         // A store that fails here will be heard of elsewhere.
         if !is_needed.unwrap_or(true) {
@@ -391,12 +409,18 @@ impl RelayChannel {
 
     /// Everything whose time has come.
     fn run_timers(&mut self) {
-        let ids: Vec<ServerId> = self.servers.keys().copied().collect();
+        // What a user waits for is opened before what only waits for messages.
+        let mut ids: Vec<ServerId> = self.servers.keys().copied().collect();
+        ids.sort_by_key(|id| {
+            let purpose = self.servers.get(id).map(|server| server.purpose);
+            matches!(purpose, Some(Purpose::Read(_)))
+        });
         for id in ids {
             self.run_server_timers(id);
         }
         self.end_rings();
         self.run_code_timers();
+        self.run_letter_timers();
         if self.now >= self.purge_at {
             self.purge_at = self.now + PURGE_EVERY;
             if let Err(error) = self.close_expired() {
@@ -405,8 +429,17 @@ impl RelayChannel {
         }
     }
 
+    /// Whether enough connections to this server are being made already.
+    fn is_crowded(&self, url: &ServerUrl) -> bool {
+        let opening =
+            |server: &&Server| matches!(server.state, State::Opening { .. }) && server.url == *url;
+        self.servers.values().filter(opening).count() >= OPENINGS_MAX
+    }
+
     fn run_server_timers(&mut self, id: ServerId) {
         let now = self.now;
+        let url = self.servers.get(&id).map(|server| server.url.clone());
+        let is_crowded = url.is_some_and(|url| self.is_crowded(&url));
         let Some(server) = self.servers.get_mut(&id) else {
             return;
         };
@@ -425,7 +458,7 @@ impl RelayChannel {
             .partition(|task| task.by() <= now);
         server.tasks = tasks;
         let late: Vec<Task> = late;
-        let address = server.url.authority();
+        let (url, address) = (server.url.clone(), server.url.authority());
         match server.state {
             _ if server.is_idle(now) => self.close(id),
             State::Pausing { until } if until <= now && self.copied.contains(&server.url) => {
@@ -433,10 +466,17 @@ impl RelayChannel {
                     until: now + COPIED_PAUSE,
                 };
             }
+            State::Pausing { until } if until <= now && is_crowded => {
+                server.state = State::Pausing {
+                    until: now + OPENING_PAUSE,
+                };
+            }
             State::Pausing { until } if until <= now => {
                 server.open(now);
-                let url = server.url.clone();
-                self.output(ChannelOutput::Connect { server: id, url });
+                self.output(ChannelOutput::Connect {
+                    server: id,
+                    url: url.clone(),
+                });
             }
             State::Opening { until } if until <= now => self.give_up(id, "it does not answer"),
             State::Up { .. } if server.asked.values().any(|(_, until)| *until <= now) => {
@@ -446,14 +486,18 @@ impl RelayChannel {
         }
         for task in late {
             let (server, reason) = (address.clone(), "it does not answer".to_owned());
-            self.fail_task(task, ChannelError::Unreachable { server, reason });
+            self.fail_task(&url, task, ChannelError::Unreachable { server, reason });
         }
     }
 
     fn close_expired(&mut self) -> Result<(), StoreError> {
         let clock = self.clock();
         for queue in self.store.rows().all_inbound()? {
-            if matches!(queue.used_for, QueueUse::Invitation { expires } if expires <= clock) {
+            let (QueueUse::Invitation { expires } | QueueUse::Letter { expires }) = queue.used_for
+            else {
+                continue;
+            };
+            if expires <= clock {
                 self.store.rows().close_inbound(queue.recipient)?;
             }
         }
@@ -510,6 +554,7 @@ impl Channel for RelayChannel {
                 let others = [self.purge_at].into_iter().chain(self.next_ring_end());
                 let others = others.chain(self.groups.deadline());
                 let others = others.chain(self.codes.deadline());
+                let others = others.chain(self.letters.deadline());
                 ChannelOutput::Timeout(servers.chain(others).min())
             }
         }
@@ -552,7 +597,7 @@ impl Channel for RelayChannel {
 impl Task {
     fn wish(&self) -> Wish {
         match self {
-            Self::Invite { .. } | Self::Offer { .. } => Wish::Invite,
+            Self::Invite { .. } | Self::Offer { .. } | Self::Letter { .. } => Wish::Invite,
             Self::Join { .. } | Self::Enter { .. } => Wish::Add,
         }
     }

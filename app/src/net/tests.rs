@@ -62,7 +62,7 @@ impl Person {
             server: Some(url.clone()),
         });
         self.wait(|event| match event {
-            ChannelEvent::InviteReady { link } => Some(link),
+            ChannelEvent::InviteReady { link, .. } => Some(link),
             _ => None,
         })
     }
@@ -188,6 +188,40 @@ fn an_errand_leaves_messages_for_the_next_program() {
             break;
         }
     }
+}
+
+#[test]
+fn many_open_links_keep_nobody_from_one_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder, 0).unwrap();
+    let Person {
+        net,
+        events,
+        _profile: profile,
+        _folder: kept,
+    } = Person::new("ann");
+    for _ in 0..50 {
+        net.command(ChannelCommand::Invite {
+            server: Some(server.url().clone()),
+        })
+        .unwrap();
+    }
+    let ready = |events: &Receiver<NetEvent>| loop {
+        match events.recv_timeout(PATIENCE).expect("an event in time") {
+            NetEvent::Channel(ChannelEvent::InviteReady { .. }) => return,
+            NetEvent::Channel(ChannelEvent::Failed { reason, .. }) => panic!("{reason}"),
+            _ => {}
+        }
+    };
+    (0..50).for_each(|_| ready(&events));
+    net.shutdown();
+    // Another start opens a connection for each of them, and for what the user asks.
+    let (sender, events) = sync_channel(4096);
+    let net = Net::start(&profile, move |event| drop(sender.try_send(event))).unwrap();
+    net.command(ChannelCommand::Invite { server: None })
+        .unwrap();
+    ready(&events);
+    drop(kept);
 }
 
 #[test]
