@@ -23,9 +23,7 @@ pub fn sentence(report: &Report) -> Option<String> {
             format!("Words that {name} has too, for ever: {safety}")
         }
         Report::Contact {
-            name,
-            lost: true,
-            ..
+            name, lost: true, ..
         } => text::link_needed(name),
         Report::Contact {
             name,
