@@ -139,9 +139,9 @@ fn follow(
                 front.report(0, &Report::Notice { text })
             }
             // An answer in words alone: there are enough followers.
-            _ if told["report"].is_null() => front.value(&told),
+            _ if told["report"].is_null() => front.value(&told, None),
             _ if in_words => Ok(()),
-            _ => front.value(&told["report"]),
+            _ => front.value(&told["report"], None),
         };
         told.map_err(nobody_reads)?;
     }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::event::PersonChange;
 use crate::groups::GroupErrand;
 use crate::profile::control::{ControlRequest, Responder};
+use crate::program::Failure;
 use crate::report::Report;
 
 /// Somebody who waits for something that takes time gets its answer or an error until then.
@@ -180,15 +181,37 @@ impl Waiting {
     }
 }
 
+/// The member of an answer that has it in words, for people; it is no part of the report.
+const SENTENCE: &str = "sentence";
+
 /// Sends a report as an answer.
 pub fn send(responder: &Responder, report: &Report) {
+    let mut value = serde_json::to_value(report).unwrap_or(Value::Null);
+    if let (Value::Object(members), Some(words)) = (&mut value, crate::plain::sentence(report)) {
+        members.insert(SENTENCE.to_owned(), words.into());
+    }
     // Whoever asked may be gone.
-    let _ = responder.send(&serde_json::to_value(report).unwrap_or(Value::Null));
+    let _ = responder.send(&value);
+}
+
+/// Takes an answer apart: the report as JSON, and its words where it has some.
+pub fn read(mut answer: Value) -> (Value, Option<String>) {
+    let words = answer
+        .as_object_mut()
+        .and_then(|members| members.remove(SENTENCE));
+    let words = words.and_then(|words| words.as_str().map(str::to_owned));
+    (answer, words)
 }
 
 /// Sends an error as an answer.
 pub fn say(responder: &Responder, words: &str) {
     let _ = responder.send(&json!({ "event": "error", "text": words }));
+}
+
+/// The same, with the exit status that the asker would have ended with by itself.
+pub fn refuse(responder: &Responder, failure: &Failure) {
+    let (text, status) = (&failure.words, failure.status);
+    let _ = responder.send(&json!({ "event": "error", "text": text, "status": status }));
 }
 
 #[cfg(test)]

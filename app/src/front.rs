@@ -25,12 +25,12 @@ pub trait Front {
         Ok(())
     }
 
-    /// Tells a report that came ready made from another process.
+    /// Tells a report that came ready made from another process, with its words where it has some.
     ///
     /// # Errors
     /// As [`Front::report`].
-    fn value(&mut self, report: &serde_json::Value) -> io::Result<()> {
-        let _ = report;
+    fn value(&mut self, report: &serde_json::Value, words: Option<&str>) -> io::Result<()> {
+        let _ = (report, words);
         Ok(())
     }
 
@@ -85,7 +85,7 @@ impl<W: Write> Front for Json<W> {
         self.0.flush()
     }
 
-    fn value(&mut self, report: &serde_json::Value) -> io::Result<()> {
+    fn value(&mut self, report: &serde_json::Value, _words: Option<&str>) -> io::Result<()> {
         writeln!(self.0, "{report}")?;
         self.0.flush()
     }
@@ -114,14 +114,16 @@ impl<W: Write> Front for Plain<W> {
         self.0.flush()
     }
 
-    fn value(&mut self, report: &serde_json::Value) -> io::Result<()> {
-        match known(report) {
-            Some(report) => self.report(0, &report),
-            None => writeln!(self.0, "{report}"),
+    fn value(&mut self, _report: &serde_json::Value, words: Option<&str>) -> io::Result<()> {
+        if let Some(words) = words {
+            writeln!(self.0, "{words}")?;
+            self.0.flush()?;
         }
+        Ok(())
     }
 }
 
+<<<<<<< HEAD
 /// The report that a JSON object stands for, where it has a sentence of its own.
 fn known(value: &serde_json::Value) -> Option<Report> {
     let text = |member: &str| value[member].as_str().map(str::to_owned);
@@ -164,6 +166,49 @@ fn known(value: &serde_json::Value) -> Option<Report> {
     })
 }
 
+||||||| 52e219d
+/// The report that a JSON object stands for, where it has a sentence of its own.
+fn known(value: &serde_json::Value) -> Option<Report> {
+    let text = |member: &str| value[member].as_str().map(str::to_owned);
+    let flag = |member: &str| value[member].as_bool();
+    Some(match value["event"].as_str()? {
+        "contact" => Report::Contact {
+            name: text("name")?,
+            id: text("id")?,
+            verified: flag("verified")?,
+            ready: flag("ready")?,
+            blocked: flag("blocked").unwrap_or(false),
+        },
+        "invite" => Report::Invite {
+            link: text("link")?,
+            code: text("code"),
+        },
+        "words" => Report::Words {
+            name: text("name")?,
+            safety: text("safety"),
+            words: text("words"),
+        },
+        "name" => Report::Name {
+            name: text("name")?,
+            id: text("id")?,
+        },
+        "entry" => Report::Entry(Box::new(serde_json::from_value(value.clone()).ok()?)),
+        "notice" => Report::Notice {
+            text: text("text")?,
+        },
+        "own" => Report::Own {
+            muted: flag("muted")?,
+            camera: flag("camera")?,
+            hold: flag("hold")?,
+            name: text("name")?,
+        },
+        "do_not_disturb" => Report::DoNotDisturb { on: flag("on")? },
+        _ => return None,
+    })
+}
+
+=======
+>>>>>>> grp
 impl<B: ratatui::backend::Backend<Error = io::Error> + Write> Front for Screen<B> {
     fn report(&mut self, _at_ms: u64, _report: &Report) -> io::Result<()> {
         Ok(())

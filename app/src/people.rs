@@ -138,7 +138,7 @@ impl People {
 
     fn take_channel(&mut self, event: ChannelEvent) -> Vec<Event> {
         match event {
-            ChannelEvent::InviteReady { link } => vec![Event::Invited { link }],
+            ChannelEvent::InviteReady { link, .. } => vec![Event::Invited { link }],
             ChannelEvent::CodeReady { code, link, .. } => vec![Event::Code { code, link }],
             ChannelEvent::CodeEnded { reason } => vec![Event::CodeEnded {
                 words: sentence(&reason.to_string()),

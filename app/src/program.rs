@@ -3,7 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hullo_media::device::DeviceError;
@@ -347,9 +347,9 @@ fn main_loop(
         specs.check(wants_video(&mode))?;
     }
     let profile = match Profile::open(&folder) {
-        Err(ProfileError::Busy { .. }) if mode == Mode::Screen && may_follow(face, &server) => {
-            let in_words = face == Face::Plain;
-            let followed = attach::run(&folder, in_words, seconds, &mut *line_front(face));
+        // Nothing is to be changed that only the owner can.
+        Err(ProfileError::Busy { .. }) if mode == Mode::Screen && server.is_none() => {
+            let followed = follow(&folder, face, seconds, &mut *line_front(face));
             return followed.map(|status| (status, None));
         }
         opened => opened?,
@@ -425,9 +425,20 @@ fn alerts(settings: &AttentionSettings, options: &Options) -> Alerts {
     Alerts::new(settings, options.speaker.clone(), variable)
 }
 
-/// Whether this program can follow the one that owns the profile: without a screen, and with nothing to change.
-fn may_follow(face: Face, server: &Option<ServerUrl>) -> bool {
-    face != Face::Screen && server.is_none()
+/// Follows the program that owns the profile: line by line, as there is one screen.
+fn follow(
+    folder: &Path,
+    face: Face,
+    seconds: Option<Duration>,
+    front: &mut dyn Front,
+) -> Result<u8, Failure> {
+    if face == Face::Screen {
+        let text = crate::text::FOLLOWING.to_owned();
+        front
+            .report(0, &Report::Notice { text })
+            .map_err(|_| Failure::other("Nobody reads the output."))?;
+    }
+    attach::run(folder, face != Face::Json, seconds, front)
 }
 
 /// How the last call ended, where the screen was.

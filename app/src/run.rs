@@ -440,6 +440,9 @@ impl Runner<'_> {
             Ok(ask) => ask,
             Err(words) => return control::say(responder, &words),
         };
+        if self.is_about_nobody(&ask) {
+            return control::refuse(responder, &channel::ChannelError::NoContact.into());
+        }
         match ask {
             Ask::Line(line) => match command::parse(&line) {
                 Ok(command) => self.answer_at_once(Event::Command(command), responder),
@@ -489,6 +492,74 @@ impl Runner<'_> {
         }
     }
 
+<<<<<<< HEAD
+||||||| 52e219d
+    fn group(&mut self, errand: &GroupErrand, responder: &Responder) {
+        let known = (self.people.groups(), self.people.contacts());
+        let command = match groups::command(errand, None, &known.0, &known.1) {
+            Ok(Some(command)) => command,
+            Ok(None) => {
+                for group in self.model.groups() {
+                    control::send(responder, &groups::report(group));
+                }
+                return;
+            }
+            Err(error) => return control::say(responder, &error.to_string()),
+        };
+        let wants: fn(&Report) -> bool = match errand {
+            GroupErrand::Leave { .. } => |report| matches!(report, Report::GroupLeft { .. }),
+            GroupErrand::New { .. } => {
+                |report| matches!(report, Report::Group { joined: true, .. })
+            }
+            _ => |report| matches!(report, Report::Group { .. }),
+        };
+        let now = Instant::now();
+        self.notes.waiting.add(now, responder.clone(), wants);
+        if let Some(failed) = self.tell_net(ChannelCommand::Group(command)) {
+            self.event(failed);
+        }
+    }
+
+=======
+    /// It names a contact that there is not.
+    fn is_about_nobody(&self, ask: &Ask) -> bool {
+        let (Ask::Remove(name) | Ask::Send { name, .. } | Ask::Person(name, _)) = ask else {
+            return false;
+        };
+        !self
+            .model
+            .contacts()
+            .iter()
+            .any(|contact| contact.name == *name)
+    }
+
+    fn group(&mut self, errand: &GroupErrand, responder: &Responder) {
+        let known = (self.people.groups(), self.people.contacts());
+        let command = match groups::command(errand, None, &known.0, &known.1) {
+            Ok(Some(command)) => command,
+            Ok(None) => {
+                for group in self.model.groups() {
+                    control::send(responder, &groups::report(group));
+                }
+                return;
+            }
+            Err(error) => return control::refuse(responder, &error.into()),
+        };
+        let wants: fn(&Report) -> bool = match errand {
+            GroupErrand::Leave { .. } => |report| matches!(report, Report::GroupLeft { .. }),
+            GroupErrand::New { .. } => {
+                |report| matches!(report, Report::Group { joined: true, .. })
+            }
+            _ => |report| matches!(report, Report::Group { .. }),
+        };
+        let now = Instant::now();
+        self.notes.waiting.add(now, responder.clone(), wants);
+        if let Some(failed) = self.tell_net(ChannelCommand::Group(command)) {
+            self.event(failed);
+        }
+    }
+
+>>>>>>> grp
     /// Another terminal of the same user follows: it is told how things stand, and all news from now on.
     fn attach(&mut self, responder: &Responder) {
         if !self.notes.followers.add(responder.clone()) {
@@ -504,13 +575,9 @@ impl Runner<'_> {
     }
 
     fn remove(&mut self, name: &str, responder: &Responder) {
-        let Some(contact) = self
-            .model
-            .contacts()
-            .iter()
-            .find(|contact| contact.name == name)
-        else {
-            return control::say(responder, "there is no such contact");
+        let contacts = self.model.contacts();
+        let Some(contact) = contacts.iter().find(|contact| contact.name == name) else {
+            return;
         };
         let command = ChannelCommand::RemoveContact(channel::ContactId(contact.id.0));
         if let Some(failed) = self.tell_net(command) {

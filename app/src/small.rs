@@ -17,6 +17,7 @@ use hullo_signalling::group::{GroupCommand, GroupEvent, GroupState};
 use hullo_signalling::history::{EntryKind, TextState};
 use hullo_signalling::link::{Link, LinkError};
 use hullo_signalling::server_url::{ServerUrl, ServerUrlError};
+use hullo_signalling::short_link::ShortLink;
 use serde_json::{Value, json};
 
 use crate::cli::ContactChange;
@@ -27,7 +28,7 @@ use crate::people;
 use crate::profile::control::{self, ControlError};
 use crate::profile::group_calls::GroupCalls;
 use crate::profile::{Profile, ProfileError};
-use crate::program::{Failure, USAGE};
+use crate::program::{Failure, REFUSED, USAGE};
 use crate::report::{EntryReport, Report};
 use crate::{qr, text};
 
@@ -149,7 +150,7 @@ impl Small {
             let read = std::io::BufRead::read_until(&mut stdin, b'\n', &mut line);
             text.push_str(String::from_utf8_lossy(&line).trim());
             // A link that was broken into lines goes on; whoever pipes a whole one may keep the pipe open.
-            let goes_on = matches!(Link::from_text(&text), Err(LinkError::Truncated));
+            let goes_on = is_cut(&text);
             if !goes_on || !matches!(read, Ok(1..)) {
                 break;
             }
@@ -245,6 +246,14 @@ impl Small {
     }
 }
 
+/// Whether this is the beginning of a link of either kind.
+fn is_cut(text: &str) -> bool {
+    if ShortLink::is_meant(text) {
+        return matches!(ShortLink::from_text(text), Err(LinkError::Truncated));
+    }
+    matches!(Link::from_text(text), Err(LinkError::Truncated))
+}
+
 /// The profile is ours for a moment.
 struct Errand<'a> {
     net: Net,
@@ -336,12 +345,15 @@ impl Errand<'_> {
             ChannelCommand::Invite { server: None }
         })?;
         let made = |event| match event {
-            ChannelEvent::InviteReady { link } => Some(link),
+            ChannelEvent::InviteReady { link, .. } => Some(link),
             _ => None,
         };
         let link = until(&self.events, Wish::Invite, Some(PATIENCE), made)?;
         if !wait {
-            return self.tell(&Report::Invite { link, code: None });
+            // Capital letters make the smaller code, and are read as the small ones are.
+            let scanned = link.to_ascii_uppercase();
+            self.tell(&Report::Invite { link, code: None })?;
+            return self.show_qr(&scanned);
         }
         let code = until(&self.events, Wish::Invite, Some(PATIENCE), code)?;
         let (code, scanned) = match code {
@@ -354,10 +366,16 @@ impl Errand<'_> {
         };
         let code = Some(code);
         self.tell(&Report::Invite { link, code })?;
-        if let Some(lines) = qr::half_blocks(&scanned) {
-            self.front.picture(&lines).map_err(|_| nobody_reads())?;
-        }
+        self.show_qr(&scanned)?;
         self.wait_for_contact()
+    }
+
+    /// For a camera, where it is small enough for a terminal.
+    fn show_qr(&mut self, scanned: &str) -> Result<(), Failure> {
+        match qr::half_blocks(scanned) {
+            Some(lines) => self.front.picture(&lines).map_err(|_| nobody_reads()),
+            None => Ok(()),
+        }
     }
 
     /// Until the link or the code was used; a code that died is said so, the link goes on.
@@ -525,31 +543,32 @@ fn until<T>(
 
 /// Asks the program that owns the profile and shows its answers.
 fn ask(folder: &std::path::Path, request: &Value, front: &mut dyn Front) -> Result<(), Failure> {
+    let nobody_reads = |_| Failure::other("Nobody reads the output.");
     let mut failed = None;
     for answer in control::request(folder, request, Some(PATIENCE + Duration::from_secs(5)))? {
-        let answer = answer?;
+        let (answer, words) = crate::control::read(answer?);
         if answer["event"] == "error" {
-            failed = Some(
-                answer["text"]
-                    .as_str()
-                    .or_else(|| answer["message"].as_str())
-                    .unwrap_or("it did not work")
-                    .to_owned(),
-            );
+            failed = Some(refused(request, &answer));
         } else {
             front
-                .value(&answer)
-                .map_err(|_| Failure::other("Nobody reads the output."))?;
+                .value(&answer, words.as_deref())
+                .map_err(nobody_reads)?;
         }
     }
-    failed.map_or(Ok(()), |words| {
-        Err(Failure {
-            words: people::sentence(&words),
-            status: if request["command"] == "ctl" {
-                USAGE
-            } else {
-                4
-            },
-        })
-    })
+    failed.map_or(Ok(()), Err)
+}
+
+/// An error of the program that was asked, as if it were our own.
+fn refused(request: &Value, answer: &Value) -> Failure {
+    let words = answer["text"].as_str().or(answer["message"].as_str());
+    let known = (answer["status"].as_u64()).and_then(|status| u8::try_from(status).ok());
+    let usual = if request["command"] == "ctl" {
+        USAGE
+    } else {
+        REFUSED
+    };
+    Failure {
+        words: people::sentence(words.unwrap_or("it did not work")),
+        status: known.unwrap_or(usual),
+    }
 }

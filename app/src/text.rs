@@ -67,6 +67,8 @@ pub(crate) const NAME_EMPTY: &str = "A name needs at least one letter.";
 
 pub(crate) const CONTACTS_TITLE: &str = "Contacts";
 pub(crate) const HELP_ALT: &str = "While typing: Alt with a key of a call.";
+pub(crate) const FOLLOWING: &str = "Another terminal has this profile's screen: here it is told line by line, and lines typed here are done there \
+     (accept, reject, mute, hangup …). `quit` ends only this one.";
 pub(crate) const INVITE_TITLE: &str = "Invite somebody";
 pub(crate) const INVITE_SAY: &str = "Or say this code, while this program runs, within 10 minutes:";
 pub(crate) const INVITE_SCAN: &str = "Or let them scan it:";

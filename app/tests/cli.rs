@@ -261,6 +261,24 @@ fn a_second_process_on_the_profile_is_refused_and_the_small_commands_go_through_
     assert!(link.starts_with("hullo:"));
     let status = bob.run(&["ctl", "status", "--json"]).success();
     assert!(!status.events.is_empty());
+    // As if there were no program between: words where words are asked for, and the same status.
+    for (command, words) in [
+        (&["contacts", "--plain"][..], "alice"),
+        (&["invite", "--plain"], "hullo:s."),
+        (&["group", "new", "chess", "--plain"], "chess"),
+    ] {
+        let told = bob.run(command).success();
+        assert!(told.says(words) && !told.says("{"), "{}", told.shown());
+    }
+    for command in [
+        &["send", "nobody", "hello"][..],
+        &["contacts", "--rename", "nobody", "somebody"],
+        &["history", "nobody"],
+        &["group", "add", "chess", "nobody"],
+    ] {
+        let refused = bob.run(command);
+        assert_eq!(refused.code, 3, "{}", refused.shown());
+    }
     drop(alice);
     answer.write("quit");
     let _ = answer.finish(PATIENCE);

@@ -171,3 +171,23 @@ fn without_colours_the_picture_is_drawn_in_characters() {
     tmux.press("q");
     tmux.wait_for("back with 0");
 }
+
+#[test]
+fn a_second_terminal_on_a_profile_follows_the_first_line_by_line() {
+    if !is_installed("tmux") {
+        return;
+    }
+    let stage = Stage::new("", "");
+    let tmux = Tmux::start(USUAL, &stage.command());
+    tmux.wait_for("Contacts");
+    tmux.run(&["split-window", &stage.command()]);
+    tmux.wait_for("line by line");
+    tmux.run(&["send-keys", "-l", "quit"]);
+    tmux.press("Enter");
+    tmux.wait_for("back with 0");
+    tmux.run(&["select-pane", "-t", "0"]);
+    let shown = tmux.wait_for("Contacts");
+    assert!(!shown.contains("back with"), "{shown}");
+    tmux.press("q");
+    tmux.wait_for("back with 0");
+}

@@ -60,6 +60,10 @@ pub const SILENCE_MAX: Duration = Duration::from_millis(3_500);
 /// Local addresses taken per session: each network of this machine, in both IP versions, and where it moved to.
 const LOCAL_CANDIDATES_MAX: usize = 32;
 
+/// Longest message given to the SFU: what it must take from a client that announces no limit (RFC 8841 section 6.1), and
+/// what our own takes. A call's state for 100 people has a third of it.
+pub const MESSAGE_BYTES_SENDING_MAX: usize = 65_536;
+
 /// Bytes of messages that wait for the data channel: it opens within a second, and nobody speaks before the SFU said hello.
 const MESSAGE_BYTES_WAITING_MAX: usize = UNREAD_BYTES_MAX;
 
@@ -93,7 +97,7 @@ pub enum Input<'a> {
     },
     /// One of our own addresses may be used.
     LocalCandidate(SocketAddr),
-    /// A message for the SFU, in order and never lost while the session lives.
+    /// A message for the SFU, in order and never lost while the session lives; at most [`MESSAGE_BYTES_SENDING_MAX`].
     Message(&'a [u8]),
     /// This participant is here: its streams are taken from now on.
     Expect(ParticipantId),
@@ -147,7 +151,8 @@ pub enum Event {
     Closed,
     /// A message of the SFU.
     Message(Vec<u8>),
-    /// Which of our pictures anybody watches, and how large at most. Until the first of these everything is wanted.
+    /// Which of our pictures anybody watches, and how large at most; nothing before the first of these. An SFU that did not
+    /// agree to tell wants [everything](crate::layers::everything_wanted).
     Wanted(LayersWanted),
     /// A sealed frame arrived whole.
     Frame {
@@ -361,7 +366,9 @@ impl GroupSession {
     /// A lost message would put the two ends' counters apart for good, so one that cannot be kept ends the session.
     fn message(&mut self, message: &[u8]) {
         let (queue, bytes) = &mut self.waiting;
-        if message.len() > MESSAGE_LEN_MAX || *bytes + message.len() > MESSAGE_BYTES_WAITING_MAX {
+        if message.len() > MESSAGE_BYTES_SENDING_MAX
+            || *bytes + message.len() > MESSAGE_BYTES_WAITING_MAX
+        {
             tracing::warn!("the server does not take our messages: the connection is given up");
             self.close();
             return;
@@ -517,11 +524,9 @@ impl GroupSession {
 
     fn translate(&mut self, event: str0m::Event) {
         match event {
-            str0m::Event::ChannelOpen(id, _) if id == self.channels.messages => {
-                if !self.connected {
-                    self.connected = true;
-                    self.event(Event::Connected);
-                }
+            str0m::Event::ChannelOpen(id, _) if id == self.channels.messages && !self.connected => {
+                self.connected = true;
+                self.event(Event::Connected);
             }
             str0m::Event::ChannelData(data) => self.heard(data.id, data.data),
             str0m::Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {

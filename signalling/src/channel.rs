@@ -252,6 +252,8 @@ pub enum ChannelOutput {
 pub enum ChannelEvent {
     /// A link can be passed on. Secret.
     InviteReady {
+        /// The same, whole: about 500 characters that need no letter at the server.
+        whole: String,
         /// `hullo:…`
         link: String,
     },
@@ -456,7 +458,7 @@ pub enum ChannelError {
     #[error("this link was used before: each link is for one person once, ask for a new one")]
     LinkUsed,
     /// The server forgot the invitation.
-    #[error("the server no longer knows this link: ask for a new one")]
+    #[error("the server no longer knows this link (it was used, or is too old): ask for a new one")]
     LinkGone,
     /// The link's keys are those of a contact.
     #[error("{name} is a contact already")]

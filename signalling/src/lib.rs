@@ -27,6 +27,7 @@ pub mod lobby;
 pub mod name;
 pub mod relay_channel;
 pub mod server_url;
+pub mod short_link;
 pub mod store;
 pub mod text_message;
 pub mod words;

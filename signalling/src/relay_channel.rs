@@ -36,6 +36,7 @@ mod codes;
 mod contacts;
 mod groups;
 mod history;
+mod letters;
 mod messages;
 mod people;
 mod requests;
@@ -67,6 +68,7 @@ pub struct RelayChannel {
     /// Servers at which a copy of this profile reads: nothing more is done there.
     copied: BTreeSet<ServerUrl>,
     codes: Codes,
+    letters: letters::Letters,
     outputs: VecDeque<Queued>,
     /// Inbox messages given out by the last poll: taken over once there is a next one.
     given: Vec<i64>,
@@ -125,6 +127,7 @@ impl RelayChannel {
             told: BTreeMap::new(),
             copied: BTreeSet::new(),
             codes: Codes::default(),
+            letters: letters::Letters::default(),
             outputs: VecDeque::new(),
             given: Vec::new(),
             counts: Counts::default(),
@@ -139,6 +142,9 @@ impl RelayChannel {
         // Before the lines are chosen: it may leave something to be sent.
         channel.close_left_open()?;
         for queue in channel.store.rows().all_inbound()? {
+            if matches!(queue.used_for, QueueUse::Letter { .. }) {
+                continue;
+            }
             channel.line(&queue.server, Purpose::Read(queue.recipient));
         }
         for queue in channel.store.rows().all_outbound()? {
@@ -266,7 +272,7 @@ impl RelayChannel {
         };
         let was_up = server.is_up();
         server.lost(self.now, &mut self.rng);
-        let url = server.url.clone();
+        let (url, purpose) = (server.url.clone(), server.purpose);
         // Who waits for a server that does not even answer is told at once and can act.
         let waiting = if was_up {
             Vec::new()
@@ -275,17 +281,22 @@ impl RelayChannel {
         };
         for task in waiting {
             let (server, reason) = (url.authority(), reason.clone());
-            self.fail_task(task, ChannelError::Unreachable { server, reason });
+            self.fail_task(&url, task, ChannelError::Unreachable { server, reason });
         }
+        self.letter_line_lost(purpose, &url, &reason);
         self.tell_state(url, false, Some(reason));
         self.retire(id);
     }
 
-    fn fail_task(&mut self, task: Task, reason: ChannelError) {
+    fn fail_task(&mut self, url: &ServerUrl, task: Task, reason: ChannelError) {
         let wish = task.wish();
         match task {
             Task::Offer { .. } => self.end_offer(CodeEnd::Failed(reason.to_string())),
             Task::Enter { .. } => self.end_entry(Some(reason)),
+            Task::Letter { letter, .. } => {
+                tracing::warn!(%reason, "the whole link is given out, without a letter");
+                self.give_out(url, *letter, None);
+            }
             Task::Invite { .. } | Task::Join { .. } => self.fail(wish, reason),
         }
     }
@@ -305,15 +316,17 @@ impl RelayChannel {
         }
         let is_needed = match server.purpose {
             Purpose::Make(_) => Ok(false),
-            Purpose::Read(recipient) => {
-                (self.store.rows().inbound(recipient)).map(|queue| queue.is_some())
-            }
+            Purpose::Read(recipient) => (self.store.rows().inbound(recipient)).map(|queue| {
+                queue.is_some_and(|queue| !matches!(queue.used_for, QueueUse::Letter { .. }))
+            }),
             // One that stands is kept a while: more may be said.
             Purpose::Send(contact) => match server.state {
                 State::Pausing { .. } => self.has_to_write(contact),
                 _ => (self.store.rows().outbound(contact)).map(|queue| queue.is_some()),
             },
             Purpose::Speak(line) => Ok(self.codes.speaks_over(line)),
+            Purpose::Leave(line) => Ok(self.letters.is_leaving(line)),
+            Purpose::Fetch(line) => Ok(self.letters.is_fetching(line)),
         };
         // A store that fails here will be heard of elsewhere.
         if !is_needed.unwrap_or(true) {
@@ -397,6 +410,7 @@ impl RelayChannel {
         }
         self.end_rings();
         self.run_code_timers();
+        self.run_letter_timers();
         if self.now >= self.purge_at {
             self.purge_at = self.now + PURGE_EVERY;
             if let Err(error) = self.close_expired() {
@@ -425,7 +439,7 @@ impl RelayChannel {
             .partition(|task| task.by() <= now);
         server.tasks = tasks;
         let late: Vec<Task> = late;
-        let address = server.url.authority();
+        let (url, address) = (server.url.clone(), server.url.authority());
         match server.state {
             _ if server.is_idle(now) => self.close(id),
             State::Pausing { until } if until <= now && self.copied.contains(&server.url) => {
@@ -435,8 +449,10 @@ impl RelayChannel {
             }
             State::Pausing { until } if until <= now => {
                 server.open(now);
-                let url = server.url.clone();
-                self.output(ChannelOutput::Connect { server: id, url });
+                self.output(ChannelOutput::Connect {
+                    server: id,
+                    url: url.clone(),
+                });
             }
             State::Opening { until } if until <= now => self.give_up(id, "it does not answer"),
             State::Up { .. } if server.asked.values().any(|(_, until)| *until <= now) => {
@@ -446,14 +462,18 @@ impl RelayChannel {
         }
         for task in late {
             let (server, reason) = (address.clone(), "it does not answer".to_owned());
-            self.fail_task(task, ChannelError::Unreachable { server, reason });
+            self.fail_task(&url, task, ChannelError::Unreachable { server, reason });
         }
     }
 
     fn close_expired(&mut self) -> Result<(), StoreError> {
         let clock = self.clock();
         for queue in self.store.rows().all_inbound()? {
-            if matches!(queue.used_for, QueueUse::Invitation { expires } if expires <= clock) {
+            let (QueueUse::Invitation { expires } | QueueUse::Letter { expires }) = queue.used_for
+            else {
+                continue;
+            };
+            if expires <= clock {
                 self.store.rows().close_inbound(queue.recipient)?;
             }
         }
@@ -510,6 +530,7 @@ impl Channel for RelayChannel {
                 let others = [self.purge_at].into_iter().chain(self.next_ring_end());
                 let others = others.chain(self.groups.deadline());
                 let others = others.chain(self.codes.deadline());
+                let others = others.chain(self.letters.deadline());
                 ChannelOutput::Timeout(servers.chain(others).min())
             }
         }
@@ -552,7 +573,7 @@ impl Channel for RelayChannel {
 impl Task {
     fn wish(&self) -> Wish {
         match self {
-            Self::Invite { .. } | Self::Offer { .. } => Wish::Invite,
+            Self::Invite { .. } | Self::Offer { .. } | Self::Letter { .. } => Wish::Invite,
             Self::Join { .. } | Self::Enter { .. } => Wish::Add,
         }
     }

@@ -48,8 +48,9 @@ const UPGRADES: &[(i64, &[&str])] = &[
             include_str!("store/group.sql"),
         ],
     ),
+    (3, &[include_str!("store/letter.sql")]),
 ];
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 /// Blocks of one queue remembered: more than a relay can repeat, its window being 16.
 const SEEN_BLOCKS_MAX: i64 = 64;
 /// Payloads nobody has taken over: 16 MiB at most. Beyond it the relay keeps them.

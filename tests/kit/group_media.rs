@@ -136,6 +136,25 @@ pub struct Counts {
     pub muted: u64,
 }
 
+/// How well everybody heard and saw everybody else, in percent of what was sent. All zero: somebody was not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quality {
+    /// Sound, of the pair for which it went worst.
+    pub sound_least: u64,
+    /// Pictures, of the pair for which it went worst.
+    pub pictures_least: u64,
+    /// Pictures, of all pairs.
+    pub pictures_mean: u64,
+}
+
+impl Quality {
+    /// Next to nothing is missing.
+    #[must_use]
+    pub fn is_perfect(self) -> bool {
+        self.sound_least >= 98 && self.pictures_least >= 98
+    }
+}
+
 impl Counts {
     /// Adds what happened in another world.
     pub fn add(&mut self, other: &Self) {
@@ -301,13 +320,7 @@ impl World {
             let seed = self.seed.wrapping_mul(31) ^ u64::from(self.addresses) << 8 ^ salt;
             person.line.netem(seed)
         });
-        let seat = Seat::new(
-            self.now,
-            call,
-            session,
-            address,
-            (lines[0].clone(), lines[1].clone()),
-        );
+        let seat = Seat::new(self.now, call, session, address, (lines[0], lines[1]));
         self.owners.insert(seat.id, index);
         person.seats.push(seat);
         self.counts.joins += 1;
@@ -551,8 +564,7 @@ impl World {
         }
         if person.next_picture <= now {
             person.next_picture = now.max(person.next_picture + PICTURE_INTERVAL);
-            let shown = seat.show(now, since);
-            sealed.extend(shown.into_iter().map(|bytes| (Track::Camera, bytes)));
+            sealed.extend(seat.show(now, since));
         }
         let from = seat.id;
         for (track, bytes) in sealed {
@@ -643,7 +655,7 @@ impl World {
                 continue;
             };
             assert!(
-                content.by == u32::from(frame.participant.number()) && content.is_of(frame.track),
+                content.by == frame.participant.number() && content.is_of(frame.track),
                 "seed {}: {content:?} came as {:?} of {}",
                 self.seed,
                 frame.track,
@@ -712,27 +724,68 @@ impl World {
             })
     }
 
-    /// Of what everybody sent in `duration`, the smallest part that anybody else heard and saw, in percent.
-    pub fn measure(&mut self, duration: Duration) -> (u64, u64) {
+    /// What everybody heard and saw of everybody else in `duration`.
+    pub fn measure(&mut self, duration: Duration) -> Quality {
         let before = self.figures();
         self.run(duration);
         let after = self.figures();
         let percent = |got: u64, of: u64| (got * 100).checked_div(of).unwrap_or(0);
-        let mut worst = (100, 100);
-        for (key @ (_, by), (sound, pictures)) in &after.0 {
-            let was = before.0.get(key).copied().unwrap_or_default();
-            let sent = after.1.get(by).copied().unwrap_or_default();
-            let sent_before = before.1.get(by).copied().unwrap_or_default();
-            worst.0 = worst.0.min(percent(sound - was.0, sent.0 - sent_before.0));
-            worst.1 = worst
-                .1
-                .min(percent(pictures - was.1, sent.1 - sent_before.1));
+        let mut pairs = Vec::new();
+        for person in &self.people {
+            // A second connection sends nothing.
+            let Some(by) = person.seats.first().map(|seat| seat.id) else {
+                return Quality::default();
+            };
+            let of = |figures: &Figures<_>| figures.get(&by).copied().unwrap_or_default();
+            let (sent, sent_before) = (of(&after.1), of(&before.1));
+            for other in self
+                .people
+                .iter()
+                .filter(|other| other.identity != person.identity)
+            {
+                let Some(to) = other.seats.first().map(|seat| seat.id) else {
+                    return Quality::default();
+                };
+                let of = |figures: &Figures<_>| figures.get(&(to, by)).copied().unwrap_or_default();
+                let (was, is) = (of(&before.0), of(&after.0));
+                pairs.push((
+                    percent(is.0 - was.0, sent.0 - sent_before.0),
+                    percent(is.1 - was.1, sent.1 - sent_before.1),
+                ));
+            }
         }
-        let pairs = self.people.len() * (self.people.len() - 1);
-        if after.0.len() < pairs {
-            return (0, 0);
+        let least = |of: fn(&(u64, u64)) -> u64| pairs.iter().map(of).min().unwrap_or(0);
+        let sum: u64 = pairs.iter().map(|pair| pair.1).sum();
+        Quality {
+            sound_least: least(|pair| pair.0),
+            pictures_least: least(|pair| pair.1),
+            pictures_mean: sum.checked_div(pairs.len() as u64).unwrap_or(0),
         }
-        worst
+    }
+
+    /// Who is where, for the message of a failed test.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        use std::fmt::Write as _;
+        let mut text = String::new();
+        for (index, person) in self.people.iter().enumerate() {
+            for seat in &person.seats {
+                let figures = seat.stats.as_ref();
+                let _infallible = writeln!(
+                    text,
+                    "person {index} as {}: connected {} interrupted {}, sent {:?}, wanted {:?}, roster {:?}, heard {:?}, unsent and refused {:?}",
+                    seat.id,
+                    seat.connected,
+                    seat.interrupted,
+                    seat.sent,
+                    seat.wanted.camera,
+                    seat.roster(),
+                    seat.heard,
+                    figures.map(|stats| (stats.unsent_frames, stats.refused_datagrams)),
+                );
+            }
+        }
+        text
     }
 
     /// Heard and seen, by listener and speaker; sent, by speaker.

@@ -159,6 +159,42 @@ fn servers_are_refused_every_key_and_frame_type() {
 }
 
 #[test]
+fn every_bad_case_of_the_table_has_its_tests() {
+    let sources: String = files()
+        .into_iter()
+        .filter(|(path, _)| path.ends_with(".rs"))
+        .map(|(_, source)| source)
+        .collect();
+    let table = read("docs/bad-cases.md");
+    let cases: Vec<&str> = table
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+        .collect();
+    assert!(cases.len() >= 15, "the table was not found");
+    let mut faults = Vec::new();
+    for case in cases {
+        let tests = case
+            .trim_end_matches(['|', ' '])
+            .rsplit('|')
+            .next()
+            .unwrap_or_default();
+        let names: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        if names.is_empty() {
+            faults.push(format!("no test: {case}"));
+        }
+        let missing = |name: &&str| !sources.contains(&format!("fn {name}()"));
+        faults.extend(
+            names
+                .into_iter()
+                .filter(missing)
+                .map(|name| format!("{name}: no such test")),
+        );
+    }
+    check(&faults);
+}
+
+#[test]
 fn the_gates_run_the_command_of_the_readme() {
     check(&gate_faults(&read("README.md"), &read(".ci/run")));
     for toolchain in ["rust-toolchain", "rust-toolchain.toml"] {

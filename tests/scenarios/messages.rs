@@ -12,6 +12,7 @@ mod codes;
 mod crash;
 mod groups;
 mod history;
+mod letters;
 mod people;
 mod world;
 
@@ -205,12 +206,33 @@ fn a_second_contact_of_the_same_name_gets_a_number_and_a_removed_one_is_gone() {
 #[test]
 fn the_relay_sees_neither_names_nor_keys_nor_sizes() {
     let mut world = World::new(8);
-    world.befriend(ANN, BOB);
+    let names = [
+        "Annabel of the wire",
+        "Bobadil of the wire",
+        "Catrina of the wire",
+    ];
+    for (person, name) in [ANN, BOB, CAT].into_iter().zip(names) {
+        world.command(person, ChannelCommand::SetName(name.to_owned()));
+    }
+    // By a link, and by a code that is said aloud.
+    let link = world.invite(ANN);
+    world.add(BOB, &link);
+    world.command(CAT, ChannelCommand::SetServer(world.url()));
+    let code = world.invite_by_code(BOB);
+    world.add(CAT, &code);
+    assert_eq!(world.contacts(BOB).len(), 2, "both ways lead to a contact");
+    let ann = world.contacts(BOB)[0].id;
     for length in [0, 1, 1000, 16_000] {
-        world.send(ANN, BOB, "a".repeat(length));
+        let payload = b"whispered".repeat(length / 9 + 1)[..length].to_vec();
+        let contact = ann;
+        world.command(BOB, ChannelCommand::Send { contact, payload });
     }
     world.settle();
-    let secrets = [world.key_set(ANN), world.key_set(BOB)];
+    let keys = [ANN, BOB, CAT].map(|person| world.key_set(person));
+    let mut secrets: Vec<&[u8]> = keys.iter().flat_map(|keys| keys[..96].chunks(32)).collect();
+    secrets.extend(names.map(str::as_bytes));
+    secrets.extend([&b"whispered"[..], b"hullo:", link.as_bytes()]);
+    secrets.extend(code.split('-').skip(1).map(str::as_bytes));
     let sent = world.sent_to_relay();
     let sizes: std::collections::BTreeSet<_> = sent
         .iter()
@@ -219,16 +241,12 @@ fn the_relay_sees_neither_names_nor_keys_nor_sizes() {
         .collect();
     assert_eq!(sizes.len(), 1, "every block has the same size");
     for frame in sent {
-        for keys in &secrets {
-            for key in keys[..96].chunks(32) {
-                assert!(
-                    !frame.windows(32).any(|window| window == key),
-                    "a long-term key went to the relay"
-                );
-            }
-        }
-        for name in [&b"ann"[..], b"aaaaaaaa"] {
-            assert!(name.len() < 4 || !frame.windows(name.len()).any(|window| window == name));
+        for secret in &secrets {
+            assert!(
+                !frame.windows(secret.len()).any(|window| window == *secret),
+                "{:?} went to the relay",
+                String::from_utf8_lossy(secret)
+            );
         }
     }
 }
@@ -238,7 +256,7 @@ fn a_link_with_a_key_of_somebody_known_is_refused() {
     let mut world = World::new(20);
     world.befriend(ANN, BOB);
     let impostor = world.with_the_group_key_of(BOB);
-    let mut link = Link::from_text(&world.invite(CAT)).expect("a good link");
+    let mut link = Link::from_text(&world.whole_link(CAT)).expect("a good link");
     link.key_set = *impostor.key_set();
     let text = link.to_text();
     let refused = world.refusal(ANN, ChannelCommand::Add { link: text.clone() });

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hullo_proto::group::group_call::Input;
+use hullo_proto::group::wire::Device;
 use hullo_tests::group_media::{Counts, Line, World};
 use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
@@ -33,17 +35,28 @@ fn run(seed: u64, people: usize, live: Duration, settle: Duration) -> (Result<()
     world.live(live);
     world.settle(settle);
     if !world.rosters_agree() {
-        return (Err(format!("seed {seed}: rosters differ")), world.counts);
+        let fault = format!("seed {seed}: rosters differ\n{}", world.describe());
+        return (Err(fault), world.counts);
     }
-    let (sound, pictures) = world.measure(Duration::from_secs(2));
-    let all_well = sound >= 85 && pictures >= 80;
+    let quality = world.measure(Duration::from_secs(2));
+    // On lines that lose a packet in fifty. Among 240 pairs one may just be waiting for its key frame.
+    let all_well = quality.sound_least >= 85
+        && quality.pictures_mean >= 92
+        && quality.pictures_least >= if people <= 4 { 80 } else { 60 };
+    let text = format!("seed {seed}: {people} people, {quality:?}");
     let result = if all_well {
         Ok(())
     } else {
-        Err(format!(
-            "seed {seed}: of {people} people somebody has {sound} % of the sound, {pictures} % of the pictures"
-        ))
+        Err(format!("{text}\n{}", world.describe()))
     };
+    let text = result.as_ref().map_or_else(String::clone, |()| text);
+    #[allow(
+        clippy::print_stdout,
+        reason = "shown with --nocapture: figures of many worlds"
+    )]
+    {
+        println!("{text}");
+    }
     (result, world.counts)
 }
 
@@ -80,11 +93,46 @@ fn two_people_hear_and_see_each_other_through_the_sfu() {
     world.join(1);
     world.settle(Duration::from_secs(2));
     assert!(world.rosters_agree());
-    let (sound, pictures) = world.measure(Duration::from_secs(2));
+    let quality = world.measure(Duration::from_secs(2));
+    assert!(quality.is_perfect(), "{quality:?}");
+}
+
+#[test]
+fn a_shared_screen_reaches_everybody_until_it_is_taken_back() {
+    let line = Line {
+        delay: Duration::from_millis(15),
+        ..Line::default()
+    };
+    let mut world = World::new(2, 3, |_| line);
+    (0..3).for_each(|index| world.join(index));
+    world.settle(Duration::from_secs(2));
+    let seen = |world: &World| -> Vec<u64> {
+        let by = world.people[0].seats[0].id;
+        let viewers = world.people[1..].iter().map(|person| &person.seats[0]);
+        viewers
+            .map(|seat| seat.heard.get(&by).map_or(0, |heard| heard.screens))
+            .collect()
+    };
+    assert_eq!(seen(&world), [0, 0], "nothing is shared yet");
+    world.input(0, Input::Capture(Device::Screen, true));
+    world.run(Duration::from_secs(3));
+    let (sent, shown) = (world.people[0].seats[0].screens_sent, seen(&world));
+    assert!(sent >= 40, "{sent} pictures of the screen in 3 s");
     assert!(
-        sound >= 98 && pictures >= 98,
-        "{sound} % of the sound, {pictures} % of the pictures"
+        shown.iter().all(|&count| count + 3 >= sent),
+        "{shown:?} of {sent}"
     );
+    world.input(0, Input::Capture(Device::Screen, false));
+    world.run(Duration::from_secs(1));
+    let after = seen(&world);
+    world.run(Duration::from_secs(1));
+    assert_eq!(
+        seen(&world),
+        after,
+        "pictures of a screen that is not shared"
+    );
+    let quality = world.measure(Duration::from_secs(2));
+    assert!(quality.is_perfect(), "{quality:?}");
 }
 
 #[test]
@@ -110,7 +158,10 @@ fn two_to_four_people_come_and_go_on_bad_lines() {
 #[test]
 fn sixteen_people_share_a_call() {
     let crowds = number("HULLO_SFU_CROWDS").unwrap_or(CROWDS);
-    let total = run_all(0..crowds, |_| 16, (2, 4));
+    // A packet of a handshake that is lost costs a second or three: sixteen people on such lines need some.
+    let seeds = number("HULLO_SEED").map_or(0..crowds, |seed| seed..seed + 1);
+    let crowds = seeds.end - seeds.start;
+    let total = run_all(seeds, |_| 16, (1, 8));
     assert!(total.joins >= 16 * crowds, "{total:?}");
 }
 

@@ -62,7 +62,7 @@ impl Person {
             server: Some(url.clone()),
         });
         self.wait(|event| match event {
-            ChannelEvent::InviteReady { link } => Some(link),
+            ChannelEvent::InviteReady { link, .. } => Some(link),
             _ => None,
         })
     }

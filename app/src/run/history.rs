@@ -90,7 +90,7 @@ impl super::Runner<'_> {
                         control::send(responder, &Report::Entry(Box::new(entry)));
                     }
                 }
-                Err(failure) => control::say(responder, &failure.words),
+                Err(failure) => control::refuse(responder, &failure),
             },
             _ => {}
         }

@@ -259,7 +259,7 @@ fn messages_given_before_the_channel_opens_arrive_in_order() {
         pair.give(Input::Message(&[number; 300]));
     }
     pair.run(Duration::from_secs(2));
-    pair.give(Input::Message(&[5; 100_000]));
+    pair.give(Input::Message(&[5; MESSAGE_BYTES_SENDING_MAX]));
     pair.run(Duration::from_secs(2));
     let first: Vec<_> = pair
         .far
@@ -271,7 +271,7 @@ fn messages_given_before_the_channel_opens_arrive_in_order() {
         first[..5],
         [(0, 300), (1, 300), (2, 300), (3, 300), (4, 300)]
     );
-    assert_eq!(first[5..], [(5, 100_000)]);
+    assert_eq!(first[5..], [(5, MESSAGE_BYTES_SENDING_MAX)]);
 }
 
 #[test]

@@ -312,7 +312,7 @@ impl RelayChannel {
         ids.into_iter().for_each(|id| self.retire(id));
     }
 
-    fn new_secret(&mut self) -> Zeroizing<[u8; 32]> {
+    pub(super) fn new_secret(&mut self) -> Zeroizing<[u8; 32]> {
         let mut secret = Zeroizing::new([0; 32]);
         self.rng.fill_bytes(&mut *secret);
         secret

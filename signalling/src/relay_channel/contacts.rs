@@ -5,6 +5,7 @@ use rand::Rng;
 use vodozemac::olm::{Account, OlmMessage, PreKeyMessage, SessionConfig};
 use zeroize::Zeroizing;
 
+use super::letters::Letter;
 use super::server::{NewQueue, Purpose, Task};
 use super::{RelayChannel, TASK_TIME_MAX};
 use crate::block::{self, Content, Greeting};
@@ -15,6 +16,7 @@ use crate::code::Code;
 use crate::identity::KeySet;
 use crate::link::{self, Link};
 use crate::server_url::ServerUrl;
+use crate::short_link::{LetterSecret, ShortLink};
 use crate::store::{
     ContactKeys, InboundQueue, NAME, OutboundQueue, QueueUse, Rows, SERVER, StoreError,
 };
@@ -67,6 +69,8 @@ impl RelayChannel {
     pub(super) fn add(&mut self, text: &str) {
         let started = if Code::is_meant(text) || Code::from_link(text).is_some() {
             self.enter_code(text)
+        } else if ShortLink::is_meant(text) {
+            self.start_fetch(text)
         } else {
             self.start_join(text)
         };
@@ -92,7 +96,7 @@ impl RelayChannel {
 
     pub(super) fn start_task(&mut self, url: &ServerUrl, task: Task) {
         if self.copied.contains(url) {
-            return self.fail_task(task, ChannelError::CopiedProfile);
+            return self.fail_task(url, task, ChannelError::CopiedProfile);
         }
         let purpose = Purpose::Make(self.line_number());
         let (id, now) = (self.line(url, purpose), self.now);
@@ -166,6 +170,7 @@ impl RelayChannel {
             Task::Join { link, .. } => self.join(&link, inbound, sender),
             Task::Offer { .. } => return self.offer_made(id, &inbound),
             Task::Enter { .. } => return self.entry_made(id, &inbound, sender),
+            Task::Letter { letter, .. } => return self.letter_made(inbound, sender, *letter),
         };
         // When it failed, the queue lies unused at the relay until that forgets it.
         if let Err(reason) = result.and_then(|()| Ok(self.subscribe(id, recipient)?)) {
@@ -200,11 +205,14 @@ impl RelayChannel {
             name: name.unwrap_or_default(),
             servers: vec![queue.server],
         };
-        let text = link.to_text();
-        if with_code {
-            self.make_offer(&link.servers[0], queue.recipient, &text);
-        }
-        self.event(ChannelEvent::InviteReady { link: text });
+        let letter = Letter {
+            secret: LetterSecret::generate(&mut self.rng),
+            link: Zeroizing::new(link.to_text()),
+            invitation: queue.recipient,
+            expires,
+            with_code,
+        };
+        self.leave_letter(&link.servers[0], letter);
         Ok(())
     }
 

@@ -84,7 +84,7 @@ impl RelayChannel {
         let seen = |rows: &Rows<'_>| rows.remember_seen(recipient, block);
         let opened = block::open(&queue.seal_key, block);
         let (result, contact) = match (queue.used_for, opened) {
-            (QueueUse::Closing, _) => return Ok(()),
+            (QueueUse::Closing | QueueUse::Letter { .. }, _) => return Ok(()),
             (_, Err(_)) => (Ok(false), None),
             (QueueUse::Contact(contact), Ok(message)) => (
                 self.message(&queue, contact, &message, age, seen),

@@ -5,9 +5,7 @@ use std::time::Duration;
 use hullo_proto::service::relay::{
     CodeNumber, Command, RecipientId, RefusedReason, Reply, SenderId, VERSION,
 };
-use rand::Rng;
 use vodozemac::Ed25519SecretKey;
-use zeroize::Zeroizing;
 
 use super::RelayChannel;
 use super::history::Change;
@@ -82,12 +80,19 @@ impl RelayChannel {
                 age_ms,
                 block,
             } => {
+                if let Purpose::Fetch(line) = server.purpose {
+                    self.letter_came(id, line, block);
+                    return Ok(());
+                }
                 let age = Duration::from_millis(age_ms);
                 self.receive(recipient, block, age)
                     .map_err(|error| error.to_string())?;
                 let acknowledge = Command::Acknowledge { recipient, message };
                 self.ask_as_reader(id, recipient, acknowledge, Asked::Acknowledge)
                     .map_err(|error| error.to_string())
+            }
+            Reply::Taken { .. } if matches!(server.purpose, Purpose::Fetch(_)) => {
+                Err("somebody else uses this link at this moment".to_owned())
             }
             Reply::Taken { recipient } if server.purpose != Purpose::Read(recipient) => {
                 Err("it speaks of a queue that is not read here".to_owned())
@@ -120,6 +125,8 @@ impl RelayChannel {
         match server.purpose {
             // Asked for with everything else that can be asked now.
             Purpose::Make(_) | Purpose::Speak(_) => {}
+            Purpose::Leave(line) => self.ask_to_leave(id, line),
+            Purpose::Fetch(line) => self.ask_for_letter(id, line),
             Purpose::Send(contact) => {
                 server.work.insert(contact);
             }
@@ -228,11 +235,14 @@ impl RelayChannel {
     }
 
     fn ask_for_queue(&mut self, id: ServerId, task: Task) {
-        let mut secret = Zeroizing::new([0; 32]);
-        self.rng.fill_bytes(&mut *secret);
+        let (secret, seal_key) = match &task {
+            // Whoever holds the short link is to read it.
+            Task::Letter { letter, .. } => (letter.secret.reading_seed(), letter.secret.seal_key()),
+            _ => (self.new_secret(), SealKey::generate(&mut self.rng)),
+        };
         let queue = NewQueue {
             secret: secret.clone(),
-            seal_key: SealKey::generate(&mut self.rng),
+            seal_key,
         };
         let recipient_key = *Ed25519SecretKey::from_slice(&secret)
             .public_key()
@@ -303,16 +313,16 @@ impl RelayChannel {
         let Some(server) = self.servers.get_mut(&id) else {
             return Ok(());
         };
-        let Some((asked, _)) = server.asked.remove(&number) else {
-            return Err("it answered what was not asked".to_owned());
-        };
+        let url = server.url.clone();
+        let asked = server.asked.remove(&number);
+        let (asked, _) = asked.ok_or("it answered what was not asked")?;
         let result = match (asked, answer) {
             (Asked::Create { task, queue }, Ok(Answer::Created(recipient, sender))) => {
                 self.created(id, task, queue, recipient, sender);
                 Ok(())
             }
             (Asked::Create { task, .. }, Err(reason)) => {
-                self.fail_task(task, ChannelError::Refused(reason));
+                self.fail_task(&url, task, ChannelError::Refused(reason));
                 Ok(())
             }
             (Asked::Publish, Ok(Answer::Published(number, stands))) => {
@@ -338,6 +348,10 @@ impl RelayChannel {
                 self.speech_refused(id, reason);
                 Ok(())
             }
+            (Asked::Fetch, Err(reason)) => {
+                self.fetch_refused(id, reason);
+                Ok(())
+            }
             (Asked::Create { .. } | Asked::Publish | Asked::Claim, Ok(_))
             | (_, Ok(Answer::Created(..) | Answer::Published(..) | Answer::Claimed(_))) => {
                 return Err("it answered something else".to_owned());
@@ -346,7 +360,8 @@ impl RelayChannel {
             (Asked::Send { contact, outbox }, answer) => {
                 self.sent(id, contact, outbox, answer.err())
             }
-            (Asked::Subscribe(_) | Asked::Acknowledge, Ok(Answer::Done)) => Ok(()),
+            (Asked::Leave, answer) => self.letter_answered(id, answer.err()),
+            (Asked::Subscribe(_) | Asked::Acknowledge | Asked::Fetch, Ok(Answer::Done)) => Ok(()),
             (Asked::Subscribe(recipient), Err(RefusedReason::NoQueue)) => {
                 self.queue_lost(recipient)
             }
@@ -482,7 +497,7 @@ impl RelayChannel {
                 }
                 Ok(())
             }
-            QueueUse::Invitation { .. } | QueueUse::Closing => {
+            QueueUse::Invitation { .. } | QueueUse::Letter { .. } | QueueUse::Closing => {
                 self.store.rows().forget_inbound(recipient)
             }
         }

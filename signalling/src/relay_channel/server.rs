@@ -7,6 +7,7 @@ use hullo_proto::service::relay::{Challenge, RecipientId};
 use rand::{Rng, RngExt};
 use zeroize::Zeroizing;
 
+use super::letters::Letter;
 use crate::block::SealKey;
 use crate::channel::ContactId;
 use crate::link::Link;
@@ -41,6 +42,10 @@ pub(super) enum Purpose {
     Send(ContactId),
     /// Writes to somebody of whom no more than a spoken code is known.
     Speak(u32),
+    /// Puts a letter into its queue, which another connection made.
+    Leave(u32),
+    /// Fetches the letter that a short link leads to.
+    Fetch(u32),
 }
 
 pub(super) struct Server {
@@ -93,6 +98,11 @@ pub(super) enum Task {
     Enter {
         by: Instant,
     },
+    /// A queue for the letter with this link.
+    Letter {
+        letter: Box<Letter>,
+        by: Instant,
+    },
 }
 
 /// The secrets of a queue being made.
@@ -121,6 +131,10 @@ pub(super) enum Asked {
     Claim,
     /// A block of a code's exchange.
     Speak,
+    /// Our key for the writing end of a letter's queue, then the letter.
+    Leave,
+    /// The letter of a short link.
+    Fetch,
 }
 
 impl Server {
@@ -231,7 +245,8 @@ impl Task {
             Self::Invite { by, .. }
             | Self::Join { by, .. }
             | Self::Offer { by }
-            | Self::Enter { by } => *by,
+            | Self::Enter { by }
+            | Self::Letter { by, .. } => *by,
         }
     }
 }

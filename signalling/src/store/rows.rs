@@ -26,6 +26,8 @@ pub(crate) enum QueueUse {
     Invitation { expires: Duration },
     /// This contact writes to us.
     Contact(ContactId),
+    /// Holds the link of an invitation for whoever has the short one, until then (since 1970); never read here.
+    Letter { expires: Duration },
     /// Only to be deleted at the relay.
     Closing,
 }
@@ -69,8 +71,7 @@ pub(crate) struct InboxMessage {
     pub(crate) payload: Vec<u8>,
 }
 
-const INBOUND: &str =
-    "SELECT recipient, server, secret, seal_key, contact, expires, closing FROM inbound_queue";
+const INBOUND: &str = "SELECT recipient, server, secret, seal_key, contact, expires, closing, letter FROM inbound_queue";
 const OUTBOUND: &str =
     "SELECT contact, server, sender, secret, seal_key, secured FROM outbound_queue";
 
@@ -98,14 +99,15 @@ impl Rows<'_> {
     }
 
     pub(crate) fn add_inbound(&self, queue: &InboundQueue) -> Result<(), StoreError> {
-        let (contact, expires, closing) = match queue.used_for {
-            QueueUse::Invitation { expires } => (None, Some(millis(expires)), false),
-            QueueUse::Contact(contact) => (Some(row_id(contact)), None, false),
-            QueueUse::Closing => (None, None, true),
+        let (contact, expires, closing, letter) = match queue.used_for {
+            QueueUse::Invitation { expires } => (None, Some(millis(expires)), false, false),
+            QueueUse::Contact(contact) => (Some(row_id(contact)), None, false, false),
+            QueueUse::Letter { expires } => (None, Some(millis(expires)), false, true),
+            QueueUse::Closing => (None, None, true, false),
         };
         self.connection.execute(
-            "INSERT INTO inbound_queue (recipient, server, secret, seal_key, contact, expires, closing)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO inbound_queue (recipient, server, secret, seal_key, contact, expires, closing, letter)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             (
                 queue.recipient.0,
                 queue.server.to_string(),
@@ -114,6 +116,7 @@ impl Rows<'_> {
                 contact,
                 expires,
                 closing,
+                letter,
             ),
         )?;
         Ok(())
@@ -347,12 +350,13 @@ pub(super) fn block_hash(block: &[u8; BLOCK_BYTES]) -> [u8; 32] {
 fn inbound_queue(row: &Row<'_>) -> rusqlite::Result<InboundQueue> {
     let (contact, expires, closing): (Option<i64>, Option<i64>, bool) =
         (row.get(4)?, row.get(5)?, row.get(6)?);
+    let is_letter: bool = row.get(7)?;
+    let expires = expires.map(duration);
     let used_for = match (contact, expires) {
         _ if closing => QueueUse::Closing,
         (Some(contact), _) => QueueUse::Contact(contact_id(contact)),
-        (None, Some(expires)) => QueueUse::Invitation {
-            expires: duration(expires),
-        },
+        (None, Some(expires)) if is_letter => QueueUse::Letter { expires },
+        (None, Some(expires)) => QueueUse::Invitation { expires },
         (None, None) => QueueUse::Closing,
     };
     Ok(InboundQueue {

@@ -28,7 +28,7 @@ impl Content {
     #[must_use]
     pub(super) fn new(by: ParticipantId, track: Track, number: u32, captured_at: Duration) -> Self {
         Self {
-            by: by.number().into(),
+            by: by.number(),
             track: track as u8,
             number,
             captured_at,

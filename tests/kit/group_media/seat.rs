@@ -8,7 +8,7 @@ use hullo_media::group_session::{
     Event as SessionEvent, GroupSession, GroupSessionStats, Input as SessionInput, Layer,
     Output as SessionOutput, OwnTrack,
 };
-use hullo_media::layers::plan_camera;
+use hullo_media::layers::{plan_camera, plan_screen};
 use hullo_proto::group::group_call::{Event, GroupCall, Input, Output};
 use hullo_proto::group::id::ParticipantId;
 use hullo_proto::group::media_frame::Track;
@@ -25,6 +25,8 @@ const TRANSMITS_PER_CHANGE_MAX: usize = 600;
 const DATAGRAM_BYTES_MAX: usize = 1_500;
 /// Deadlines that a goodbye may take.
 const GOODBYE_ROUNDS_MAX: usize = 50;
+/// Pixels of every screen.
+const SCREEN_SIZE: (u32, u32) = (640, 360);
 /// Fastest that the toy decoder asks for a key frame.
 const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 /// More than any line of these worlds needs: the estimate is not what they are about.
@@ -35,8 +37,10 @@ const BUDGET_BPS: u32 = 2_000_000;
 pub struct Heard {
     /// Sound frames opened.
     pub sound: u64,
-    /// Pictures that a decoder could show.
+    /// Pictures of the camera that a decoder could show.
     pub pictures: u64,
+    /// Pictures of the screen that came.
+    pub screens: u64,
     /// Frames that did not open.
     pub unopened: u64,
     broken: bool,
@@ -81,12 +85,15 @@ pub struct Seat {
     pub(super) on_hold: bool,
     /// Numbers of frames sealed: never one twice.
     last_number: Option<u32>,
-    keyframes: [bool; 3],
-    sending: [bool; 3],
+    /// Of the camera's layers and the screen.
+    keyframes: [bool; 4],
+    sending: [bool; 4],
     pictures: u32,
     sounds: u32,
-    /// Sound and pictures that left.
+    /// Sound and pictures of the camera that left.
     pub sent: (u64, u64),
+    /// Pictures of the screen that left.
+    pub screens_sent: u64,
     pub(super) arrived: VecDeque<Arrived>,
     pub(super) view: View,
     transmits: usize,
@@ -122,11 +129,12 @@ impl Seat {
             muted: false,
             on_hold: false,
             last_number: None,
-            keyframes: [true; 3],
-            sending: [false; 3],
+            keyframes: [true; 4],
+            sending: [false; 4],
             pictures: 0,
             sounds: 0,
             sent: (0, 0),
+            screens_sent: 0,
             arrived: VecDeque::new(),
             view: View {
                 width: PICTURE_SIZE.0,
@@ -192,6 +200,9 @@ impl Seat {
                 if here {
                     self.call
                         .handle_input(now, Input::ViewCamera(id, Some(self.view)));
+                    self.drain(now);
+                    self.call
+                        .handle_input(now, Input::ViewScreen(id, Some(View::default())));
                 }
             } else if let Some(bytes) = self.said.pop_front() {
                 assert!(bytes.len() <= MESSAGE_LEN_MAX, "a message too long");
@@ -267,6 +278,7 @@ impl Seat {
             SessionEvent::KeyframeWanted(OwnTrack::Camera(layer)) => {
                 self.keyframes[layer as usize] = true;
             }
+            SessionEvent::KeyframeWanted(OwnTrack::Screen) => self.keyframes[3] = true,
             SessionEvent::Stats(stats) => self.stats = Some(*stats),
             SessionEvent::KeyframeWanted(_) | SessionEvent::Estimate(_) => {}
         }
@@ -310,31 +322,40 @@ impl Seat {
         Some(bytes)
     }
 
-    /// Encodes what is wanted of the next picture.
-    pub(super) fn show(&mut self, now: Instant, since: Duration) -> Vec<Vec<u8>> {
-        let plans = plan_camera(PICTURE_SIZE, &self.wanted, RATE_FPS, BUDGET_BPS);
-        let content = Content::new(self.id, Track::Camera, self.pictures, since);
+    /// Encodes what is wanted of the next picture, of the camera and of the screen: what left, sealed.
+    pub(super) fn show(&mut self, now: Instant, since: Duration) -> Vec<(Track, Vec<u8>)> {
+        let camera = plan_camera(PICTURE_SIZE, &self.wanted, RATE_FPS, BUDGET_BPS);
+        let screen = plan_screen(SCREEN_SIZE, self.wanted.screen, RATE_FPS, BUDGET_BPS);
+        let layers = Layer::ALL.map(OwnTrack::Camera);
+        let plans = layers
+            .into_iter()
+            .zip(camera)
+            .chain([(OwnTrack::Screen, screen)]);
+        let number = self.pictures;
         self.pictures += 1;
         let mut all = Vec::new();
-        for layer in Layer::ALL {
-            let index = layer as usize;
-            let Some(plan) = plans[index] else {
-                self.sending[index] = false;
+        for (index, (track, plan)) in plans.enumerate() {
+            let key = self.keyframes[index] || !self.sending[index];
+            self.sending[index] = false;
+            let Some(plan) = plan else {
                 continue;
             };
-            let key = self.keyframes[index] || !self.sending[index];
-            let track = OwnTrack::Camera(layer);
+            let content = Content::new(self.id, track.track(), number, since);
             let frame = content.encode(track, key.then_some(plan.size));
-            let Ok(sealed) = self.call.seal(Track::Camera, &frame) else {
-                self.sending[index] = false;
+            let Ok(sealed) = self.call.seal(track.track(), &frame) else {
                 continue;
             };
             assert!(!self.on_hold, "a picture on hold was sealed");
             (self.sending[index], self.keyframes[index]) = (true, false);
-            all.push(self.number(&sealed));
+            all.push((track.track(), self.number(&sealed)));
             self.write(now, track, sealed);
         }
-        self.sent.1 += u64::from(!all.is_empty());
+        let camera = all
+            .iter()
+            .filter(|(track, _)| *track == Track::Camera)
+            .count();
+        self.sent.1 += u64::from(camera > 0);
+        self.screens_sent += (all.len() - camera) as u64;
         all
     }
 
@@ -382,6 +403,8 @@ impl Seat {
         };
         if *track == Track::Microphone {
             heard.sound += 1;
+        } else if *track == Track::Screen {
+            heard.screens += 1;
         } else {
             let is_key = bytes.first().is_some_and(|first| first & 1 == 0);
             heard.broken = !is_key && (heard.broken || !contiguous);

@@ -19,8 +19,11 @@ fn each_case_has_words_that_say_what_to_do() {
     world.add(BOB, &link);
     let own = world.invite(CAT);
     let old = world.invite(ANN);
-    let cases: [(&str, &str); 8] = [
+    let whole = world.whole_link(ANN);
+    let cases: [(&str, &str); 10] = [
         (&link, "this link was used before"),
+        (&whole[..whole.len() - 4], "the end of the link is missing"),
+        (&old.replace("hullo:s.a", "hullo:s.b"), "newer Hullo"),
         (&own, "this is your own link"),
         (&old[..old.len() - 4], "the end of the link is missing"),
         ("https://example.org", "this is not a contact link"),
@@ -47,7 +50,7 @@ fn two_key_sets_under_one_id_or_key_are_refused_and_the_owner_named() {
     let mut world = World::new(61);
     world.befriend(ANN, BOB);
     let impostor = world.with_the_group_key_of(BOB);
-    let mut link = Link::from_text(&world.invite(CAT)).expect("a good link");
+    let mut link = Link::from_text(&world.whole_link(CAT)).expect("a good link");
     link.key_set = *impostor.key_set();
     let link = link.to_text();
     let (_, reason) = world.refusal(ANN, ChannelCommand::Add { link });

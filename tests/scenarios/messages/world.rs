@@ -435,7 +435,7 @@ impl World {
             .iter()
             .rev()
             .find_map(|event| match event {
-                ChannelEvent::InviteReady { link } => Some(link.clone()),
+                ChannelEvent::InviteReady { link, .. } => Some(link.clone()),
                 _ => None,
             })
     }

@@ -9,6 +9,20 @@ use hullo_signalling::channel::{ChannelCommand, ChannelEvent, CodeEnd, PersonCha
 use super::{NAMES, STEPS_MAX, World};
 
 impl World {
+    /// The newest link of this person, whole: to be tampered with.
+    pub(in crate::messages) fn whole_link(&mut self, person: usize) -> String {
+        self.invite(person);
+        let whole = self
+            .taken(person)
+            .iter()
+            .rev()
+            .find_map(|event| match event {
+                ChannelEvent::InviteReady { whole, .. } => Some(whole.clone()),
+                _ => None,
+            });
+        whole.expect("a link")
+    }
+
     /// The newest spoken code of this person.
     pub(in crate::messages) fn code(&self, person: usize) -> Option<String> {
         let codes = self.taken(person).iter().rev();
