@@ -291,8 +291,7 @@ pub struct CallArguments {
     /// Where media of group calls comes in (UDP). Usually the address and port of --listen.
     #[arg(long, value_name = "ADDR:PORT")]
     pub udp: Option<SocketAddr>,
-    /// Threads that forward media, each with a UDP port of its own after the first. Usually one for each core, at
-    /// most 4.
+    /// Threads that forward media, each with a UDP port of its own after the first. Usually one for each core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub shards: Option<u16>,
     /// Only people whose keys stand in this file get into group calls; a key in each line, as `hullo name --json`

@@ -55,6 +55,12 @@ pub enum LobbyCommand {
     HelloReceived,
     /// That connection cannot be made, or broke before the hello: [`LobbyEvent::Failed`].
     ConnectionFailed,
+    /// The connection of the call we are in fails: a place for a fresh one beside it, with another certificate of ours.
+    /// [`LobbyEvent::ConnectBeside`] or [`LobbyEvent::NotAgain`]; nothing outside of a call.
+    JoinAgain {
+        /// SHA-256 of the DER certificate that our side will use in DTLS.
+        fingerprint: DtlsFingerprint,
+    },
     /// The call we were in is over for us.
     Left,
     /// Look now which call runs: [`LobbyEvent::Running`] or [`LobbyEvent::NotRunning`].
@@ -81,6 +87,16 @@ pub enum LobbyEvent {
     },
     /// Connect to the SFU and make a group call of it.
     Connect(Box<Entry>),
+    /// Connect to the SFU once more, beside the connection that stands: the same call under another participant id. No
+    /// hello of it is to be told here.
+    ConnectBeside(Box<Entry>),
+    /// There is no second place; the connection that stands is not touched.
+    NotAgain {
+        /// In which group's call.
+        group: GroupNumber,
+        /// Why.
+        reason: EnterError,
+    },
     /// Drop the connection of the last [`LobbyEvent::Connect`] and the call on it. Another `Connect` may follow, when
     /// another call of the group won.
     Disconnect,
@@ -325,6 +341,9 @@ impl Lobbies {
                     self.drive(now, &url, lobby::Input::Active(is_active));
                 }
             }
+            LobbyCommand::JoinAgain { fingerprint } => {
+                self.drive_busy(now, lobby::Input::JoinAgain(fingerprint));
+            }
             LobbyCommand::Cancel => self.drive_busy(now, lobby::Input::Cancel),
             LobbyCommand::HelloReceived => self.drive_busy(now, lobby::Input::HelloReceived),
             LobbyCommand::ConnectionFailed => self.drive_busy(now, lobby::Input::ConnectionFailed),
@@ -492,6 +511,9 @@ impl Lobbies {
                 lobby::Output::Connect(connect) => self
                     .entry(now, *connect, url)
                     .map(|entry| LobbyOutput::Event(LobbyEvent::Connect(Box::new(entry)))),
+                lobby::Output::ConnectBeside(connect) => self
+                    .entry(now, *connect, url)
+                    .map(|entry| LobbyOutput::Event(LobbyEvent::ConnectBeside(Box::new(entry)))),
                 lobby::Output::Disconnect => Some(LobbyOutput::Event(LobbyEvent::Disconnect)),
                 lobby::Output::Announce(id, start) => self.announce(url, &id, &start),
                 lobby::Output::Event(event) => self.told(url, event),

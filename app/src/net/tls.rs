@@ -67,7 +67,7 @@ pub(super) async fn connect_to(
             .with_custom_certificate_verifier(Arc::new(PinVerifier { pin, algorithms }))
             .with_no_client_auth(),
         Trust::Public => {
-            let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+            let roots = webpki_roots::TLS_SERVER_ROOTS.to_vec();
             config
                 .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
                 .map_err(|error| error.to_string())?

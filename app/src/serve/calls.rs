@@ -23,8 +23,6 @@ use zeroize::Zeroizing;
 use super::certificate::keep;
 use super::{ServeError, ServeOptions, outside, seed};
 
-/// Threads that forward when nobody says otherwise: enough for hundreds of people, and as many ports in a firewall.
-const SHARDS_MAX: usize = 4;
 /// A list of people is some 60 bytes for each.
 const ALLOW_BYTES_MAX: u64 = 8 << 20;
 
@@ -33,7 +31,7 @@ const ALLOW_BYTES_MAX: u64 = 8 << 20;
 pub struct CallOptions {
     /// Where media comes in; otherwise at the address and port of the server itself.
     pub udp: Option<SocketAddr>,
-    /// Threads that forward, each with a port of its own after the first. Otherwise one for each core, at most 4.
+    /// Threads that forward, each with a port of its own after the first. Otherwise one for each core.
     pub shards: Option<NonZeroUsize>,
     /// A file with the keys of those who may call; without it everybody may who knows the server.
     pub allow: Option<PathBuf>,
@@ -120,7 +118,7 @@ pub(super) fn start(
     };
     let key = token_key(&folder.join("token.key"))?;
     let mut sfu = Options::new(udp, addresses.clone(), key, announcement, seed()?);
-    sfu.shards = (options.calls.shards).map_or(sfu.shards.min(SHARDS_MAX), NonZeroUsize::get);
+    sfu.shards = (options.calls.shards).map_or(sfu.shards, NonZeroUsize::get);
     if let Some(path) = &options.calls.allow {
         sfu.policy = Policy::Only(allowed(path)?);
     }

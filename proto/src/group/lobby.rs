@@ -8,6 +8,7 @@
 //! poll_output ─→ HTTP requests, connect, disconnect, announce, events, next deadline
 //! ```
 
+mod again;
 mod enter;
 mod steps;
 
@@ -24,6 +25,7 @@ use super::key::ClientKey;
 use super::refresh::{ChosenCall, Refresh, RefreshWarning, RunningCall};
 use super::wire::{JoinResponse, StartMessage};
 
+use again::Again;
 use enter::{Flow, Participating};
 
 /// From one refresh of a group on screen to the next.
@@ -73,6 +75,8 @@ pub enum Input {
     Active(bool),
     /// The user wants into a group's call.
     Enter(GroupId, Intent, DtlsFingerprint),
+    /// The connection of the call the user is in fails: a place for a fresh one beside it, with this certificate.
+    JoinAgain(DtlsFingerprint),
     /// The user no longer does.
     Cancel,
     /// What came of a request.
@@ -96,6 +100,8 @@ pub enum Output {
     Request(RequestId, HttpRequest),
     /// Connect to the SFU and make a group call of it; give [`Input::HelloReceived`] when its hello came.
     Connect(Box<Connect>),
+    /// Connect to the SFU once more, beside the connection that stands; the call goes on over whichever works.
+    ConnectBeside(Box<Connect>),
     /// Drop the connection last asked for, and the call on it.
     Disconnect,
     /// Send this to all members of the group, and keep trying: the call was created.
@@ -129,6 +135,8 @@ pub enum Event {
     Established(GroupId, CallId),
     /// The user's wish failed.
     Failed(GroupId, EnterError),
+    /// There is no place for a second connection; the first is not touched.
+    NotAgain(GroupId, EnterError),
     /// To be shown or logged.
     Warning(GroupId, RefreshWarning),
 }
@@ -177,6 +185,7 @@ enum Purpose {
     Directory,
     Peek(GroupId, CallId),
     Join,
+    JoinAgain,
 }
 
 /// See the module.
@@ -188,6 +197,7 @@ pub struct Lobby {
     token: Token,
     flow: Option<Flow>,
     participating: Option<Participating>,
+    again: Option<Again>,
     requests: BTreeMap<RequestId, Purpose>,
     requests_made: u64,
     rng: ChaCha20Rng,
@@ -206,6 +216,7 @@ impl Lobby {
             token: Token::None,
             flow: None,
             participating: None,
+            again: None,
             requests: BTreeMap::new(),
             requests_made: 0,
             rng,
@@ -247,6 +258,7 @@ impl Lobby {
             Input::Forget(group) => self.forget(group),
             Input::Active(is_active) => self.set_active(now, is_active),
             Input::Enter(group, intent, fingerprint) => self.enter(now, group, intent, fingerprint),
+            Input::JoinAgain(fingerprint) => self.join_again(now, fingerprint),
             Input::Cancel => self.cancel(),
             Input::Response(id, result) => self.responded(now, id, result),
             Input::HelloReceived => self.drive_join(now, super::join::Input::HelloReceived),
@@ -283,6 +295,9 @@ impl Lobby {
         }
         if let Some(flow) = &mut self.flow {
             sooner(flow.next_timeout());
+        }
+        if let Some(again) = &mut self.again {
+            sooner(again.next_timeout());
         }
         Output::Timeout(next)
     }
@@ -361,6 +376,7 @@ impl Lobby {
             self.cancel();
         }
         if self.participating.take_if(|own| own.group == id).is_some() {
+            self.drop_again();
             self.outputs.push_back(Output::Disconnect);
         }
     }
@@ -385,6 +401,7 @@ impl Lobby {
                 });
             }
             Some(Purpose::Join) => self.drive_join(now, super::join::Input::Joined(result)),
+            Some(Purpose::JoinAgain) => self.drive_again(now, super::join::Input::Joined(result)),
         }
     }
 
@@ -403,6 +420,7 @@ impl Lobby {
             }
         }
         self.drive_join(now, super::join::Input::Timeout);
+        self.drive_again(now, super::join::Input::Timeout);
     }
 
     fn unix_ms(&self, now: Instant) -> u64 {

@@ -62,6 +62,9 @@ const TIMER_GRAIN: Duration = Duration::from_millis(5);
 /// How often slow things are looked after: silence, layers, key frames awaited, timers of rooms.
 const TICK: Duration = Duration::from_millis(100);
 
+/// How long a shard without a call sleeps: what comes wakes it.
+const IDLE_WAIT: Duration = Duration::from_secs(60);
+
 /// Characters of the SFU's username fragment: 95 bits that nobody guesses.
 const FRAGMENT_LEN: usize = 16;
 /// Characters of a password (RFC 8839 asks for 22 at least).
@@ -328,6 +331,9 @@ impl Forwarder {
     }
 
     fn deadline(&self) -> Instant {
+        if self.is_idle() && self.peers.iter().all(Option::is_none) {
+            return self.next_tick + IDLE_WAIT;
+        }
         self.deadlines
             .iter()
             .flatten()

@@ -238,6 +238,11 @@ fn a_call_is_made_entered_announced_and_left() {
     assert!(w.events.iter().any(established));
     w.enter(AWAY, Intent::CreateOrJoin);
     assert_eq!(w.failures(), [EnterError::Busy], "on another server, too");
+    w.command(LobbyCommand::JoinAgain {
+        fingerprint: [4; 32],
+    });
+    let beside = |event: &LobbyEvent| matches!(event, LobbyEvent::ConnectBeside(entry) if entry.call_id == call_id && entry.has_wanted_channel);
+    assert!(w.events.last().is_some_and(beside));
     // Gone when the SFU says so: then newcomers of the group are no longer told.
     w.peek = status(404);
     w.command(LobbyCommand::Left);

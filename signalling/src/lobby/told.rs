@@ -95,6 +95,10 @@ impl Lobbies {
                 group: self.find(url, &id)?.0,
                 reason,
             },
+            lobby::Event::NotAgain(id, reason) => LobbyEvent::NotAgain {
+                group: self.find(url, &id)?.0,
+                reason,
+            },
             lobby::Event::Warning(id, warning) => LobbyEvent::Warning {
                 group: self.find(url, &id)?.0,
                 warning,

@@ -42,6 +42,8 @@ pub(super) struct Joining {
 pub(super) struct Participating {
     pub(super) group: GroupId,
     pub(super) call: ChosenCall,
+    /// As it is to be joined.
+    pub(super) running: RunningCall,
     fingerprint: DtlsFingerprint,
 }
 
@@ -88,6 +90,7 @@ impl Lobby {
     /// 2. If there is none within 10 s, abort and notify the user.
     /// 3. Run the refresh steps.
     pub(super) fn token_arrived(&mut self, now: Instant, error: Option<DirectoryError>) {
+        self.token_arrived_again(now, error);
         let Some(flow) = self
             .flow
             .as_mut()
@@ -257,6 +260,7 @@ impl Lobby {
         self.participating = Some(Participating {
             group,
             call: connection,
+            running: call.clone(),
             fingerprint,
         });
         if is_new {
@@ -297,6 +301,7 @@ impl Lobby {
         let Some(own) = self.participating.take_if(elsewhere) else {
             return;
         };
+        self.drop_again();
         self.outputs.push_back(Output::Disconnect);
         self.flow = Some(Flow {
             group: id,
@@ -315,6 +320,7 @@ impl Lobby {
     /// The user leaves: *run the refresh steps for the respective group*.
     pub(super) fn left(&mut self, now: Instant) {
         if let Some(own) = self.participating.take() {
+            self.drop_again();
             self.refresh(now, own.group);
         }
     }

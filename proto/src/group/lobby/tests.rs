@@ -10,6 +10,7 @@ use crate::group::refresh::PEEK_TIMEOUT;
 use crate::group::wire::{HeaderExtensionIds, JoinRequest, PeekResponse, SupportedFeatures};
 use rand_chacha::rand_core::SeedableRng;
 
+mod again;
 mod races;
 
 const FINGERPRINT: DtlsFingerprint = [9; 32];
@@ -52,6 +53,7 @@ struct Net {
     joins: Vec<CallId>,
     events: Vec<Event>,
     connects: Vec<CallId>,
+    beside: Vec<CallId>,
     disconnects: u32,
     announced: Vec<StartMessage>,
 }
@@ -80,6 +82,7 @@ impl Net {
             joins: Vec::new(),
             events: Vec::new(),
             connects: Vec::new(),
+            beside: Vec::new(),
             disconnects: 0,
             announced: Vec::new(),
         }
@@ -102,6 +105,7 @@ impl Net {
                 Output::Timeout(_) => break,
                 Output::Request(id, request) => requests.push((id, request)),
                 Output::Connect(connect) => self.connects.push(connect.call_id),
+                Output::ConnectBeside(connect) => self.beside.push(connect.call_id),
                 Output::Disconnect => self.disconnects += 1,
                 Output::Announce(_, start) => self.announced.push(start),
                 Output::Event(event) => self.events.push(event),
