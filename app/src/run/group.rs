@@ -39,7 +39,7 @@ impl Runner<'_> {
                 }
                 return;
             }
-            Err(error) => return control::say(responder, &error.to_string()),
+            Err(error) => return control::refuse(responder, &error.into()),
         };
         let wants: fn(&Report) -> bool = match errand {
             GroupErrand::Leave { .. } => |report| matches!(report, Report::GroupLeft { .. }),

@@ -253,7 +253,10 @@ fn hullo_join_waits_for_news_of_a_call_that_runs_and_not_for_a_server_that_has_n
     assert!(started(Some(true), 2_000));
     assert!(!started(None, 100));
     assert!(started(None, 2_000));
-    assert!(started(Some(false), 100), "the group's server may be another");
+    assert!(
+        started(Some(false), 100),
+        "the group's server may be another"
+    );
 }
 
 #[test]
