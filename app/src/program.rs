@@ -22,8 +22,6 @@ use crate::call::media::MediaSpecs;
 use crate::calls::Calls;
 use crate::cli::{Action, Cli, Color, Options};
 use crate::config::{self, ConfigError};
-use crate::demo::Demo;
-use crate::demo::crowd::Crowd;
 use crate::event::{Event, Media, Settings};
 use crate::front::{Front, Json, Plain};
 use crate::model::{Mode, Model};
@@ -41,6 +39,8 @@ use crate::small::{Small, parse_server};
 use crate::terminal;
 use crate::view::look::{ColourChoice, ColourDepth, Look, is_full_screen_possible};
 
+mod demo;
+
 /// Exit statuses of DESIGN §8.
 pub const OTHER: u8 = 1;
 /// Wrong use.
@@ -51,9 +51,6 @@ pub const REFUSED: u8 = 4;
 pub const NETWORK: u8 = 5;
 /// Device.
 pub const DEVICE: u8 = 6;
-
-/// A demo without a terminal ends after this.
-const DEMO_TIME: Duration = Duration::from_secs(10);
 
 /// Why the program cannot do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,10 +247,10 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
             name,
             media: media(video),
         }),
-        Some(Action::Demo { people: None }) => demo(&options, face),
+        Some(Action::Demo { people: None }) => demo::one(&options, face),
         Some(Action::Demo {
             people: Some(people),
-        }) => demo_of_a_group(&options, people, face),
+        }) => demo::of_a_group(&options, people, face),
         Some(Action::Mirror) => crate::mirror::run(
             &options,
             face == Face::Screen,
@@ -535,74 +532,4 @@ fn open_front(
     let terminal = PictureTerminal::detect(|name| std::env::var(name).ok());
     let screen = Screen::on_stdout(terminal, is_look_chosen).map_err(failed)?;
     Ok((Box::new(screen), Some(entered)))
-}
-
-fn demo(options: &Options, face: Face) -> Result<u8, Failure> {
-    let mut options = options.clone();
-    let started = Demo::start().map_err(|error| Failure::of(&error, OTHER));
-    let mut demo = started?;
-    crate::demo::choose_devices(&mut options);
-    let mode = Mode::CallOnce {
-        name: crate::demo::FRIEND.to_owned(),
-        media: Media::Video,
-    };
-    let seconds = options
-        .seconds
-        .or((face != Face::Screen).then_some(DEMO_TIME));
-    let (status, summary) = main_loop(&options, demo.profile(), mode, face, seconds)?;
-    if face == Face::Screen {
-        return Ok(status);
-    }
-    let mine = summary.unwrap_or_default();
-    let theirs = demo.friend_saw();
-    let good = [
-        mine.audio.received,
-        mine.video.decoded,
-        theirs.audio_received,
-        theirs.video_decoded,
-    ]
-    .iter()
-    .all(|count| *count > 0);
-    let mut front = line_front(face);
-    let text = format!(
-        "You decoded {} pictures and got {} frames of sound; {} decoded {} pictures and got {} frames of sound.",
-        mine.video.decoded,
-        mine.audio.received,
-        crate::demo::FRIEND,
-        theirs.video_decoded,
-        theirs.audio_received
-    );
-    let _ = front.report(0, &Report::Notice { text });
-    Ok(if good { 0 } else { OTHER })
-}
-
-fn demo_of_a_group(options: &Options, people: u16, face: Face) -> Result<u8, Failure> {
-    let mut options = options.clone();
-    let mut crowd = Crowd::start(people).map_err(|error| Failure::of(&error, OTHER))?;
-    crate::demo::choose_devices(&mut options);
-    let mode = Mode::JoinOnce {
-        name: crate::demo::crowd::GROUP.to_owned(),
-        media: Media::Video,
-    };
-    let seconds = options
-        .seconds
-        .or((face != Face::Screen).then_some(DEMO_TIME));
-    let (status, summary) = main_loop(&options, crowd.profile(), mode, face, seconds)?;
-    if face == Face::Screen {
-        return Ok(status);
-    }
-    let mine = summary.unwrap_or_default().people;
-    let saw = crowd.saw();
-    let heard = mine.iter().filter(|person| person.audio_frames > 0).count();
-    let seen = mine
-        .iter()
-        .filter(|person| person.video_decoded > 0)
-        .count();
-    let text = format!(
-        "You heard {heard} and saw {seen} of {} people; {} heard you and {} saw you.",
-        saw.people, saw.heard, saw.seen
-    );
-    let _ = line_front(face).report(0, &Report::Notice { text });
-    let is_good = [heard, seen, saw.heard, saw.seen] == [saw.people; 4];
-    Ok(if is_good { 0 } else { OTHER })
 }

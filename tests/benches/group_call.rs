@@ -42,6 +42,8 @@ const CALL_S: u64 = 60;
 const KEPT: Duration = Duration::from_secs(10);
 /// A roster may know somebody who was killed so long (the server waits 30 s for a sign of life).
 const LEAVES_MS_MAX: f64 = 35_000.0;
+/// Each is listened to so long before the next has its turn.
+const TURN: Duration = Duration::from_millis(10);
 /// A step that needs everybody.
 const STEP: Duration = Duration::from_secs(60);
 
@@ -173,9 +175,8 @@ fn wait_for_roster(people: &mut [Person], others: usize) -> Result<(), Failure> 
 fn read_until(people: &mut [Person], end: Instant) {
     while now() < end {
         for person in people.iter_mut() {
-            person.read();
+            person.read_until(end.min(now() + TURN));
         }
-        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -274,100 +275,102 @@ fn got_of(people: &[Person]) -> Vec<Vec<(usize, usize, Got)>> {
     .collect()
 }
 
-/// Nothing of what only members have is with the server, or went over the wire.
-fn search(stage: &Stage, people: &[Person], witness: &Witness) -> Result<Vec<Point>, Failure> {
+/// What only members have, as runs to look for, and whether the search finds what is there.
+struct Secrets {
+    keys: Runs,
+    frames: Runs,
+    /// Senders whose media key was found in their own memory.
+    found: usize,
+    /// Of these, those whose key was found there by its runs as well.
+    control: usize,
+}
+
+fn secrets(people: &[Person], witness: &Witness) -> Result<Secrets, Failure> {
     let (heard, hash) = (witness.heard(), witness.key_hash());
-    let (mut keys, mut frames) = (Runs::default(), Runs::default());
-    keys.add(&witness.key);
-    let (mut found, mut control) = (0, 0);
+    let mut secrets = Secrets {
+        keys: Runs::default(),
+        frames: Runs::default(),
+        found: 0,
+        control: 0,
+    };
+    secrets.keys.add(&witness.key);
     for person in people {
-        let Some(newest) = heard.get(&person.name).and_then(|frames| frames.back()) else {
+        let frames = heard.get(&person.name);
+        let Some(newest) = frames.and_then(|frames| frames.back()) else {
             continue;
         };
         let memory = memory_of(person.process())?;
         if let Some(key) = find_media_key(&memory, &hash, newest.track, &newest.sealed) {
-            found += 1;
             let mut own = Runs::default();
             own.add(&key);
-            // The search is known to find what is there.
-            control += memory
-                .iter()
-                .filter(|mapping| own.count_in(mapping) > 0)
-                .count()
-                .min(1);
-            keys.add(&key);
+            let is_there = memory.iter().any(|mapping| own.count_in(mapping) > 0);
+            secrets.found += 1;
+            secrets.control += usize::from(is_there);
+            secrets.keys.add(&key);
         }
-        for frame in &heard[&person.name] {
-            frames.add(&frame.opened);
+        for frame in frames.into_iter().flatten() {
+            secrets.frames.add(&frame.opened);
         }
     }
+    Ok(secrets)
+}
+
+/// Nothing of what only members have is with the server, or went over the wire.
+fn search(stage: &Stage, people: &[Person], witness: &Witness) -> Result<Vec<Point>, Failure> {
+    let Secrets {
+        keys,
+        frames,
+        found,
+        control,
+    } = secrets(people, witness)?;
     let server = memory_of(stage.server())?;
     let wire = stage.wire.kept();
     let in_server = |runs: &Runs| {
-        server
-            .iter()
-            .map(|mapping| runs.count_in(mapping))
-            .sum::<usize>()
+        let places = server.iter().map(|mapping| runs.count_in(mapping));
+        places.sum::<usize>()
     };
-    let megabytes = server.iter().map(Vec::len).sum::<usize>() as f64 / 1e6;
-    let nowhere = |what: &str, places: usize, note: String| {
-        let mut point = Point::judge(
-            what,
-            "",
-            Bar::AtMost(0.0),
-            &[("places", Some(places as f64))],
-        );
-        point.note = note;
+    let megabytes = |bytes: usize| bytes as f64 / 1e6;
+    let memory = megabytes(server.iter().map(Vec::len).sum());
+    let nowhere = |what: &str, runs: &Runs, places: usize| {
+        let sides = [("places", Some(places as f64))];
+        let mut point = Point::judge(what, "", Bar::AtMost(0.0), &sides);
+        point.note = format!("{} runs of 16 bytes looked for", runs.len());
         point
     };
-    let note = |runs: &Runs| format!("{} runs of 16 bytes", runs.len());
-    let everyone = people.len() as f64;
+    let all = |what: &str, count: usize| {
+        let bar = Bar::AtLeast(people.len() as f64);
+        Point::judge(what, "", bar, &[("keys", Some(count as f64))])
+    };
+    let size = |what: &str, megabytes: f64| {
+        Point::judge(
+            what,
+            "MB",
+            Bar::AtLeast(1.0),
+            &[("in all", Some(megabytes))],
+        )
+    };
     Ok(vec![
-        Point::judge(
-            "media keys found at their senders",
-            "",
-            Bar::AtLeast(everyone),
-            &[("keys", Some(found as f64))],
-        ),
-        Point::judge(
-            "of these, found again by their runs",
-            "",
-            Bar::AtLeast(everyone),
-            &[("keys", Some(control as f64))],
-        ),
-        nowhere(
-            "keys in the server's memory",
-            in_server(&keys),
-            format!("{} in {megabytes:.0} MB", note(&keys)),
-        ),
-        nowhere(
-            "keys on the wire",
-            keys.count_in(&wire),
-            format!("{} in {:.1} MB", note(&keys), wire.len() as f64 / 1e6),
-        ),
+        all("media keys found at their senders", found),
+        all("of these, found there again by their runs", control),
+        size("memory of the server looked through", memory),
+        size("wire looked through", megabytes(wire.len())),
+        nowhere("keys in the server's memory", &keys, in_server(&keys)),
+        nowhere("keys on the wire", &keys, keys.count_in(&wire)),
         nowhere(
             "encoded frames in the server's memory",
+            &frames,
             in_server(&frames),
-            note(&frames),
         ),
         nowhere(
             "encoded frames on the wire",
+            &frames,
             frames.count_in(&wire),
-            note(&frames),
-        ),
-        Point::judge(
-            "kept of the wire",
-            "MB",
-            Bar::AtLeast(1.0),
-            &[("", Some(wire.len() as f64 / 1e6))],
         ),
     ])
 }
 
 fn kill_one(stage: &Stage, people: &mut Vec<Person>, clip: &Path) -> Result<Vec<Point>, Failure> {
-    for person in people.iter_mut() {
-        person.read();
-    }
+    read_until(people, now() + Duration::from_secs(1));
     let before: Vec<_> = people.iter().map(|person| person.epochs().0).collect();
     let killed = people.pop().ok_or("nobody is there")?;
     let name = killed.name.clone();
@@ -381,7 +384,8 @@ fn kill_one(stage: &Stage, people: &mut Vec<Person>, clip: &Path) -> Result<Vec<
                 && event["change"] == "left"
                 && event["name"] == name.as_str()
         });
-        let after_ms = left.map(|_| killed_at.elapsed().as_secs_f64() * 1_000.0);
+        let after_ms =
+            left.map(|_| now().saturating_duration_since(killed_at).as_secs_f64() * 1_000.0);
         gone.push((person.name.clone(), after_ms));
     }
     // New keys are used two seconds after they were told.

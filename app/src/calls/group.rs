@@ -167,7 +167,10 @@ impl Calls {
                 let end = trouble.map_or_else(|| reason.into(), GroupEnd::Unreachable);
                 self.end_group(end, None)
             }
-            LobbyEvent::Established { .. }
+            // A second connection is never asked for.
+            LobbyEvent::ConnectBeside(_)
+            | LobbyEvent::NotAgain { .. }
+            | LobbyEvent::Established { .. }
             | LobbyEvent::Running { .. }
             | LobbyEvent::NotRunning { .. }
             | LobbyEvent::Warning { .. } => Vec::new(),

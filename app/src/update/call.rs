@@ -133,6 +133,10 @@ fn changed(model: &mut Model, number: CallNumber, state: CallState, effects: &mu
     if state == CallState::Connected {
         call.connected_at_ms.get_or_insert(now_ms);
     }
+    if state == CallState::Connecting {
+        // Another call of the group took this one's place: those who are in it come anew.
+        call.people.clear();
+    }
     call.state = in_own_words(state, call.direction);
     let (party, report, is_live) = (call.party, state_report(call), call.is_live());
     if let Some(report) = report {

@@ -116,7 +116,10 @@ fn begin_join(model: &mut Model, name: &str, media: Media, effects: &mut Vec<Eff
     let found = model.groups().iter().find(|group| group.name == name);
     let found = found.map(|group| (GroupNumber(group.number), group.is_joined));
     // A call may have been announced while no program ran here: it is to be joined, and none made beside it.
-    let is_known = |number| model.running.contains_key(&number) || is_queue_read(model) || is_late;
+    let is_known = |number| {
+        let running = model.running.contains_key(&number);
+        running || is_queue_read(model) || is_no_queue_expected(model)
+    };
     match found {
         Some((number, true)) if model.live_call().is_none() && is_known(number) => {
             let party = Party::Group(number);
@@ -201,6 +204,13 @@ fn is_queue_read(model: &Model) -> bool {
             .as_ref()
             .is_some_and(|profile| !profile.has_server),
     }
+}
+
+/// Nothing was heard of the server for as long as reading takes: there may be nothing to read there, as in a group of
+/// one. Two calls that begin beside one another become one all the same.
+fn is_no_queue_expected(model: &Model) -> bool {
+    let begun = model.begun_ms.unwrap_or(model.now_ms);
+    model.server == Server::Unknown && model.now_ms >= begun + QUEUE_READ_MS
 }
 
 /// Says why and leaves; without words it is the server's fault.

@@ -44,12 +44,7 @@ pub(super) fn feed_areas(call: &Call, area: Rect) -> Vec<(ParticipantId, Feed, R
 }
 
 /// Draws list and tiles.
-pub(super) fn draw<'m>(
-    model: &Model,
-    call: &'m Call,
-    area: Rect,
-    buffer: &mut Canvas<'_, 'm>,
-) {
+pub(super) fn draw<'m>(model: &Model, call: &'m Call, area: Rect, buffer: &mut Canvas<'_, 'm>) {
     if call.people.is_empty() && !call.own.camera_on {
         return fit::put_centred(buffer, area, &[text::ALONE_HERE], Style::new());
     }
@@ -191,7 +186,7 @@ fn places(count: usize, area: Rect) -> Vec<Rect> {
     let fits = |(width, height): (u16, u16)| width >= TILE_COLUMNS_MIN && height >= TILE_ROWS_MIN;
     let covered = |columns: &u16| {
         let (width, height) = size(*columns);
-        picture::fit(16, 9, Rect::new(0, 0, width, height.saturating_sub(1))).area()
+        crate::picture::fit(16, 9, Rect::new(0, 0, width, height.saturating_sub(1))).area()
     };
     let best = (1..=count)
         .filter(|columns| fits(size(*columns)))

@@ -76,6 +76,19 @@ fn change(event: &Value, change: &str, name: &str) -> bool {
     event["event"] == "participant" && event["change"] == change && event["name"] == name
 }
 
+/// Both times stand in the history, with who was there.
+fn history_has_both(home: &Home) {
+    let past = home.run(&["history", "--json"]).success();
+    let of_group = |entry: &&Value| entry["kind"] == "group_call";
+    let count = past.events.iter().filter(of_group).count();
+    assert_eq!(count, 2, "{}", past.shown());
+    let entry = past.event("entry");
+    assert_eq!(entry["outcome"], "ended");
+    assert_eq!(entry["people"].as_array().unwrap().len(), 2);
+    let named = home.run(&["history", GROUP]).success();
+    assert!(named.says("Call of the group"), "{}", named.shown());
+}
+
 #[test]
 fn three_people_see_and_hear_one_another_and_one_comes_back() {
     let server = Server::start();
@@ -145,15 +158,7 @@ fn three_people_see_and_hear_one_another_and_one_comes_back() {
             done.shown()
         );
     }
-    let past = homes[2].run(&["history", "--json"]).success();
-    let of_group = |entry: &&Value| entry["kind"] == "group_call";
-    let count = past.events.iter().filter(of_group).count();
-    assert_eq!(count, 2, "{}", past.shown());
-    let entry = past.event("entry");
-    assert_eq!(entry["outcome"], "ended");
-    assert_eq!(entry["people"].as_array().unwrap().len(), 2);
-    let named = homes[2].run(&["history", GROUP]).success();
-    assert!(named.says("Call of the group"), "{}", named.shown());
+    history_has_both(&homes[2]);
 }
 
 #[test]

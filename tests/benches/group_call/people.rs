@@ -181,9 +181,9 @@ pub(crate) struct Got {
 }
 
 impl Person {
-    /// Reads what the program said meanwhile.
-    pub(crate) fn read(&mut self) {
-        while let Some(event) = self.program.next(now()) {
+    /// Reads what the program says until `deadline`.
+    pub(crate) fn read_until(&mut self, deadline: Instant) {
+        while let Some(event) = self.program.next(deadline) {
             self.note(event);
         }
     }

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,6 +31,8 @@ use rand_chacha::rand_core::SeedableRng as _;
 const FRAMES_MAX: usize = 600;
 /// Getting in takes a few requests on this machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Events of the network thread that wait: getting in takes a dozen.
+const EVENTS_MAX: usize = 1_024;
 /// The loop looks around so often.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -64,10 +66,10 @@ impl Witness {
     /// It did not get in.
     pub(crate) fn join(folder: &Path) -> Result<Self, Box<dyn Error>> {
         let profile = Profile::open(folder)?;
-        let (sender, events) = channel();
+        let (sender, events) = sync_channel(EVENTS_MAX);
         let net = Net::start(&profile, move |event| {
-            // The receiver goes with the witness.
-            let _ = sender.send(event);
+            // What nobody waits for any more finds no room, and need not.
+            let _ = sender.try_send(event);
         })?;
         let certificate = Certificate::generate()?;
         let group = net

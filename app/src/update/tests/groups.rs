@@ -235,6 +235,31 @@ fn hullo_join_leaves_with_the_status_of_its_call() {
 }
 
 #[test]
+fn hullo_join_waits_for_news_of_a_call_that_runs_and_not_for_a_server_that_has_none() {
+    let started = |server_up: Option<bool>, waited_ms: u64| {
+        let mut program = Program::new(Mode::JoinOnce {
+            name: "hikers".to_owned(),
+            media: Media::Audio,
+        });
+        program.take(groups());
+        if let Some(up) = server_up {
+            program.take(server(up));
+        }
+        program.wait(waited_ms);
+        let is_start = |effect: &Effect| matches!(effect, Effect::StartCall(..));
+        program.effects.iter().any(is_start)
+    };
+    assert!(!started(Some(true), 100), "its queue is not read yet");
+    assert!(started(Some(true), 2_000));
+    assert!(!started(None, 100));
+    assert!(started(None, 2_000));
+    assert!(
+        started(Some(false), 100),
+        "the group's server may be another"
+    );
+}
+
+#[test]
 fn a_group_that_does_not_exist_is_told_once_the_queue_is_read() {
     let mut program = Program::new(Mode::JoinOnce {
         name: "nobody".to_owned(),
