@@ -222,17 +222,7 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
     let run = |mode: Mode| {
         main_loop(&options, folder.clone(), mode, face, options.seconds).map(|(status, _)| status)
     };
-    let small = |small: Small| {
-        let mut front = line_front(face);
-        small
-            .run(
-                &folder,
-                options.server.as_deref(),
-                options.seconds,
-                &mut *front,
-            )
-            .map(|()| 0)
-    };
+    let small = |small: Small| errand(small, &folder, &options, face);
     match action {
         None => run(Mode::Screen),
         Some(Action::Call { name, video }) => run(Mode::CallOnce {
@@ -291,6 +281,12 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
         }
         Some(Action::Ctl { command }) => small(Small::Ctl(command.join(" "))),
     }
+}
+
+fn errand(small: Small, folder: &Path, options: &Options, face: Face) -> Result<u8, Failure> {
+    let (server, seconds) = (options.server.as_deref(), options.seconds);
+    let done = small.run(folder, server, seconds, &mut *line_front(face));
+    done.map(|()| 0)
 }
 
 fn line_front(face: Face) -> Box<dyn Front> {
