@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 
 use hullo_proto::group::key::GroupCallKey;
 use hullo_proto::group::media_sender::MediaSender;
-use hullo_proto::service::sfu::{HeaderExtensionIds, SupportedFeatures};
+use hullo_proto::service::sfu::{HeaderExtensionIds, JoinResponse, SupportedFeatures};
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
