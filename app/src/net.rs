@@ -38,6 +38,9 @@ pub mod tls;
 
 /// Commands waiting for the thread. A person gives a few a second, a call's set-up about twenty at once.
 const COMMANDS_MAX: usize = 256;
+/// Whoever gives commands faster than they are carried out, a script mostly, waits this long before it is told.
+const BUSY_TIME_MAX: Duration = Duration::from_secs(3);
+const BUSY_PAUSE: Duration = Duration::from_millis(2);
 /// What sockets reported and the machine has not seen; beyond it they read no further.
 const LINE_EVENTS_MAX: usize = 64;
 /// How long messages under way are waited for at the end: a farewell should still leave.
@@ -243,10 +246,17 @@ impl Net {
     }
 
     fn ask(&self, ask: Ask) -> Result<(), NetError> {
-        self.asks.try_send(ask).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => NetError::Busy,
-            mpsc::error::TrySendError::Closed(_) => NetError::Ended,
-        })
+        let end = Instant::now() + BUSY_TIME_MAX;
+        let mut ask = ask;
+        loop {
+            ask = match self.asks.try_send(ask) {
+                Ok(()) => return Ok(()),
+                Err(mpsc::error::TrySendError::Full(ask)) if Instant::now() < end => ask,
+                Err(mpsc::error::TrySendError::Full(_)) => return Err(NetError::Busy),
+                Err(mpsc::error::TrySendError::Closed(_)) => return Err(NetError::Ended),
+            };
+            std::thread::sleep(BUSY_PAUSE);
+        }
     }
 }
 

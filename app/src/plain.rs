@@ -9,18 +9,18 @@ use crate::text;
 #[must_use]
 pub fn sentence(report: &Report) -> Option<String> {
     let words = match report {
-        Report::Ready { url: Some(url), .. } => format!("Ready: {url}"),
-        Report::Ready { url: None, .. } => "Ready.".to_owned(),
-        Report::Invite { link, code } => invite(link, code.as_deref()),
+        Report::Ready { url, .. } => ready(url.as_deref()),
+        // Over several lines, so that selecting one takes it alone; both are of our own making.
+        Report::Invite { link, code } => return Some(invite(link, code.as_deref())),
         Report::Words {
             name,
             words: Some(words),
             ..
         } => format!("Compare these words aloud with {name}: {words}"),
-        Report::Words { name, safety, .. } => {
-            let safety = safety.as_deref().unwrap_or_default();
-            format!("Words that {name} has too, for ever: {safety}")
-        }
+        Report::Words { name, safety, .. } => safety_words(name, safety.as_deref()),
+        Report::Contact {
+            name, lost: true, ..
+        } => text::link_needed(name),
         Report::Contact {
             name,
             verified,
@@ -29,7 +29,7 @@ pub fn sentence(report: &Report) -> Option<String> {
             ..
         } => contact(name, *verified, *ready, *blocked),
         Report::Message { name, text } => format!("{name}: {text}"),
-        Report::Entry(entry) => return Some(text::shown(&entry_sentence(entry))),
+        Report::Entry(entry) => entry_sentence(entry),
         Report::Unseen { name, texts, calls } => text::unseen_sentence(name, *texts, *calls),
         Report::Group { .. } => text::group_words(report),
         Report::GroupLeft { name } => format!("You are no longer in {name}."),
@@ -133,7 +133,12 @@ fn entry_sentence(entry: &EntryReport) -> String {
     let time = text::date_and_time(at, crate::threads::wall_clock());
     let EntryReport { name, words, .. } = entry;
     if let Some(words) = words {
-        return format!("{time} {name} [{words}]");
+        let who = if entry.direction == "outgoing" {
+            format!("you to {name}")
+        } else {
+            name.clone()
+        };
+        return format!("{time} {who} [{words}]");
     }
     let said = entry.text.as_deref().unwrap_or_default();
     match entry.state.as_deref() {
@@ -143,12 +148,21 @@ fn entry_sentence(entry: &EntryReport) -> String {
     }
 }
 
+fn safety_words(name: &str, words: Option<&str>) -> String {
+    let words = words.unwrap_or_default();
+    format!("Words that {name} has too, for ever: {words}")
+}
+
+fn ready(url: Option<&str>) -> String {
+    url.map_or_else(|| "Ready.".to_owned(), |url| format!("Ready: {url}"))
+}
+
 fn invite(link: &str, code: Option<&str>) -> String {
     match code {
-        None => format!("Invitation, for one person, works once: {link}"),
+        None => format!("Invitation, for one person, works once:\n{link}"),
         Some(code) => format!(
-            "Invitation, for one person, works once. Say this code while this program runs: {code}; or send this \
-             link: {link}"
+            "Invitation, for one person, works once. Send this link:\n{link}\nor say this code while this program \
+             runs, within 10 minutes:\n{code}"
         ),
     }
 }

@@ -225,7 +225,12 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
     let small = |small: Small| {
         let mut front = line_front(face);
         small
-            .run(&folder, options.server.as_deref(), &mut *front)
+            .run(
+                &folder,
+                options.server.as_deref(),
+                options.seconds,
+                &mut *front,
+            )
             .map(|()| 0)
     };
     match action {

@@ -52,6 +52,9 @@ pub enum Report {
         /// Whether what it sends is dropped unseen.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         blocked: bool,
+        /// Known from a backup alone: a new link is needed.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        lost: bool,
     },
     /// A text message came.
     Message {
@@ -235,6 +238,7 @@ impl Report {
             verified: contact.verified,
             ready: contact.ready,
             blocked: contact.blocked,
+            lost: contact.lost,
         }
     }
 }
@@ -470,5 +474,11 @@ impl EntryReport {
     #[must_use]
     pub fn is_own_text(&self) -> bool {
         self.kind == "text" && self.direction == "outgoing"
+    }
+
+    /// Whether it is a text of ours that the relay has.
+    #[must_use]
+    pub fn is_sent_text(&self) -> bool {
+        self.is_own_text() && self.state.as_deref() != Some("waiting")
     }
 }

@@ -28,13 +28,15 @@ use crate::people;
 use crate::profile::control::{self, ControlError};
 use crate::profile::group_calls::GroupCalls;
 use crate::profile::{Profile, ProfileError};
-use crate::program::{Failure, REFUSED, USAGE};
+use crate::program::{Failure, USAGE};
 use crate::report::{EntryReport, Report};
 use crate::{qr, text};
 
+use asking::{ask, until};
 pub use past::entries;
 use person::pass_on_person;
 
+mod asking;
 mod past;
 mod person;
 
@@ -42,11 +44,12 @@ mod person;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A text is with the server within this, or is left waiting.
 const SEND_PATIENCE: Duration = Duration::from_secs(10);
-/// What becomes of a text that has not left.
-const KEPT: &str = "The message is kept and goes out by itself with the next hullo that can: do not send it again.";
 /// Events that wait for this thread.
 const EVENTS_MAX: usize = 256;
-/// Longest link read from stdin.
+/// How long to wait for another short command on the profile before it is named.
+const BUSY_TIME_MAX: Duration = Duration::from_secs(5);
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+/// Longest link read from stdin, with room for broken lines.
 const LINK_BYTES_MAX: u64 = 8_192;
 
 /// One thing to ask or change.
@@ -121,6 +124,7 @@ impl Small {
         self,
         folder: &std::path::Path,
         server: Option<&str>,
+        seconds: Option<Duration>,
         front: &mut dyn Front,
     ) -> Result<(), Failure> {
         let this = self.with_link()?.with_text()?;
@@ -128,10 +132,19 @@ impl Small {
         if let Self::Ctl(line) = &this {
             return ask(folder, &json!({ "command": "ctl", "line": line }), front);
         }
-        match Profile::open(folder) {
-            Ok(profile) => this.own(&profile, server, front),
-            Err(ProfileError::Busy { .. }) if server.is_none() => this.pass_on(folder, front),
-            Err(error) => Err(error.into()),
+        let end = Instant::now() + BUSY_TIME_MAX;
+        loop {
+            match Profile::open(folder) {
+                Ok(profile) => return this.own(&profile, server, seconds, front),
+                Err(ProfileError::Busy { .. }) if server.is_none() && control::answers(folder) => {
+                    return this.pass_on(folder, front);
+                }
+                // Another errand, or a program that has just begun: neither takes long.
+                Err(ProfileError::Busy { .. }) if Instant::now() < end => {
+                    std::thread::sleep(BUSY_PAUSE)
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
@@ -208,6 +221,7 @@ impl Small {
         self,
         profile: &Profile,
         server: Option<ServerUrl>,
+        seconds: Option<Duration>,
         front: &mut dyn Front,
     ) -> Result<(), Failure> {
         let started = Instant::now();
@@ -222,6 +236,7 @@ impl Small {
             front,
             started,
             group_calls: GroupCalls::of_profile(profile.folder()).ok(),
+            ends_at: seconds.map(|seconds| started + seconds),
         };
         let has_server = server.is_some();
         if let Some(server) = server {
@@ -262,6 +277,8 @@ struct Errand<'a> {
     started: Instant,
     /// `None` where they cannot be read, which the next program on the profile says.
     group_calls: Option<GroupCalls>,
+    /// When `--seconds` are over, for what waits for somebody.
+    ends_at: Option<Instant>,
 }
 
 impl Errand<'_> {
@@ -351,9 +368,8 @@ impl Errand<'_> {
         let link = until(&self.events, Wish::Invite, Some(PATIENCE), made)?;
         if !wait {
             // Capital letters make the smaller code, and are read as the small ones are.
-            let scanned = link.to_ascii_uppercase();
-            self.tell(&Report::Invite { link, code: None })?;
-            return self.show_qr(&scanned);
+            self.show_qr(&link.to_ascii_uppercase())?;
+            return self.tell(&Report::Invite { link, code: None });
         }
         let code = until(&self.events, Wish::Invite, Some(PATIENCE), code)?;
         let (code, scanned) = match code {
@@ -364,9 +380,10 @@ impl Errand<'_> {
                 return self.wait_for_contact();
             }
         };
+        // What is said aloud stands last, where it is seen.
+        self.show_qr(&scanned)?;
         let code = Some(code);
         self.tell(&Report::Invite { link, code })?;
-        self.show_qr(&scanned)?;
         self.wait_for_contact()
     }
 
@@ -381,13 +398,24 @@ impl Errand<'_> {
     /// Until the link or the code was used; a code that died is said so, the link goes on.
     fn wait_for_contact(&mut self) -> Result<(), Failure> {
         loop {
-            let event = until(&self.events, Wish::Invite, None, |event| match event {
+            let left = self
+                .ends_at
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Ok(());
+            }
+            let pick = |event| match event {
                 ChannelEvent::ContactAdded { contact } => Some(report(&contact)),
                 ChannelEvent::CodeEnded { reason } if reason != CodeEnd::Used => {
                     Some(notice(&reason))
                 }
                 _ => None,
-            })?;
+            };
+            let event = match until(&self.events, Wish::Invite, left, pick) {
+                // The time that was given is over.
+                Err(_) if self.ends_at.is_some_and(|at| at <= Instant::now()) => return Ok(()),
+                event => event?,
+            };
             self.tell(&event)?;
             if matches!(event, Report::Contact { .. }) {
                 return Ok(());
@@ -451,7 +479,7 @@ impl Errand<'_> {
             }
             (Err(failure), Some((_, entry))) => {
                 self.tell(&Report::Entry(Box::new(EntryReport::of(&entry, name))))?;
-                let words = format!("{} {KEPT}", failure.words);
+                let words = format!("{} {}", failure.words, text::KEPT);
                 Err(Failure { words, ..failure })
             }
             (Err(failure), None) => Err(failure),
@@ -502,73 +530,4 @@ fn report(contact: &hullo_signalling::channel::Contact) -> Report {
 pub fn parse_server(text: &str) -> Result<ServerUrl, Failure> {
     text.parse()
         .map_err(|error: ServerUrlError| Failure::usage(people::sentence(&error.to_string())))
-}
-
-/// Waits for what `pick` picks; a failure of this very wish ends the wait, troubles with others are not its business. A message that comes meanwhile stays in the
-/// store for the next program on the profile.
-fn until<T>(
-    events: &Receiver<NetEvent>,
-    wish: Wish,
-    patience: Option<Duration>,
-    mut pick: impl FnMut(ChannelEvent) -> Option<T>,
-) -> Result<T, Failure> {
-    let end = patience.map(|patience| Instant::now() + patience);
-    loop {
-        let event = match end {
-            Some(end) => events.recv_deadline(end).map_err(|_| {
-                Failure::network(
-                    "The server did not answer in time. Is it running, and reachable from here?",
-                )
-            })?,
-            None => events
-                .recv()
-                .map_err(|_| Failure::other("The network thread ended."))?,
-        };
-        match event {
-            NetEvent::Channel(ChannelEvent::Failed { what, reason }) if what == wish => {
-                return Err(reason.into());
-            }
-            NetEvent::Channel(event) => {
-                if let Some(found) = pick(event) {
-                    return Ok(found);
-                }
-            }
-            NetEvent::Ready { .. }
-            | NetEvent::History { .. }
-            | NetEvent::Unseen(_)
-            | NetEvent::Lobby(_) => {}
-        }
-    }
-}
-
-/// Asks the program that owns the profile and shows its answers.
-fn ask(folder: &std::path::Path, request: &Value, front: &mut dyn Front) -> Result<(), Failure> {
-    let nobody_reads = |_| Failure::other("Nobody reads the output.");
-    let mut failed = None;
-    for answer in control::request(folder, request, Some(PATIENCE + Duration::from_secs(5)))? {
-        let (answer, words) = crate::control::read(answer?);
-        if answer["event"] == "error" {
-            failed = Some(refused(request, &answer));
-        } else {
-            front
-                .value(&answer, words.as_deref())
-                .map_err(nobody_reads)?;
-        }
-    }
-    failed.map_or(Ok(()), Err)
-}
-
-/// An error of the program that was asked, as if it were our own.
-fn refused(request: &Value, answer: &Value) -> Failure {
-    let words = answer["text"].as_str().or(answer["message"].as_str());
-    let known = (answer["status"].as_u64()).and_then(|status| u8::try_from(status).ok());
-    let usual = if request["command"] == "ctl" {
-        USAGE
-    } else {
-        REFUSED
-    };
-    Failure {
-        words: people::sentence(words.unwrap_or("it did not work")),
-        status: known.unwrap_or(usual),
-    }
 }

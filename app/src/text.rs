@@ -69,6 +69,9 @@ pub(crate) const CONTACTS_TITLE: &str = "Contacts";
 pub(crate) const HELP_ALT: &str = "While typing: Alt with a key of a call.";
 pub(crate) const FOLLOWING: &str = "Another terminal has this profile's screen: here it is told line by line, and lines typed here are done there \
      (accept, reject, mute, hangup …). `quit` ends only this one.";
+pub(crate) const KEPT: &str = "The message is kept and goes out by itself with the next hullo that can: do not send it again.";
+pub(crate) const GAVE_UP: &str = "You hung up before it was answered.";
+pub(crate) const DECLINED_HERE: &str = "You declined.";
 pub(crate) const INVITE_TITLE: &str = "Invite somebody";
 pub(crate) const INVITE_SAY: &str = "Or say this code, while this program runs, within 10 minutes:";
 pub(crate) const INVITE_SCAN: &str = "Or let them scan it:";

@@ -99,9 +99,9 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
 #[must_use]
 pub fn standing(model: &Model) -> Vec<Report> {
     let mut reports: Vec<Report> = model.contacts().iter().map(Report::contact).collect();
-    reports.push(Report::DoNotDisturb {
-        on: model.settings.do_not_disturb,
-    });
+    if model.settings.do_not_disturb {
+        reports.push(Report::DoNotDisturb { on: true });
+    }
     reports.extend(call::standing(model));
     reports.push(Report::Notice {
         text: text::status(model),

@@ -424,6 +424,24 @@ fn a_code_brings_two_strangers_into_a_call_within_a_minute_and_two_commands_each
 }
 
 #[test]
+fn waiting_for_somebody_ends_with_its_time_and_other_commands_wait_for_it() {
+    let server = Server::start();
+    let alice = Home::new();
+    let args = [
+        "invite",
+        "--wait",
+        "--seconds",
+        "2",
+        "--server",
+        server.url(),
+    ];
+    let mut invite = Hullo::spawn(&alice, &[&args[..], &["--json"]].concat());
+    invite.wait_for("invite", PATIENCE);
+    alice.run(&["contacts"]).success();
+    assert_eq!(invite.finish(PATIENCE).code, 0);
+}
+
+#[test]
 fn a_wrong_code_is_said_on_both_sides() {
     let server = Server::start();
     let (alice, bob) = (Home::new(), Home::new());
@@ -517,6 +535,18 @@ fn an_identity_is_backed_up_and_restored_under_its_passphrase() {
     );
     let listed = new.run(&["contacts", "--json"]).success();
     assert_eq!(listed.event("contact")["name"], "bob");
+    let listed = new.run(&["contacts", "--plain"]).success();
+    assert!(
+        listed.says("add a new link of theirs"),
+        "{}",
+        listed.shown()
+    );
+    let sent = new.run(&["send", "bob", "hello"]);
+    assert!(
+        sent.code != 0 && sent.says("ask for a new link") && !sent.says("damaged"),
+        "{}",
+        sent.shown()
+    );
     let twice = new.run_with_input(&["restore", &file], "correct horse");
     assert!(
         twice.code == 2 && twice.says("exists already"),

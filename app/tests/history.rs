@@ -11,6 +11,8 @@ mod kit;
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use kit::{Home, Hullo, Server};
 
 /// Long enough for a loaded machine; nothing waits for it on the good path.
@@ -90,6 +92,23 @@ fn texts_go_both_ways_beside_a_running_program_and_without_one() {
         event["event"] == "message" && event["text"] == "Yes."
             || event["event"] == "unseen" && event["texts"] == 1
     });
+    // A script that writes faster than messages leave waits.
+    for number in 0..300 {
+        back.write(&format!("send bob number {number}"));
+    }
+    let last = |event: &Value| event["text"] == "number 299";
+    running.wait_until(PATIENCE, last);
+    let listed = bob
+        .run(&["history", "alice", "--json", "--limit", "300"])
+        .success();
+    let numbers = (0..300).map(|number| format!("number {number}"));
+    assert!(
+        listed
+            .events
+            .iter()
+            .map(|entry| entry["text"].as_str().unwrap())
+            .eq(numbers)
+    );
     let nobody = alice.run(&["send", "nobody", "x"]);
     assert_ne!(nobody.code, 0, "{}", nobody.shown());
 }

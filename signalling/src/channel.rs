@@ -512,7 +512,7 @@ pub enum ChannelError {
     TextEmpty,
     /// The contact's server has been unreachable for long.
     #[error(
-        "too many messages wait for this contact already: its server has not taken any for long"
+        "too many messages wait for this contact already: its server takes none, or not so fast. Try again when some have left"
     )]
     OutboxFull,
     /// Many open links.

@@ -44,6 +44,11 @@ mod server;
 
 /// How long a user waits for a link to be made or used before being told that the server does not answer.
 const TASK_TIME_MAX: Duration = Duration::from_secs(15);
+/// Connections to one server being made at once: below the handshakes that a relay takes of one address, others behind
+/// which may be making some too.
+const OPENINGS_MAX: usize = 8;
+/// A connection that had to wait for others looks again after this.
+const OPENING_PAUSE: Duration = Duration::from_millis(50);
 /// Where a copy of the profile reads nothing more is done; looked at again only so that nothing spins.
 const COPIED_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Expired invitations are looked for this often; they are good for days.
@@ -404,7 +409,12 @@ impl RelayChannel {
 
     /// Everything whose time has come.
     fn run_timers(&mut self) {
-        let ids: Vec<ServerId> = self.servers.keys().copied().collect();
+        // What a user waits for is opened before what only waits for messages.
+        let mut ids: Vec<ServerId> = self.servers.keys().copied().collect();
+        ids.sort_by_key(|id| {
+            let purpose = self.servers.get(id).map(|server| server.purpose);
+            matches!(purpose, Some(Purpose::Read(_)))
+        });
         for id in ids {
             self.run_server_timers(id);
         }
@@ -419,8 +429,17 @@ impl RelayChannel {
         }
     }
 
+    /// Whether enough connections to this server are being made already.
+    fn is_crowded(&self, url: &ServerUrl) -> bool {
+        let opening =
+            |server: &&Server| matches!(server.state, State::Opening { .. }) && server.url == *url;
+        self.servers.values().filter(opening).count() >= OPENINGS_MAX
+    }
+
     fn run_server_timers(&mut self, id: ServerId) {
         let now = self.now;
+        let url = self.servers.get(&id).map(|server| server.url.clone());
+        let is_crowded = url.is_some_and(|url| self.is_crowded(&url));
         let Some(server) = self.servers.get_mut(&id) else {
             return;
         };
@@ -445,6 +464,11 @@ impl RelayChannel {
             State::Pausing { until } if until <= now && self.copied.contains(&server.url) => {
                 server.state = State::Pausing {
                     until: now + COPIED_PAUSE,
+                };
+            }
+            State::Pausing { until } if until <= now && is_crowded => {
+                server.state = State::Pausing {
+                    until: now + OPENING_PAUSE,
                 };
             }
             State::Pausing { until } if until <= now => {

@@ -98,7 +98,7 @@ pub enum StoreError {
     )]
     Locked,
     /// No space.
-    #[error("the disk is full: nothing was lost, make room and try again")]
+    #[error("the disk is full, or does not work: nothing was lost, make room and try again")]
     Full,
     /// Payloads come and no program takes them over.
     #[error("too many messages wait to be read: start `hullo` to read them")]
@@ -114,7 +114,8 @@ impl From<rusqlite::Error> for StoreError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt { reason },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
-            Some(ErrorCode::DiskFull) => Self::Full,
+            // A small or full file system says so when the log beside the database cannot be made.
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => Self::Full,
             _ => match error {
                 // A value of another shape than this program ever wrote.
                 rusqlite::Error::FromSqlConversionFailure(..)

@@ -24,6 +24,10 @@ use rand_chacha::ChaCha20Rng;
 const VIEWERS: usize = 20;
 /// Until every line is measured and everybody gets the picture.
 const WARM_UP: Duration = Duration::from_secs(15);
+/// People who are connected and take nothing: what a connection costs.
+const SILENT: usize = 10;
+/// Until the first viewer's buffers are as large as they get.
+const SETTLE: Duration = Duration::from_secs(3);
 /// Length of the measurement when `HULLO_BENCH_SECONDS` does not say another.
 const MEASURE_S: u64 = 10;
 /// Microseconds of processor time per forwarded packet (docs/benchmarks.md).
@@ -84,8 +88,13 @@ fn run() -> Result<bool, Failure> {
     let router = sfu.router();
     runtime.spawn(async move { axum::serve(listener, router).await });
 
-    let memory_before = resident_kib();
     let mut clients = Clients::start(http)?;
+    // What the first viewer costs is the server's own as well: buffers, which are there once.
+    let memory_first = clients.memory_after("first")?;
+    clients.tell("silent")?;
+    let memory_silent = clients.memory_after("silent")?;
+    clients.tell("more")?;
+    clients.expect("ready")?;
     say(&format!(
         "{VIEWERS} viewers of 30 frames/s x 16 packets of 1,200 bytes and sound; measuring {seconds} s after {} s",
         WARM_UP.as_secs()
@@ -98,20 +107,22 @@ fn run() -> Result<bool, Failure> {
         shard_cpu()? - cpu_before,
         counted(&sfu).since(&counted_before),
     );
-    let memory = resident_kib().saturating_sub(memory_before);
+    let connection_kib = memory_silent.saturating_sub(memory_first) as f64 / SILENT as f64;
+    let viewers_kib = resident_kib().saturating_sub(memory_silent);
     clients.tell("end")?;
     let delays = clients.hear()?;
 
     let cost_us = cpu.as_secs_f64() * 1e6 / (counted.packets_out.max(1)) as f64;
     let expected = VIEWERS as u64 * seconds * (30 * 16 + 50);
     let delivered = counted.packets_out as f64 / expected as f64;
-    let stream_kib = memory as f64 / (2 * VIEWERS) as f64;
+    let viewer_kib = viewers_kib as f64 / (VIEWERS - 1) as f64;
+    let stream_kib = (viewer_kib - connection_kib) / 2.0;
     tell(&counted, delivered);
     say(&format!(
         "processor per packet out   {cost_us:.2} us   (bar {COST_US_MAX}, aim 7.5)"
     ));
     say(&format!(
-        "memory per stream          {stream_kib:.0} KiB   (bar {STREAM_KIB_MAX}; {memory} KiB for {VIEWERS} viewers of two streams and the publisher)"
+        "memory per stream          {stream_kib:.0} KiB   (bar {STREAM_KIB_MAX}; a viewer of two {viewer_kib:.0} KiB, of which a connection without streams {connection_kib:.0} KiB)"
     ));
     say(&format!("delay through the SFU      {delays}"));
     drop(clients);
@@ -127,7 +138,6 @@ struct Clients {
 }
 
 impl Clients {
-    /// Until all are connected.
     fn start(http: SocketAddr) -> Result<Self, Failure> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["--bench", CLIENTS, &http.to_string()])
@@ -136,15 +146,27 @@ impl Clients {
             .spawn()?;
         let input = child.stdin.take().ok_or("no pipe")?;
         let output = BufReader::new(child.stdout.take().ok_or("no pipe")?);
-        let mut clients = Self {
+        Ok(Self {
             child,
             input,
             output,
-        };
-        match clients.hear()?.as_str() {
-            "ready" => Ok(clients),
-            other => Err(other.to_owned().into()),
+        })
+    }
+
+    fn expect(&mut self, word: &str) -> Result<(), Failure> {
+        let heard = self.hear()?;
+        if heard == word {
+            Ok(())
+        } else {
+            Err(heard.into())
         }
+    }
+
+    /// What this process has resident some time after the clients said `word`.
+    fn memory_after(&mut self, word: &str) -> Result<u64, Failure> {
+        self.expect(word)?;
+        wait(SETTLE);
+        Ok(resident_kib())
     }
 
     fn tell(&mut self, word: &str) -> Result<(), Failure> {
@@ -177,11 +199,19 @@ fn be_clients(http: &str) -> Result<(), Failure> {
         Client::start(certificate, response, role, CONNECT_TIME_MAX)
     };
     let publisher = start(Role::Publisher)?;
-    let viewers: Vec<Client> = (0..VIEWERS)
-        .map(|_| start(Role::Viewer(publisher.id())))
-        .collect::<Result<_, _>>()?;
-    say("ready");
+    let mut viewers = vec![start(Role::Viewer(publisher.id()))?];
     let mut words = std::io::stdin().lines();
+    say("first");
+    words.next().ok_or("nobody measures")??;
+    let silent: Vec<Client> = (0..SILENT)
+        .map(|_| start(Role::Silent))
+        .collect::<Result<_, _>>()?;
+    say("silent");
+    words.next().ok_or("nobody measures")??;
+    for _ in 1..VIEWERS {
+        viewers.push(start(Role::Viewer(publisher.id()))?);
+    }
+    say("ready");
     words.next().ok_or("nobody measures")??;
     viewers.iter().for_each(Client::begin_delays);
     words.next().ok_or("nobody measures")??;
@@ -197,6 +227,7 @@ fn be_clients(http: &str) -> Result<(), Failure> {
         at(0.99),
         delays.len()
     ));
+    drop((publisher, silent));
     Ok(())
 }
 

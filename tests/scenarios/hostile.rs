@@ -145,7 +145,8 @@ fn until(what: &str, mut is_true: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !is_true() {
         assert!(Instant::now() < end, "waiting for {what}");
-        std::thread::yield_now();
+        // Gives the processor to those who are waited for.
+        std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 

@@ -191,6 +191,40 @@ fn an_errand_leaves_messages_for_the_next_program() {
 }
 
 #[test]
+fn many_open_links_keep_nobody_from_one_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder, 0).unwrap();
+    let Person {
+        net,
+        events,
+        _profile: profile,
+        _folder: kept,
+    } = Person::new("ann");
+    for _ in 0..50 {
+        net.command(ChannelCommand::Invite {
+            server: Some(server.url().clone()),
+        })
+        .unwrap();
+    }
+    let ready = |events: &Receiver<NetEvent>| loop {
+        match events.recv_timeout(PATIENCE).expect("an event in time") {
+            NetEvent::Channel(ChannelEvent::InviteReady { .. }) => return,
+            NetEvent::Channel(ChannelEvent::Failed { reason, .. }) => panic!("{reason}"),
+            _ => {}
+        }
+    };
+    (0..50).for_each(|_| ready(&events));
+    net.shutdown();
+    // Another start opens a connection for each of them, and for what the user asks.
+    let (sender, events) = sync_channel(4096);
+    let net = Net::start(&profile, move |event| drop(sender.try_send(event))).unwrap();
+    net.command(ChannelCommand::Invite { server: None })
+        .unwrap();
+    ready(&events);
+    drop(kept);
+}
+
+#[test]
 fn a_farewell_sent_just_before_the_end_still_leaves() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(&folder, 0).unwrap();

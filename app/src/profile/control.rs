@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use thiserror::Error;
 
-pub use client::{Answers, request};
+pub use client::{Answers, answers, request};
 pub use server::{ControlServer, Responder};
 
 mod client;

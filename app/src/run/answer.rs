@@ -23,6 +23,8 @@ impl Runner<'_> {
             Ok(Ask::Line(line)) => match command::parse(&line) {
                 Ok(Command::Invite) => Ask::Invite,
                 Ok(Command::Add(link)) => Ask::Add(link),
+                Ok(Command::Person(name, change)) => Ask::Person(name, change),
+                Ok(Command::Send(name, text)) => Ask::Send { name, text },
                 _ => Ask::Line(line),
             },
             Ok(ask) => ask,

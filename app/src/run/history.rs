@@ -68,10 +68,12 @@ impl super::Runner<'_> {
     pub(super) fn answer_of_history(&mut self, ask: Ask, responder: &Responder) {
         match ask {
             Ask::Send { name, text } => {
-                let is_own =
-                    |report: &Report| matches!(report, Report::Entry(entry) if entry.is_own_text());
+                let is_sent = |report: &Report| matches!(report, Report::Entry(entry) if entry.is_sent_text());
+                let late = Report::Notice {
+                    text: crate::text::KEPT.to_owned(),
+                };
                 let waiting = &mut self.notes.waiting;
-                waiting.add(Instant::now(), responder.clone(), is_own);
+                waiting.add_or(Instant::now(), responder.clone(), is_sent, Some(late));
                 self.event(Event::Command(Command::Send(name, text)));
             }
             Ask::History {

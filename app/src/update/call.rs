@@ -137,13 +137,33 @@ fn changed(model: &mut Model, number: CallNumber, state: CallState, effects: &mu
         // Another call of the group took this one's place: those who are in it come anew.
         call.people.clear();
     }
-    call.state = state;
+    call.state = in_own_words(state, call.direction);
     let (party, report, is_live) = (call.party, state_report(call), call.is_live());
     if let Some(report) = report {
         tell(model, party, report, effects);
     }
     if !is_live {
         ended(model, number, effects);
+    }
+}
+
+/// The reasons are the call's; whoever ended it is told so.
+fn in_own_words(state: CallState, direction: Direction) -> CallState {
+    let CallState::Ended {
+        reason, duration, ..
+    } = state
+    else {
+        return state;
+    };
+    let words = match (reason, direction) {
+        ("cancelled", Direction::Outgoing) => text::GAVE_UP,
+        ("declined", Direction::Incoming) => text::DECLINED_HERE,
+        _ => return state,
+    };
+    CallState::Ended {
+        reason,
+        words: words.to_owned(),
+        duration,
     }
 }
 

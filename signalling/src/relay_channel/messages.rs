@@ -16,8 +16,8 @@ use crate::channel::{ChannelError, ChannelEvent, ContactId, ContactState, Wish};
 use crate::server_url::ServerUrl;
 use crate::store::{ContactKeys, InboundQueue, QueueUse, Rows, StoreError};
 
-/// Messages waiting for one contact: 256 are 4 MiB on disk, and days of a server being away.
-const OUTBOX_MESSAGES_MAX: u64 = 256;
+/// Messages waiting for one contact: 1,024 are 16 MiB on disk, and days of a server being away.
+const OUTBOX_MESSAGES_MAX: u64 = 1_024;
 
 impl RelayChannel {
     pub(super) fn send(
@@ -255,6 +255,11 @@ pub(super) fn seal_content(
     contact: ContactId,
     content: &Content,
 ) -> Result<i64, ChannelError> {
+    // First: a contact known from a backup has no ratchet that could be read.
+    let known = rows.contact(contact)?.ok_or(ChannelError::NoContact)?;
+    if known.state == ContactState::Lost {
+        return Err(ChannelError::OutOfTouch);
+    }
     let mut keys = rows.contact_keys(contact)?.ok_or(ChannelError::NoContact)?;
     let queue = rows.outbound(contact)?.ok_or(ChannelError::OutOfTouch)?;
     if copied.contains(&queue.server) {

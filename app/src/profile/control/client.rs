@@ -46,6 +46,21 @@ pub fn request(
     })
 }
 
+/// Whether a program owns the profile in `folder` and can be asked; where that cannot be told, asking it says why.
+#[must_use]
+pub fn answers(folder: &Path) -> bool {
+    let path = folder.canonicalize().map_err(ControlError::from);
+    let connected = path.and_then(|folder| Ok(UnixStream::connect(socket_path(&folder)?)?));
+    match connected {
+        Ok(_) => true,
+        Err(ControlError::Socket(error)) => !matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused
+        ),
+        Err(_) => true,
+    }
+}
+
 impl Iterator for Answers {
     type Item = Result<Value, ControlError>;
 

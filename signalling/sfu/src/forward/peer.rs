@@ -269,10 +269,12 @@ impl Peer {
                 self.line.estimate_bps = estimate.as_u64();
             }
             RtcEvent::PeerStats(stats) => {
-                // Of all that was sent in the last second, acknowledged packet by packet: seconds sooner than the reports of each feed.
-                let (loss, round_trip) = (stats.egress_loss_fraction, stats.rtt);
-                let (loss, round_trip) = (loss.unwrap_or(0.0), round_trip.unwrap_or_default());
-                self.line.report(stats.timestamp, loss, round_trip);
+                // Of all that was sent in the last second, acknowledged packet by packet: seconds sooner than the reports
+                // of each feed. When nothing was, the round trip is an old one.
+                if let Some(loss) = stats.egress_loss_fraction {
+                    let round_trip = stats.rtt.unwrap_or_default();
+                    self.line.report(stats.timestamp, loss, round_trip);
+                }
             }
             RtcEvent::MediaEgressStats(stats) => {
                 let loss = stats.loss.unwrap_or(0.0);
