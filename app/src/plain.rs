@@ -9,8 +9,7 @@ use crate::text;
 #[must_use]
 pub fn sentence(report: &Report) -> Option<String> {
     let words = match report {
-        Report::Ready { url: Some(url), .. } => format!("Ready: {url}"),
-        Report::Ready { url: None, .. } => "Ready.".to_owned(),
+        Report::Ready { url, .. } => ready(url.as_deref()),
         // Over several lines, so that selecting one takes it alone; both are of our own making.
         Report::Invite { link, code } => return Some(invite(link, code.as_deref())),
         Report::Words {
@@ -18,10 +17,7 @@ pub fn sentence(report: &Report) -> Option<String> {
             words: Some(words),
             ..
         } => format!("Compare these words aloud with {name}: {words}"),
-        Report::Words { name, safety, .. } => {
-            let safety = safety.as_deref().unwrap_or_default();
-            format!("Words that {name} has too, for ever: {safety}")
-        }
+        Report::Words { name, safety, .. } => safety_words(name, safety.as_deref()),
         Report::Contact {
             name, lost: true, ..
         } => text::link_needed(name),
@@ -150,6 +146,15 @@ fn entry_sentence(entry: &EntryReport) -> String {
         Some("waiting") => format!("{time} you to {name}: {said}{}", text::WAITS),
         _ => format!("{time} you to {name}: {said}"),
     }
+}
+
+fn safety_words(name: &str, words: Option<&str>) -> String {
+    let words = words.unwrap_or_default();
+    format!("Words that {name} has too, for ever: {words}")
+}
+
+fn ready(url: Option<&str>) -> String {
+    url.map_or_else(|| "Ready.".to_owned(), |url| format!("Ready: {url}"))
 }
 
 fn invite(link: &str, code: Option<&str>) -> String {

@@ -55,7 +55,7 @@ const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(300);
 const KEYFRAME_WANTED_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Without a datagram of the SFU for this long the connection counts as interrupted: three of the checks that the SFU must
-/// answer ([`setup`] sends one a second) went unheard. Shorter takes a stumble for an end, longer keeps people talking into
+/// answer (the session sends one a second) went unheard. Shorter takes a stumble for an end, longer keeps people talking into
 /// nothing.
 pub const SILENCE_MAX: Duration = Duration::from_millis(3_500);
 

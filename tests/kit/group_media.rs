@@ -4,6 +4,7 @@
 //! Everything but str0m's own randomness follows from the seed, so a failure prints it; str0m's cannot be seeded, so
 //! worlds are judged by what people would notice and by what must never happen. Monitors run at every step and panic.
 
+mod camera;
 mod content;
 mod drive;
 mod judge;
@@ -30,6 +31,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use str0m_netem::{LossModel, NetemConfig, Probability, RandomLoss};
 
+pub use camera::Screen;
 use drive::deliver_up;
 pub use judge::Quality;
 use judge::Watch;
@@ -299,6 +301,13 @@ impl World {
         self.owners.insert(seat.id, index);
         person.seats.push(seat);
         self.counts.joins += 1;
+    }
+
+    /// Everybody in the call has a real camera and a real screen from now on.
+    pub fn open_cameras(&mut self) {
+        for seat in self.people.iter_mut().flat_map(|person| &mut person.seats) {
+            seat.camera = Some(camera::Camera::default());
+        }
     }
 
     /// The first connection ends: with a goodbye of both machines, or by closing it without one.

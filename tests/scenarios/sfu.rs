@@ -96,6 +96,38 @@ fn two_people_hear_and_see_each_other_through_the_sfu() {
 }
 
 #[test]
+fn the_test_card_comes_out_of_every_decoder_with_its_time() {
+    let lossy = Line {
+        delay: Duration::from_millis(20),
+        jitter: Duration::from_millis(3),
+        loss: 0.01,
+    };
+    let mut world = World::new(4, 3, |_| lossy);
+    (0..3).for_each(|index| world.join(index));
+    world.open_cameras();
+    world.settle(Duration::from_secs(4));
+    for (index, person) in world.people.iter().enumerate() {
+        let shown = &person.seats[0].screen.shown;
+        assert_eq!(shown.len(), 2, "person {index}\n{}", world.describe());
+        for pictures in shown.values() {
+            let large: Vec<_> = pictures
+                .iter()
+                .filter(|(_, across)| *across == 320)
+                .collect();
+            assert!(large.len() >= 30, "{} pictures at full size", large.len());
+            let in_time = |(age, _): &&&(Duration, u32)| *age < Duration::from_millis(150);
+            let late = large.len() - large.iter().filter(in_time).count();
+            // A lost packet is sent again, and what follows waits for it.
+            assert!(
+                late * 5 < large.len(),
+                "{late} of {} come late",
+                large.len()
+            );
+        }
+    }
+}
+
+#[test]
 fn a_shared_screen_reaches_everybody_until_it_is_taken_back() {
     let line = Line {
         delay: Duration::from_millis(15),

@@ -175,7 +175,7 @@ impl World {
         let arrived = std::mem::take(&mut seat.arrived);
         for frame in arrived {
             let seat = &mut self.people[index].seats[seat_index];
-            let Some(content) = seat.open(now, &frame) else {
+            let Some(content) = seat.open((now, now - self.start), &frame) else {
                 continue;
             };
             assert!(
