@@ -239,18 +239,15 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
             name,
             media: media(video),
         }),
-        Some(Action::Join { group, video }) => run(Mode::JoinOnce {
-            name: group,
-            media: media(video),
-        }),
+        Some(Action::Join { group: name, video }) => {
+            let media = media(video);
+            run(Mode::JoinOnce { name, media })
+        }
         Some(Action::Answer { name, video }) => run(Mode::AnswerOnce {
             name,
             media: media(video),
         }),
-        Some(Action::Demo { people: None }) => demo::one(&options, face),
-        Some(Action::Demo {
-            people: Some(people),
-        }) => demo::of_a_group(&options, people, face),
+        Some(Action::Demo { people }) => demo::run(&options, people, face),
         Some(Action::Mirror) => crate::mirror::run(
             &options,
             face == Face::Screen,
