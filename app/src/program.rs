@@ -248,12 +248,7 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
             media: media(video),
         }),
         Some(Action::Demo { people }) => demo::run(&options, people, face),
-        Some(Action::Mirror) => crate::mirror::run(
-            &options,
-            face == Face::Screen,
-            look(options.color),
-            &mut *line_front(face),
-        ),
+        Some(Action::Mirror) => mirror(&options, face),
         Some(Action::Serve {
             listen,
             announce,
@@ -288,6 +283,11 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
         }
         Some(Action::Ctl { command }) => small(Small::Ctl(command.join(" "))),
     }
+}
+
+fn mirror(options: &Options, face: Face) -> Result<u8, Failure> {
+    let look = look(options.color);
+    crate::mirror::run(options, face == Face::Screen, look, &mut *line_front(face))
 }
 
 fn line_front(face: Face) -> Box<dyn Front> {
