@@ -41,6 +41,10 @@ bench-sfu:
 sim *args:
     HULLO_SEEDS="${HULLO_SEEDS:-10000}" cargo test --release -p hullo-tests --test scenarios {{ args }}
 
+# Group calls through the SFU with real sessions on seeded networks: 300 worlds of two to four people, 20 of sixteen.
+sim-sfu *args:
+    HULLO_SFU_SEEDS="${HULLO_SFU_SEEDS:-300}" HULLO_SFU_CROWDS="${HULLO_SFU_CROWDS:-20}" cargo test --release -p hullo-tests --test scenarios -- sfu:: --nocapture {{ args }}
+
 # Feed one parser random bytes for ten minutes (needs cargo-fuzz); the targets are in tests/fuzz. What is found stays out of the kept corpus.
 fuzz target seconds="600" *args:
     mkdir -p tests/fuzz/target/corpus/{{ target }}

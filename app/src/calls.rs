@@ -1,11 +1,17 @@
 //! The calls there are: starts and feeds their threads, and does what the switchboard says about messages.
 
+mod group;
+
+pub use group::ThreadNumber;
+
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
+use group::GroupPart;
 use hullo_proto::call::{
     CallId, CallMachine, CallState as MachineState, Invitation, Media as ProtoMedia, Message,
 };
+use hullo_signalling::lobby::LobbyCommand;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -18,6 +24,7 @@ use crate::call::sockets::Reach;
 use crate::event::{
     CallEvent, CallNumber, CallState, ContactId, Direction, Event, Media, Party, Unrung,
 };
+use crate::report::Summary;
 use crate::run::Wake;
 
 /// All calls of the program.
@@ -34,6 +41,8 @@ pub struct Calls {
     /// Calls go over a TURN server or not at all.
     is_relay_only: bool,
     wake: Sender<Wake>,
+    /// The call of a group; the protocol knows one at a time.
+    group: Option<GroupPart>,
 }
 
 struct Current {
@@ -55,6 +64,10 @@ pub enum Outcome {
     Send(ContactId, Message),
     /// For the history.
     News(CallNews),
+    /// For the network thread, about the call of a group.
+    Lobby(LobbyCommand),
+    /// The last word of a call that never had a thread.
+    Summary(Box<Summary>),
 }
 
 /// One step in the life of a call, told once and in order: what the history is made of.
@@ -110,6 +123,7 @@ impl Calls {
             is_drawn,
             is_relay_only,
             wake,
+            group: None,
         }
     }
 
@@ -125,7 +139,7 @@ impl Calls {
 
     /// Whether a call's thread is still at work.
     pub fn is_busy(&self) -> bool {
-        !self.current.is_empty()
+        !self.current.is_empty() || self.group.is_some()
     }
 
     /// With whom the call of this number is.
@@ -135,7 +149,8 @@ impl Calls {
 
     /// Where the pictures of this call lie.
     pub fn pictures(&self, number: CallNumber) -> Option<&Pictures> {
-        self.find(number).map(|current| &current.pictures)
+        let in_group = (self.group.as_ref()).filter(|part| part.number == number);
+        (self.find(number).map(|current| &current.pictures)).or(in_group.map(|part| &part.pictures))
     }
 
     /// Whose and which call has this number, while its thread is at work.
@@ -148,7 +163,7 @@ impl Calls {
         self.current.iter().find(|current| current.number == number)
     }
 
-    /// Calls somebody.
+    /// Calls somebody, or goes for the call of a group.
     ///
     /// # Errors
     /// The machine's or the configuration's: no network address, no thread, no TURN server where only those may be
@@ -159,10 +174,13 @@ impl Calls {
         party: Party,
         media: Media,
     ) -> Result<Vec<Outcome>, String> {
+        let contact = match party {
+            Party::Contact(contact) => contact,
+            Party::Group(group) => return self.start_group(group, media),
+        };
         if self.is_relay_only {
             return Err(crate::text::NO_TURN.to_owned());
         }
-        let Party::Contact(contact) = party;
         let call_id = CallId::random(&mut self.rng);
         let machine = CallMachine::call(call_id, proto_media(media), self.fork(), now);
         let direction = Direction::Outgoing;
@@ -207,7 +225,7 @@ impl Calls {
         for verdict in verdicts {
             match verdict {
                 Verdict::Deliver(number, message) => {
-                    self.command(number, Command::Message(message));
+                    outcomes.extend(self.command(number, Command::Message(message)));
                 }
                 Verdict::Ring(contact, invitation) => {
                     self.ring(now, contact, invitation, outcomes);
@@ -229,7 +247,9 @@ impl Calls {
                     }
                     outcomes.push(news(contact, lost, Step::MergedInto(kept)));
                 }
-                Verdict::Forgotten(number) => self.command(number, Command::Forgotten),
+                Verdict::Forgotten(number) => {
+                    outcomes.extend(self.command(number, Command::Forgotten));
+                }
             }
         }
     }
@@ -272,21 +292,30 @@ impl Calls {
     }
 
     /// Tells the thread of a call something.
-    pub fn command(&mut self, number: CallNumber, command: Command) {
+    pub fn command(&mut self, number: CallNumber, command: Command) -> Vec<Outcome> {
+        if self
+            .group
+            .as_ref()
+            .is_some_and(|part| part.number == number)
+        {
+            return self.command_group(command);
+        }
         if matches!(command, Command::HangUp(_) | Command::Reject(_)) {
             self.board.ending(number);
         }
         if let Some(current) = self.find(number) {
             current.handle.command(command);
         }
+        Vec::new()
     }
 
     /// Ends every call; the word is their summaries' reason.
-    pub fn hang_up_all(&mut self, reason: Option<&'static str>) {
-        let numbers: Vec<CallNumber> = self.current.iter().map(|current| current.number).collect();
-        for number in numbers {
-            self.command(number, Command::HangUp(reason));
-        }
+    pub fn hang_up_all(&mut self, reason: Option<&'static str>) -> Vec<Outcome> {
+        let one_to_one = self.current.iter().map(|current| current.number);
+        let in_group = self.group.as_ref().map(|part| part.number);
+        let numbers: Vec<CallNumber> = one_to_one.chain(in_group).collect();
+        let end = |number| self.command(number, Command::HangUp(reason));
+        numbers.into_iter().flat_map(end).collect()
     }
 
     /// Notes what a call's thread tells; gives the news for the history.
@@ -353,7 +382,7 @@ impl Calls {
         } else {
             Some(crate::call::side::WANT_SOURCE)
         };
-        let is_alone = self.current.iter().all(|current| current.is_over);
+        let is_alone = self.is_alone();
         let setup = CallSetup {
             machine,
             own: SideState {
@@ -382,6 +411,11 @@ impl Calls {
             is_over: false,
         });
         Ok(number)
+    }
+
+    /// No other call runs: files that are written need no other names.
+    fn is_alone(&self) -> bool {
+        self.current.iter().all(|current| current.is_over) && self.group.is_none()
     }
 
     fn fork(&mut self) -> ChaCha20Rng {

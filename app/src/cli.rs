@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec};
 
+use crate::demo::crowd::PEOPLE_MAX;
 use crate::groups::GroupErrand;
 
 /// Calls from the terminal, end-to-end encrypted.
@@ -48,7 +49,11 @@ pub struct Options {
     /// `device[:NAME]`, `file:PATH.wav` or `none`.
     #[arg(long, global = true, value_name = "SPEAKER")]
     pub speaker: Option<SpeakerSpec>,
-    /// Write what was decoded from the far side to this Y4M file.
+    /// Show this as your screen in the call of a group: `file:PATH` (Y4M) or `test`.
+    #[arg(long, global = true, value_name = "SCREEN", value_parser = screen)]
+    pub screen: Option<CameraSpec>,
+    /// Write what was decoded from the far side to this Y4M file; in the call of a group to one for each participant,
+    /// `FILE-NUMBER.y4m`.
     #[arg(long, global = true, value_name = "FILE.y4m")]
     pub record_video: Option<PathBuf>,
     /// The server's URL with its pin, as `hullo serve` prints it. Remembered.
@@ -81,7 +86,11 @@ pub enum Color {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Action {
     /// A server and a friend with a test card on this machine, and a call with you.
-    Demo,
+    Demo {
+        /// Instead of the friend so many people in the call of a group, which you join.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(PEOPLE_MAX)))]
+        people: Option<u16>,
+    },
     /// Run a server: the relay that carries messages between contacts, and the unit that forwards group calls.
     Serve {
         /// Where to listen.
@@ -165,6 +174,14 @@ pub enum Action {
         #[arg(long)]
         video: bool,
     },
+    /// Create or join the call of a group.
+    Join {
+        /// The group's name.
+        group: String,
+        /// With the camera on.
+        #[arg(long)]
+        video: bool,
+    },
     /// Wait for one call and take it.
     Answer {
         /// Only from this contact.
@@ -178,7 +195,7 @@ pub enum Action {
     /// Tell a running hullo what to do.
     Ctl {
         /// `mute`, `unmute`, `toggle`, `video on|off|toggle`, `accept`, `reject`, `hold`, `hangup`, `status`,
-        /// `send NAME TEXT`, `seen NAME`.
+        /// `join GROUP`, `screen on|off|toggle`, `send NAME TEXT`, `seen NAME`.
         #[arg(required = true, num_args = 1..)]
         command: Vec<String>,
     },
@@ -286,6 +303,13 @@ pub struct CallArguments {
     pub drain: Duration,
 }
 
+fn screen(text: &str) -> Result<CameraSpec, String> {
+    match text.parse() {
+        Ok(spec @ (CameraSpec::File(_) | CameraSpec::Test)) => Ok(spec),
+        _ => Err(format!("{text:?} is none of file:PATH, test")),
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
@@ -334,6 +358,8 @@ mod tests {
             &["hullo", "--seconds", "-1"][..],
             &["hullo", "--seconds", "NaN"],
             &["hullo", "--camera", "nonsense"],
+            &["hullo", "--screen", "device"],
+            &["hullo", "join"],
             &["hullo", "--json", "--plain"],
             &["hullo", "restore"],
             &["hullo", "contacts", "--block", "bob", "--unblock", "bob"],

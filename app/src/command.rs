@@ -41,6 +41,8 @@ pub fn parse(line: &str) -> Result<Command, String> {
         ("quit", None) => Command::Quit,
         ("invite", None) => Command::Invite,
         ("seen", Some(name)) => Command::Seen(name.to_owned()),
+        ("screen", Some(word)) => Command::Screen(switch(word).ok_or_else(|| unknown(line))?),
+        ("join", None) => Command::JoinRunning,
         ("call", Some(name)) => Command::Call(name.to_owned(), Media::Audio),
         ("videocall", Some(name)) => Command::Call(name.to_owned(), Media::Video),
         _ => return Err(unknown(line)),
@@ -54,6 +56,8 @@ fn about_a_person(line: &str) -> Option<Command> {
     let rest = rest.trim().to_owned();
     let change = match first {
         "add" => return Some(Command::Add(rest)),
+        "join" => return Some(Command::Join(rest, Media::Audio)),
+        "videojoin" => return Some(Command::Join(rest, Media::Video)),
         "block" => PersonChange::Block,
         "unblock" => PersonChange::Unblock,
         "words" => PersonChange::CompareWords,
@@ -83,7 +87,8 @@ fn unknown(line: &str) -> String {
     format!(
         "`{shown}` is no command; known are mute, unmute, toggle, video on|off|toggle, hold on|off|toggle, \
          swap, accept [video], \
-         answer hold|end, reject, ignore, hangup, dnd on|off|toggle, call NAME, videocall NAME, send NAME TEXT, \
+         answer hold|end, reject, ignore, hangup, dnd on|off|toggle, call NAME, videocall NAME, \
+         join [GROUP], videojoin GROUP, screen on|off|toggle, send NAME TEXT, \
          seen NAME, invite, add LINK|CODE, words NAME, same NAME, differ NAME, rename OLD NEW, block NAME, \
          unblock NAME, status, quit"
     )
@@ -110,6 +115,10 @@ mod tests {
             "ignore",
             "dnd on",
             "hangup",
+            "join",
+            "join the long walkers",
+            "videojoin hikers",
+            "screen on",
             "status",
             " mute  ",
             "send bob how are you?",

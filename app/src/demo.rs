@@ -6,15 +6,17 @@
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, bounded};
 use hullo_media::sink::open_speaker;
 use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec, open_camera, open_mic};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::cli::Options;
+
+pub mod crowd;
 
 /// What the friend is called.
 pub const FRIEND: &str = "Testcard";
@@ -122,16 +124,23 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
-        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+        if let Some(input) = input
+            && let Some(mut stdin) = child.stdin.take()
+        {
             writeln!(stdin, "{input}")?;
         }
         let stdout = child
             .stdout
             .take()
             .ok_or_else(|| io::Error::other("a helper process has no output"))?;
-        let (sender, lines) = sync_channel(LINES_MAX);
+        let (sender, lines) = bounded(LINES_MAX);
+        let oldest = lines.clone();
         crate::threads::detach("demo-lines", move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // Nobody reads for as long as a call runs: a full pipe would halt the person at its other end.
+                if sender.is_full() {
+                    let _ = oldest.try_recv();
+                }
                 if sender.send(line).is_err() {
                     return;
                 }
@@ -144,13 +153,30 @@ impl Process {
         })
     }
 
+    /// Writes a command, where nothing was put on stdin at the start.
+    fn write(&mut self, line: &str) {
+        if let Some(stdin) = &mut self.child.stdin {
+            // One that has ended already needs no command.
+            let _ = writeln!(stdin, "{line}").and_then(|()| stdin.flush());
+        }
+    }
+
+    /// Waits until it has ended by itself, for a while; then it is ended.
+    fn wait_for_end(&mut self) {
+        let is_line = |_: &Value| false;
+        // An error says that it wrote no more.
+        let _ = self.wait_until(FAREWELL, is_line);
+    }
+
     fn wait_for(&mut self, name: &str) -> io::Result<Value> {
         self.wait_until(PATIENCE, |event| event["event"] == name)
     }
 
     fn wait_until(&mut self, limit: Duration, fits: impl Fn(&Value) -> bool) -> io::Result<Value> {
+        // A call tells its figures every second: lines alone are no sign of what is waited for.
+        let end = hullo_media::clock::now() + limit;
         loop {
-            let line = self.lines.recv_timeout(limit).map_err(|_| {
+            let line = self.lines.recv_deadline(end).map_err(|_| {
                 io::Error::other(format!(
                     "A part of the demo did not start. Its last words: {}",
                     if self.last.is_empty() {

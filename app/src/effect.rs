@@ -2,13 +2,15 @@
 
 use hullo_signalling::history::EntryId;
 
-use crate::event::{CallNumber, ContactId, Media, Party, PersonChange, Settings};
+use crate::event::{
+    CallNumber, ContactId, Feed, GroupNumber, Media, ParticipantId, Party, PersonChange, Settings,
+};
 use crate::report::Report;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Call this contact.
+    /// Call this contact, or create or join this group's call.
     StartCall(Party, Media),
     /// Take this ringing call.
     AcceptCall(CallNumber, Media),
@@ -29,6 +31,12 @@ pub enum Effect {
     SetHold(CallNumber, bool),
     /// The far picture is drawn at this size now (pixels the cells can show); `None`: not drawn.
     WantPicture(CallNumber, Option<(u32, u32)>),
+    /// These pictures of a participant are drawn at this size now; `None`: not drawn.
+    View(CallNumber, ParticipantId, Feed, Option<(u32, u32)>),
+    /// True: show our screen to the others.
+    SetScreen(CallNumber, bool),
+    /// These groups are on the screen: what runs in them is to be looked at often. All others are not.
+    WatchGroups(Vec<GroupNumber>),
     /// Remember this beyond the end of the program.
     SaveSettings(Settings),
     /// Send a text message.

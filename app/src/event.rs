@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hullo_media::frame::Picture;
+pub use hullo_proto::group::id::ParticipantId;
 pub use hullo_signalling::channel::PersonChange;
+pub use hullo_signalling::group::GroupNumber;
 use serde::{Deserialize, Serialize};
 
 use crate::conversation::HistoryEvent;
 use crate::groups::GroupLine;
+use crate::view::look::Look;
 
 /// Something happened; [`crate::update`] turns it into model changes and effects.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub enum Event {
     Paste(String),
     /// The terminal's new size in cells: columns, rows.
     Resize(u16, u16),
+    /// The terminal turned out to show more than its environment says.
+    Look(Look),
     /// The window came before the user's eyes, or went; only where the terminal tells.
     Focus(bool),
     /// A command from stdin, the control socket or the command line.
@@ -29,6 +34,15 @@ pub enum Event {
     Groups(Vec<GroupLine>),
     /// Something happened in a group, in words.
     GroupNews(String),
+    /// A member has begun a call in a group just now.
+    GroupCallStarted {
+        /// In which.
+        group: GroupNumber,
+        /// Who, as the group knows this member.
+        by: String,
+    },
+    /// Which call runs in a group; `None`: none does (any more).
+    GroupCallRuns(GroupNumber, Option<RunningCall>),
     /// Who we are in this profile: sent at the start and after every change.
     Profile {
         /// What others see.
@@ -109,11 +123,60 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallNumber(pub u64);
 
-/// Whom a call is with. The call of a group is the other kind: it gets its variant here together with its machine.
+/// Whom a call is with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Party {
     /// One contact, from program to program.
     Contact(ContactId),
+    /// A group, through its server.
+    Group(GroupNumber),
+}
+
+/// Which pictures of a participant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Feed {
+    /// What the participant shows of its screen. First: it is shown before faces.
+    Screen,
+    /// The camera.
+    Camera,
+}
+
+/// One change of one participant in the call of a group.
+#[derive(Clone, Debug)]
+pub enum ParticipantChange {
+    /// The handshake is done: the name is that of the member with these keys.
+    Joined {
+        /// As the group knows this member.
+        name: String,
+    },
+    /// It is gone.
+    Left {
+        /// It was taken out of the group, rather than leaving the call.
+        is_removed: bool,
+    },
+    /// True: it sends no sound.
+    Muted(bool),
+    /// True: it sends pictures of its camera.
+    Camera(bool),
+    /// True: it shows its screen.
+    Screen(bool),
+    /// True: it is away; nothing is sent or played there.
+    Hold(bool),
+    /// True: it is heard right now.
+    Speaking(bool),
+    /// The newest picture.
+    Picture(Feed, Arc<Picture>),
+}
+
+/// The call that runs in a group, as its server and somebody in it say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningCall {
+    /// Who is in it, by the names the group has for them; empty while nobody has said so.
+    pub people: Vec<String>,
+    /// Since when, in milliseconds since 1970.
+    pub started_at_ms: u64,
+    /// How many may be in it; 0: not known.
+    pub people_max: u32,
 }
 
 /// Why somebody's call did not ring.
@@ -238,6 +301,10 @@ pub enum CallEvent {
     FarPicture(Option<Arc<Picture>>),
     /// The newest picture of our own camera.
     OwnPicture(Option<Arc<Picture>>),
+    /// Somebody in the call of a group changed, came or went.
+    Participant(ParticipantId, ParticipantChange),
+    /// Whether our screen is shown in the call of a group.
+    OwnScreen(bool),
     /// First frame of a kind in one direction.
     FirstMedia {
         /// `audio` or `video`.
@@ -256,6 +323,12 @@ pub enum CallEvent {
 pub enum Command {
     /// Call the contact of this name.
     Call(String, Media),
+    /// Create or join the call of the group of this name.
+    Join(String, Media),
+    /// Join the call that was said to run last.
+    JoinRunning,
+    /// Show our screen in the call of a group, or no longer.
+    Screen(Switch),
     /// Take the incoming call, with what it offered or less.
     Accept(Media, Meanwhile),
     /// Decline the incoming call.

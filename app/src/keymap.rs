@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::event::{Media, Party};
-use crate::model::{CALLS_MAX, Mode, Model, Overlay};
+use crate::model::{CALLS_MAX, Call, Mode, Model, Overlay};
 use crate::text;
 use crate::view::look::Glyphs;
 
@@ -30,6 +30,10 @@ pub enum Action {
     Hold,
     /// Go on with the call that waits on hold, and hold this one.
     Swap,
+    /// Join the call of a group that runs.
+    Join,
+    /// Show our screen in the call of a group, or no longer.
+    Screen,
     /// Copy the link that is shown.
     Copy,
     /// Do the obvious: call the chosen contact, or add what was typed.
@@ -113,7 +117,7 @@ pub struct Binding {
 }
 
 /// The table, in the order of the bottom bar and the help. The first valid row of a key wins.
-pub const BINDINGS: [Binding; 30] = [
+pub const BINDINGS: [Binding; 32] = [
     row(&[letter('a')], Action::Accept, Group::Call),
     row(&[letter('e')], Action::EndAndAccept, Group::Call),
     row(&[letter('x')], Action::Decline, Group::Call),
@@ -124,6 +128,9 @@ pub const BINDINGS: [Binding; 30] = [
     row(&[letter('H')], Action::HangUp, Group::Call),
     row(&[letter('o')], Action::Hold, Group::Call),
     row(&[letter('w')], Action::Swap, Group::Call),
+    // A capital: `j` goes down in the lists, and a slip must not open a microphone.
+    row(&[letter('J')], Action::Join, Group::Call),
+    row(&[letter('S')], Action::Screen, Group::Call),
     row(&[letter('c')], Action::Copy, Group::Contacts),
     row(&[plain(KeyCode::Enter)], Action::Confirm, Group::Contacts),
     row(&[letter('c')], Action::CallAudio, Group::Contacts),
@@ -270,6 +277,11 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         Action::Accept | Action::Decline | Action::Ignore => model.incoming.is_some(),
         Action::EndAndAccept => model.incoming.is_some() && model.taken_call().is_some(),
         Action::Swap => model.held_calls().next().is_some(),
+        Action::Join => {
+            let is_in_one = model.live_calls().any(is_of_a_group);
+            may_call && !is_in_one && (model.call_news.is_some() || model.running.len() == 1)
+        }
+        Action::Screen => model.taken_call().is_some_and(is_of_a_group),
         Action::AcceptSound => model
             .incoming
             .as_ref()
@@ -292,14 +304,7 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
             },
         },
         Action::CallAudio | Action::CallVideo => {
-            may_call
-                && !has_text_field(model)
-                && model.overlay.is_none()
-                && model.selected_contact().is_some_and(|contact| {
-                    let party = Party::Contact(contact.id);
-                    let is_free = model.live_calls().all(|call| call.party != party);
-                    contact.ready && !contact.blocked && is_free
-                })
+            may_call && !has_text_field(model) && model.overlay.is_none() && can_be_called(model)
         }
         Action::Invite => {
             let is_free = model.overlay.is_none() && model.incoming.is_none();
@@ -316,7 +321,7 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         Action::Up | Action::Down => match model.overlay {
             Some(Overlay::Help(_)) => crate::view::help_scroll_max(model.size) > 0,
             Some(_) => false,
-            None => model.contacts().len() > 1 && !has_text_field(model),
+            None => model.contacts().len() + model.groups().len() > 1 && !has_text_field(model),
         },
         Action::Help | Action::DoNotDisturb => !has_text_field(model),
         Action::Close => {
@@ -327,6 +332,22 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         Action::Back => model.overlay.is_some() || (is_free && !has_text_field(model)),
         Action::Interrupt => true,
     }
+}
+
+fn is_of_a_group(call: &Call) -> bool {
+    matches!(call.party, Party::Group(_))
+}
+
+/// Whether the chosen contact or group can be called.
+fn can_be_called(model: &Model) -> bool {
+    if let Some(group) = model.selected_group() {
+        return group.is_joined && !model.live_calls().any(is_of_a_group);
+    }
+    model.selected_contact().is_some_and(|contact| {
+        let party = Party::Contact(contact.id);
+        let is_free = model.live_calls().all(|call| call.party != party);
+        contact.ready && !contact.blocked && is_free
+    })
 }
 
 /// The same for what makes contacts and verifies them.

@@ -11,9 +11,11 @@ use hullo_signalling::history::Unseen;
 
 use crate::conversation::{Conversation, Drafts, WallClock};
 use crate::event::{
-    CallNumber, CallState, Contact, ContactId, Direction, Media, Party, Settings, StopReason,
+    CallNumber, CallState, Contact, ContactId, Direction, Feed, GroupNumber, Media, ParticipantId,
+    Party, RunningCall, Settings, StopReason,
 };
 use crate::groups::GroupLine;
+use crate::participant::Participant;
 use crate::report::Stats;
 use crate::update::field::Field;
 use crate::view::look::Look;
@@ -35,6 +37,13 @@ pub enum Mode {
         /// Whose call; anybody's when absent.
         name: Option<String>,
         /// The most to accept: an audio call stays one.
+        media: Media,
+    },
+    /// `hullo join GROUP`: one call of a group, then the end.
+    JoinOnce {
+        /// The group's name.
+        name: String,
+        /// With the camera on or not.
         media: Media,
     },
     /// `hullo mirror`: the own picture and nothing else: no contacts, no microphone, no server.
@@ -117,7 +126,7 @@ pub struct Call {
     /// What we send; before the call is connected, what we will.
     pub own: Switches,
     /// The same as the outside was last told it.
-    pub(crate) own_reported: Option<Switches>,
+    pub(crate) own_reported: Option<(Switches, bool)>,
     /// The last thing asked for and not yet confirmed, so that two quick presses are two changes.
     pub(crate) mute_asked: Option<bool>,
     /// The same for the camera.
@@ -128,6 +137,10 @@ pub struct Call {
     pub far_picture: Option<Arc<Picture>>,
     /// Newest picture of our own camera.
     pub own_picture: Option<Arc<Picture>>,
+    /// The others in the call of a group, in the order of their numbers; none in a call with a contact.
+    pub people: Vec<Participant>,
+    /// Our screen is shown to the others.
+    pub own_screen: bool,
     /// Figures of the last second.
     pub stats: Option<Box<Stats>>,
     /// The end was asked for at this time and has not come yet.
@@ -226,6 +239,12 @@ pub struct Model {
     pub groups: Option<Vec<GroupLine>>,
     /// The chosen contact. Kept by id, so that a changed list does not move it.
     pub selected: Option<ContactId>,
+    /// The chosen group; while there is one, it is chosen instead of the contact.
+    pub selected_group: Option<GroupNumber>,
+    /// What runs in the groups.
+    pub running: BTreeMap<GroupNumber, RunningCall>,
+    /// The group in which a call was begun last.
+    pub(crate) call_news: Option<GroupNumber>,
     /// The link to the server.
     pub server: Server,
     /// The call that has the devices, or the last one when there is none.
@@ -262,6 +281,10 @@ pub struct Model {
     pub settings: Settings,
     /// What the call was last told about the far picture's size; the outer `None`: nothing yet.
     pub(crate) picture_wanted: Option<Option<(u32, u32)>>,
+    /// The same for the pictures of those in the call of a group: only what is drawn stands here.
+    pub(crate) views_wanted: BTreeMap<(ParticipantId, Feed), (u32, u32)>,
+    /// The groups last said to be on the screen.
+    pub(crate) watched: Vec<GroupNumber>,
     /// Until when a second Ctrl-C leaves despite a call.
     pub(crate) interrupt_until_ms: Option<u64>,
     pub(crate) stopping: Option<Stopping>,
@@ -282,6 +305,9 @@ impl Model {
             contacts: None,
             groups: None,
             selected: None,
+            selected_group: None,
+            running: BTreeMap::new(),
+            call_news: None,
             server: Server::Unknown,
             call: None,
             others: Vec::new(),
@@ -300,6 +326,8 @@ impl Model {
             is_relay_only: false,
             settings: Settings::default(),
             picture_wanted: None,
+            views_wanted: BTreeMap::new(),
+            watched: Vec::new(),
             interrupt_until_ms: None,
             stopping: None,
             once: Once::default(),
@@ -379,7 +407,31 @@ impl Model {
     /// The chosen contact.
     #[must_use]
     pub fn selected_contact(&self) -> Option<&Contact> {
+        if self.selected_group().is_some() {
+            return None;
+        }
         self.selected.and_then(|id| self.contact(id))
+    }
+
+    /// The chosen group.
+    #[must_use]
+    pub fn selected_group(&self) -> Option<&GroupLine> {
+        self.selected_group.and_then(|number| self.group(number))
+    }
+
+    /// The group of this number.
+    #[must_use]
+    pub fn group(&self, number: GroupNumber) -> Option<&GroupLine> {
+        self.groups().iter().find(|group| group.number == number.0)
+    }
+
+    /// The contact or group the keys for calling mean.
+    #[must_use]
+    pub fn selected_party(&self) -> Option<Party> {
+        match self.selected_group() {
+            Some(group) => Some(Party::Group(GroupNumber(group.number))),
+            None => Some(Party::Contact(self.selected_contact()?.id)),
+        }
     }
 
     /// The contact a text is being typed for; `None` while the keys are keys.
@@ -402,16 +454,22 @@ impl Model {
     /// The name of whom a call is with.
     #[must_use]
     pub fn name_of_party(&self, party: Party) -> &str {
-        let Party::Contact(contact) = party;
-        self.name_of(contact)
+        match party {
+            Party::Contact(contact) => self.name_of(contact),
+            Party::Group(group) => self
+                .group(group)
+                .map_or(crate::text::UNKNOWN_GROUP, |group| group.name.as_str()),
+        }
     }
 
     /// Whether the words were compared with whom a call is with.
     #[must_use]
     pub fn is_verified(&self, party: Party) -> bool {
-        let Party::Contact(contact) = party;
-        self.contact(contact)
-            .is_some_and(|contact| contact.verified)
+        match party {
+            Party::Contact(contact) => self.contact(contact).is_some_and(|known| known.verified),
+            // Each member is vouched for on its own.
+            Party::Group(_) => false,
+        }
     }
 
     /// What to say after the screen is gone: how the last call ended, in one line.
@@ -461,6 +519,8 @@ impl Call {
             far: None,
             far_picture: None,
             own_picture: None,
+            people: Vec::new(),
+            own_screen: false,
             stats: None,
             hanging_up_at_ms: None,
             shows_ip_warning: false,
@@ -495,6 +555,12 @@ impl Call {
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.is_live() && self.own.on_hold
+    }
+
+    /// How many are in it, we too.
+    #[must_use]
+    pub fn people_count(&self) -> usize {
+        self.people.len() + 1
     }
 
     /// The far picture, unless its camera is off: a last one that comes late must not stand there as if it were live.

@@ -103,8 +103,19 @@ impl People {
                 return vec![self.group_list(), Event::GroupNews(words)];
             }
             GroupEvent::CallStarted {
-                group, sent_ago, ..
-            } if sent_ago < CALL_NEWS_AGE_MAX => format!("A call has begun in {}.", name(group)),
+                group,
+                from,
+                sent_ago,
+                ..
+            } if sent_ago < CALL_NEWS_AGE_MAX => {
+                let by = self.groups.get(&group.0).and_then(|known| {
+                    let mut members = known.members.iter();
+                    members.find(|member| member.number == from)
+                });
+                let by = by.map_or(crate::text::UNKNOWN_CONTACT, |member| &member.name);
+                let by = by.to_owned();
+                return vec![Event::GroupCallStarted { group, by }];
+            }
             GroupEvent::CallStarted { .. } => return Vec::new(),
             GroupEvent::CallsForgotten { group } => {
                 format!("Somebody left {}: its call is over.", name(group))

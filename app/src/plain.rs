@@ -1,7 +1,7 @@
 //! A report as one sentence: what `--plain` appends, for logs, screen readers and pipes.
 
 use crate::event::Unrung;
-use crate::report::{EntryReport, Report, Summary};
+use crate::report::{EntryReport, PersonFigures, Report, Summary};
 use crate::text;
 
 /// The sentence for a report, in one line fit for a terminal; `None` for what only machines want, like each second's
@@ -34,10 +34,36 @@ pub fn sentence(report: &Report) -> Option<String> {
         Report::Group { .. } => text::group_words(report),
         Report::GroupLeft { name } => format!("You are no longer in {name}."),
         Report::Name { name, .. } => text::renamed(name),
+        Report::DoNotDisturb { on } => text::do_not_disturb(*on).to_owned(),
+        Report::Server { up: true, .. } => "The server answers.".to_owned(),
+        Report::Server { up: false, reason } => {
+            text::server_down(reason.as_deref().unwrap_or_default())
+        }
+        Report::Notice { text } => text::sentence(text),
+        Report::Error { text } => format!("Error: {text}"),
+        Report::Summary(figures) => summary(figures),
+        of_a_call => call_sentence(of_a_call)?,
+    };
+    Some(text::shown(&words))
+}
+
+/// The same for what happens to calls and in them.
+fn call_sentence(report: &Report) -> Option<String> {
+    Some(match report {
+        Report::Incoming {
+            name, by: Some(by), ..
+        } => text::group_call_begun(name, by),
+        Report::GroupCall {
+            name,
+            running,
+            people,
+            ..
+        } => text::group_call_runs(name, *running, people),
         Report::Incoming {
             name,
             video,
             verified,
+            ..
         } => {
             let kind = if *video { "video call" } else { "audio call" };
             let trust = if *verified { "" } else { ", unverified" };
@@ -50,8 +76,13 @@ pub fn sentence(report: &Report) -> Option<String> {
             duration_ms,
             ..
         } => call(state, name, words.as_deref(), duration_ms.unwrap_or(0)),
-        Report::Participant { change, name, on } => participant(change, name, *on),
-        Report::DoNotDisturb { on } => text::do_not_disturb(*on).to_owned(),
+        // Who is heard changes every second, and reading it aloud would cover what is said.
+        Report::Participant {
+            change: "speaking", ..
+        } => return None,
+        Report::Participant {
+            change, name, on, ..
+        } => participant(change, name, *on),
         Report::Missed { name, reason } => match *reason {
             "do_not_disturb" => text::missed_because(name, Unrung::DoNotDisturb),
             "too_many" => text::missed_because(name, Unrung::TooMany),
@@ -61,25 +92,23 @@ pub fn sentence(report: &Report) -> Option<String> {
         Report::Own {
             hold: true, name, ..
         } => format!("The call with {name} is on hold: nobody hears or sees you."),
-        Report::Own { muted, camera, .. } => own(*muted, *camera),
+        Report::Own {
+            muted,
+            camera,
+            screen,
+            ..
+        } => own(*muted, *camera, *screen),
         Report::Media {
             kind,
             direction: "received",
         } => format!("The first {kind} has arrived."),
         Report::Media { kind, .. } => format!("The first {kind} was sent."),
-        Report::Stats(_) => return None,
-        Report::Server { up: true, .. } => "The server answers.".to_owned(),
-        Report::Server { up: false, reason } => {
-            text::server_down(reason.as_deref().unwrap_or_default())
-        }
-        Report::Notice { text } => text::sentence(text),
-        Report::Error { text } => format!("Error: {text}"),
-        Report::Summary(figures) => summary(figures),
-    };
-    Some(text::shown(&words))
+        // Figures of each second, and who is heard right now.
+        _ => return None,
+    })
 }
 
-fn own(is_muted: bool, camera_on: bool) -> String {
+fn own(is_muted: bool, camera_on: bool, screen_on: bool) -> String {
     let mic = if is_muted {
         "You are muted"
     } else {
@@ -90,7 +119,12 @@ fn own(is_muted: bool, camera_on: bool) -> String {
     } else {
         "your camera is off"
     };
-    format!("{mic}, {camera}.")
+    let screen = if screen_on {
+        ", your screen is shown"
+    } else {
+        ""
+    };
+    format!("{mic}, {camera}{screen}.")
 }
 
 /// `2026-11-20 15:04 bob: hello`; calls between brackets, so that no text can look like one.
@@ -166,9 +200,11 @@ fn participant(change: &str, name: &str, on: Option<bool>) -> String {
         ("camera", false) => format!("{name}'s camera is off."),
         ("hold", true) => format!("{name} has put the call on hold."),
         ("hold", false) => format!("{name} is back from hold."),
-        ("joined" | "left", _) => format!("{name} {change}."),
-        ("speaking", true) => format!("{name} speaks."),
-        ("speaking", false) => format!("{name} is silent."),
+        ("joined", _) => format!("{name} joined."),
+        ("left", true) => format!("{name} left."),
+        ("left", false) => format!("{name} was taken out of the group and left."),
+        ("screen", true) => format!("{name} shows a screen."),
+        ("screen", false) => format!("{name} no longer shows a screen."),
         (other, _) => format!("{name}: {other}."),
     }
 }
@@ -179,6 +215,7 @@ fn summary(figures: &Summary) -> String {
         audio,
         video,
         undecryptable,
+        people,
         ..
     } = figures;
     let mut words = "Summary: ".to_owned();
@@ -195,6 +232,22 @@ fn summary(figures: &Summary) -> String {
         "pictures {} sent, {} decoded, {} freezes",
         video.sent, video.decoded, video.freezes,
     ));
+    if !people.is_empty() {
+        let heard: Vec<String> = people
+            .iter()
+            .map(|person| {
+                let PersonFigures {
+                    name,
+                    audio_ms,
+                    video_decoded,
+                    ..
+                } = person;
+                let seconds = audio_ms / 1_000;
+                format!("{name} {seconds} s of sound and {video_decoded} pictures")
+            })
+            .collect();
+        words.push_str(&format!("; {}", heard.join(", ")));
+    }
     if *undecryptable > 0 {
         words.push_str(&format!("; {undecryptable} frames did not open"));
     }
@@ -217,6 +270,7 @@ mod tests {
                 name: "bob".into(),
                 video: true,
                 verified: false,
+                by: None,
             },
             "Call from bob (video call, unverified): accept or reject?",
         );
@@ -225,12 +279,14 @@ mod tests {
                 muted: true,
                 camera: false,
                 hold: false,
+                screen: false,
                 name: "bob".into(),
             },
             "You are muted, your camera is off.",
         );
         check(
             Report::Participant {
+                participant: None,
                 change: "muted",
                 name: "bob".into(),
                 on: Some(true),
@@ -282,6 +338,7 @@ mod tests {
     fn no_name_can_write_a_second_line() {
         check(
             Report::Participant {
+                participant: None,
                 change: "muted",
                 name: "bob\nError: \u{1b}[31m".into(),
                 on: Some(true),

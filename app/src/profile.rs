@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 pub mod control;
+pub mod group_calls;
 pub mod settings;
 #[cfg(test)]
 mod tests;

@@ -22,22 +22,24 @@ use crate::call::media::MediaSpecs;
 use crate::calls::Calls;
 use crate::cli::{Action, Cli, Color, Options};
 use crate::config::{self, ConfigError};
-use crate::demo::Demo;
 use crate::event::{Event, Media, Settings};
 use crate::front::{Front, Json, Plain};
 use crate::model::{Mode, Model};
 use crate::net::{Net, NetError};
 use crate::people::People;
 use crate::profile::control::{ControlError, ControlServer};
+use crate::profile::group_calls::GroupCalls;
 use crate::profile::settings::{SettingsError, SettingsFile};
 use crate::profile::{self, Profile, ProfileError};
 use crate::report::Report;
 use crate::run::{Runner, Wake, read_stdin, wakes};
-use crate::screen::Screen;
+use crate::screen::{PictureTerminal, Screen};
 use crate::serve::{self, ServeError, Wanted};
 use crate::small::{Small, parse_server};
 use crate::terminal;
 use crate::view::look::{ColourChoice, ColourDepth, Look, is_full_screen_possible};
+
+mod demo;
 
 /// Exit statuses of DESIGN §8.
 pub const OTHER: u8 = 1;
@@ -49,9 +51,6 @@ pub const REFUSED: u8 = 4;
 pub const NETWORK: u8 = 5;
 /// Device.
 pub const DEVICE: u8 = 6;
-
-/// A demo without a terminal ends after this.
-const DEMO_TIME: Duration = Duration::from_secs(10);
 
 /// Why the program cannot do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,28 +222,25 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
     let run = |mode: Mode| {
         main_loop(&options, folder.clone(), mode, face, options.seconds).map(|(status, _)| status)
     };
-    let small = |small: Small| {
-        let mut front = line_front(face);
-        small
-            .run(
-                &folder,
-                options.server.as_deref(),
-                options.seconds,
-                &mut *front,
-            )
-            .map(|()| 0)
-    };
+    let small = |small: Small| errand(small, &folder, &options, face);
     match action {
         None => run(Mode::Screen),
         Some(Action::Call { name, video }) => run(Mode::CallOnce {
             name,
             media: media(video),
         }),
+        Some(Action::Join { group, video }) => run(Mode::JoinOnce {
+            name: group,
+            media: media(video),
+        }),
         Some(Action::Answer { name, video }) => run(Mode::AnswerOnce {
             name,
             media: media(video),
         }),
-        Some(Action::Demo) => demo(&options, face),
+        Some(Action::Demo { people: None }) => demo::one(&options, face),
+        Some(Action::Demo {
+            people: Some(people),
+        }) => demo::of_a_group(&options, people, face),
         Some(Action::Mirror) => crate::mirror::run(
             &options,
             face == Face::Screen,
@@ -287,6 +283,12 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
     }
 }
 
+fn errand(small: Small, folder: &Path, options: &Options, face: Face) -> Result<u8, Failure> {
+    let (server, seconds) = (options.server.as_deref(), options.seconds);
+    let done = small.run(folder, server, seconds, &mut *line_front(face));
+    done.map(|()| 0)
+}
+
 fn line_front(face: Face) -> Box<dyn Front> {
     match face {
         Face::Json => Box::new(Json(std::io::stdout())),
@@ -312,6 +314,7 @@ fn specs(options: &Options) -> MediaSpecs {
         mic: options.mic.clone(),
         speaker: options.speaker.clone(),
         record_video: options.record_video.clone(),
+        screen: options.screen.clone(),
     }
 }
 
@@ -367,8 +370,10 @@ fn main_loop(
     let (config, broken) = config::read(&config::path(profile.folder()));
     let memory = SettingsFile::of_profile(profile.folder());
     let remembered = memory.read();
+    let group_calls = GroupCalls::of_profile(profile.folder());
+    let unread_calls = group_calls.as_ref().err().map(ToString::to_string);
     let mut model = begun(mode, options.color, config.relay_only);
-    let (mut front, entered) = open_front(face, &wake, &mut model)?;
+    let (mut front, entered) = open_front(face, &wake, &mut model, options.color != Color::Auto)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
     let is_drawn = face == Face::Screen;
     let calls = Calls::new(specs, is_drawn, config.relay_only, random()?, wake);
@@ -378,6 +383,7 @@ fn main_loop(
         net,
         calls,
         memory,
+        group_calls: group_calls.ok(),
         people: People::default(),
         wakes: inbox,
         started,
@@ -389,6 +395,9 @@ fn main_loop(
         notes: crate::run::Notes::default(),
     };
     begin(&mut runner, &control, broken, remembered, open_to_others);
+    if let Some(words) = unread_calls {
+        runner.event(Event::Failed(crate::people::sentence(&words)));
+    }
     let status = runner.run();
     let words = runner.model.last_words();
     let summary = runner.summary().cloned();
@@ -468,6 +477,9 @@ fn wants_video(mode: &Mode) -> bool {
         } | Mode::AnswerOnce {
             media: Media::Video,
             ..
+        } | Mode::JoinOnce {
+            media: Media::Video,
+            ..
         } | Mode::Screen
     )
 }
@@ -498,6 +510,7 @@ fn open_front(
     face: Face,
     wake: &crossbeam_channel::Sender<Wake>,
     model: &mut Model,
+    is_look_chosen: bool,
 ) -> Result<(Box<dyn Front>, Option<terminal::Entered>), Failure> {
     if face != Face::Screen {
         read_stdin(wake.clone());
@@ -511,48 +524,8 @@ fn open_front(
     let entered = terminal::Entered::enter().map_err(failed)?;
     model.size = Some(crossterm::terminal::size().map_err(failed)?);
     let input = wake.clone();
-    terminal::spawn_input(move |event| input.send(Wake::Event(event)).is_ok()).map_err(failed)?;
-    Ok((
-        Box::new(Screen::on_stdout().map_err(failed)?),
-        Some(entered),
-    ))
-}
-
-fn demo(options: &Options, face: Face) -> Result<u8, Failure> {
-    let mut options = options.clone();
-    let started = Demo::start().map_err(|error| Failure::of(&error, OTHER));
-    let mut demo = started?;
-    crate::demo::choose_devices(&mut options);
-    let mode = Mode::CallOnce {
-        name: crate::demo::FRIEND.to_owned(),
-        media: Media::Video,
-    };
-    let seconds = options
-        .seconds
-        .or((face != Face::Screen).then_some(DEMO_TIME));
-    let (status, summary) = main_loop(&options, demo.profile(), mode, face, seconds)?;
-    if face == Face::Screen {
-        return Ok(status);
-    }
-    let mine = summary.unwrap_or_default();
-    let theirs = demo.friend_saw();
-    let good = [
-        mine.audio.received,
-        mine.video.decoded,
-        theirs.audio_received,
-        theirs.video_decoded,
-    ]
-    .iter()
-    .all(|count| *count > 0);
-    let mut front = line_front(face);
-    let text = format!(
-        "You decoded {} pictures and got {} frames of sound; {} decoded {} pictures and got {} frames of sound.",
-        mine.video.decoded,
-        mine.audio.received,
-        crate::demo::FRIEND,
-        theirs.video_decoded,
-        theirs.audio_received
-    );
-    let _ = front.report(0, &Report::Notice { text });
-    Ok(if good { 0 } else { OTHER })
+    terminal::spawn_input(move |arrival| input.send(arrival.into()).is_ok()).map_err(failed)?;
+    let terminal = PictureTerminal::detect(|name| std::env::var(name).ok());
+    let screen = Screen::on_stdout(terminal, is_look_chosen).map_err(failed)?;
+    Ok((Box::new(screen), Some(entered)))
 }

@@ -112,6 +112,21 @@ pub enum Report {
         video: bool,
         /// Whether the words were compared with this contact.
         verified: bool,
+        /// Who began it, where `name` is a group's: its calls are joined, and do not ring.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// The call that runs in a group changed, or none runs any more.
+    GroupCall {
+        /// The group's name.
+        name: String,
+        /// Whether one runs.
+        running: bool,
+        /// Who is in it, as somebody in it says; empty while that is not known.
+        people: Vec<String>,
+        /// Since when, in milliseconds since 1970.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        started_at_ms: Option<u64>,
     },
     /// Somebody called and it did not ring, or rang and nobody took it.
     Missed {
@@ -136,9 +151,12 @@ pub enum Report {
         #[serde(skip_serializing_if = "Option::is_none")]
         duration_ms: Option<u64>,
     },
-    /// The other person's switches changed.
+    /// The other person's switches changed; in the call of a group also who comes, goes and is heard.
     Participant {
-        /// `joined left speaking muted camera hold`.
+        /// The number in the call of a group.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        participant: Option<u32>,
+        /// `joined left speaking muted camera hold screen`.
         change: &'static str,
         /// Who.
         name: String,
@@ -154,6 +172,8 @@ pub enum Report {
         camera: bool,
         /// True: neither leaves, the call waits on hold.
         hold: bool,
+        /// True: our screen is shown to the others.
+        screen: bool,
         /// With whom the call is.
         name: String,
     },
@@ -238,6 +258,39 @@ pub struct Stats {
     pub pair: Option<String>,
     /// Frames that did not open since the call began.
     pub undecryptable: u64,
+    /// Everyone who is in the call of a group, we not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<PersonFigures>,
+    /// How often our media key was made anew because somebody left the call of a group, modulo 256.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u8>,
+}
+
+/// What came from one person since joining the call of a group.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PersonFigures {
+    /// The number in this call.
+    pub participant: u32,
+    /// As the group knows this member.
+    pub name: String,
+    /// Frames of sound that came and opened.
+    pub audio_frames: u64,
+    /// Sound played of it, 20 ms for each frame.
+    pub audio_ms: u64,
+    /// Frames of the camera that came and opened.
+    pub video_frames: u64,
+    /// Pictures of the camera decoded.
+    pub video_decoded: u64,
+    /// Pictures of the screen decoded.
+    pub screen_decoded: u64,
+    /// Width of the last picture of the camera, pixels.
+    pub width: u32,
+    /// Height of the last picture of the camera, pixels.
+    pub height: u32,
+    /// How often the media key of this person was made anew, modulo 256; `None` before the first frame.
+    pub epoch: Option<u8>,
+    /// Frames that did not open.
+    pub undecryptable: u64,
 }
 
 /// One direction of one second.
@@ -285,6 +338,9 @@ pub struct Summary {
     /// Glass to glass, when the far camera was `test`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<Percentiles>,
+    /// Everyone ever met in the call of a group.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<PersonFigures>,
 }
 
 /// Sound of a whole call, in 20 ms frames and milliseconds.
@@ -340,7 +396,7 @@ pub struct EntryReport {
     pub time_ms: u64,
     /// `incoming` or `outgoing`.
     pub direction: String,
-    /// `text` or `call`.
+    /// `text`, `call`, or `group_call`: the name is the group's then, and the number one of its own kind.
     pub kind: String,
     /// False for what nobody has seen yet.
     pub seen: bool,
@@ -363,6 +419,9 @@ pub struct EntryReport {
     /// Of a call, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub words: Option<String>,
+    /// Of the call of a group: who was in it too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<String>,
 }
 
 impl EntryReport {

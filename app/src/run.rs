@@ -16,24 +16,28 @@ use crate::attach::Followers;
 use crate::attention::Attention;
 use crate::attention::alerts::Alerts;
 use crate::call::driver::{Command as CallCommand, DriverEvent};
-use crate::calls::{CallNews, Calls, Outcome, Step, proto_media};
+use crate::calls::{CallNews, Calls, Outcome, Step, ThreadNumber, proto_media};
 use crate::command;
-use crate::control::{self, Ask, Waiting};
+use crate::control::Waiting;
 use crate::effect::Effect;
-use crate::event::{CallEvent, CallNumber, Command, ContactId, Event, PersonChange, StopReason};
+use crate::event::{CallEvent, CallNumber, ContactId, Event, StopReason};
 use crate::front::Front;
-use crate::groups::{self, GroupErrand};
+use crate::group_call;
 use crate::model::{Mode, Model};
 use crate::net::{Net, NetEvent};
 use crate::people::{People, sentence};
 use crate::profile::control::{ControlRequest, Responder};
+use crate::profile::group_calls::GroupCalls;
 use crate::profile::settings::SettingsFile;
 use crate::report::Report;
+use crate::terminal::{Arrival, Reply};
 use crate::update::update;
 
 pub use history::Journal;
 
+mod answer;
 mod attention;
+mod group;
 mod history;
 
 /// Everything that can wake the program.
@@ -44,10 +48,23 @@ pub enum Wake {
     Net(NetEvent),
     /// From the thread of this call.
     Driver(CallNumber, DriverEvent),
+    /// The terminal answered a question.
+    Terminal(Reply, Instant),
+    /// From a thread of the call of a group: which of them, for one may take another's place.
+    GroupDriver(ThreadNumber, group_call::driver::DriverEvent),
     /// New pictures lie in the slots of this call.
     Pictures(CallNumber),
     /// Another process of the same user asks something.
     Control(ControlRequest, Responder),
+}
+
+impl From<Arrival> for Wake {
+    fn from(arrival: Arrival) -> Self {
+        match arrival {
+            Arrival::Event(event) => Self::Event(event),
+            Arrival::Reply(reply, at) => Self::Terminal(reply, at),
+        }
+    }
 }
 
 /// Things that may wait for the loop. It drains them faster than they come; when it does not, the senders wait.
@@ -76,6 +93,8 @@ pub struct Runner<'a> {
     pub calls: Calls,
     /// What is remembered between runs.
     pub memory: SettingsFile,
+    /// The calls of groups one was in; `None`: they cannot be read.
+    pub group_calls: Option<GroupCalls>,
     /// Contacts and servers as last told.
     pub people: People,
     /// What wakes the loop.
@@ -104,6 +123,10 @@ pub struct Notes {
     summary: Option<crate::report::Summary>,
     waiting: Waiting,
     followers: Followers,
+    /// Groups on the screen.
+    watched: Vec<crate::event::GroupNumber>,
+    /// The call of a group that the history follows.
+    group_call: Option<CallNumber>,
     /// Reports that answer a request which is being carried out right now.
     captured: Option<Vec<Report>>,
 }
@@ -191,7 +214,8 @@ impl Runner<'_> {
     fn leave(&mut self, status: u8) {
         if self.notes.exit.is_none() {
             self.notes.exit = Some((status, Instant::now() + FAREWELL));
-            self.calls.hang_up_all(self.notes.stop_word);
+            let outcomes = self.calls.hang_up_all(self.notes.stop_word);
+            self.outcomes(outcomes);
         }
     }
 
@@ -199,6 +223,11 @@ impl Runner<'_> {
         match wake {
             Wake::Event(event) => self.event(event),
             Wake::Net(event) => self.net_event(event),
+            Wake::Terminal(reply, at) => {
+                if let Some(look) = self.front.reply(&reply, at, self.model.look) {
+                    self.event(Event::Look(look));
+                }
+            }
             Wake::Driver(number, event) => self.driver_event(number, event),
             Wake::Pictures(number) => {
                 let Some(pictures) = self.calls.pictures(number) else {
@@ -206,13 +235,16 @@ impl Runner<'_> {
                 };
                 pictures.taken();
                 let (far, own) = (pictures.far.take(), pictures.own.take());
+                let people = pictures.take_people();
                 if far.is_some() {
                     self.event(Event::Call(number, CallEvent::FarPicture(far)));
                 }
                 if own.is_some() {
                     self.event(Event::Call(number, CallEvent::OwnPicture(own)));
                 }
+                self.show_people(number, people);
             }
+            Wake::GroupDriver(thread, event) => self.group_driver_event(thread, event),
             Wake::Control(request, responder) => self.answer(&request, &responder),
         }
     }
@@ -245,9 +277,14 @@ impl Runner<'_> {
             Effect::SetCamera(call, on) => (call, CallCommand::CameraOn(on)),
             Effect::SetHold(call, hold) => (call, CallCommand::Hold(hold)),
             Effect::WantPicture(call, size) => (call, CallCommand::Want(size)),
+            Effect::View(..) | Effect::SetScreen(..) | Effect::WatchGroups(_) => {
+                self.group_effect(effect);
+                return Vec::new();
+            }
             other => return self.do_otherwise(other).into_iter().collect(),
         };
-        self.calls.command(call, command);
+        let outcomes = self.calls.command(call, command);
+        self.outcomes(outcomes);
         Vec::new()
     }
 
@@ -315,11 +352,13 @@ impl Runner<'_> {
                 }
                 self.event(Event::Call(number, event));
             }
-            DriverEvent::Finished(summary) => {
-                self.notes.summary = Some((*summary).clone());
-                self.report(&Report::Summary(summary));
-            }
+            DriverEvent::Finished(summary) => self.finished(summary),
         }
+    }
+
+    fn finished(&mut self, summary: Box<crate::report::Summary>) {
+        self.notes.summary = Some((*summary).clone());
+        self.report(&Report::Summary(summary));
     }
 
     fn send_to(&mut self, contact: ContactId, message: &Message) {
@@ -356,10 +395,12 @@ impl Runner<'_> {
                 payload,
                 sent_ago,
             }) => (contact, payload, sent_ago),
+            NetEvent::Lobby(event) => return self.lobby_event(event),
             other => {
                 for event in self.people.take(other) {
                     self.event(event);
                 }
+                self.tell_members();
                 self.calls.set_reach(self.people.reach());
                 return;
             }
@@ -376,9 +417,14 @@ impl Runner<'_> {
     fn outcomes(&mut self, outcomes: Vec<Outcome>) {
         for outcome in outcomes {
             match outcome {
-                Outcome::Event(event) => self.event(event),
+                Outcome::Event(event) => {
+                    self.note_group_call(&event);
+                    self.event(event);
+                }
                 Outcome::Send(contact, message) => self.send_to(contact, &message),
                 Outcome::News(news) => self.news(&news),
+                Outcome::Lobby(command) => self.tell_lobby(command),
+                Outcome::Summary(summary) => self.finished(summary),
             }
         }
     }
@@ -396,182 +442,6 @@ impl Runner<'_> {
             if let Some(failed) = self.tell_net(command) {
                 self.event(failed);
             }
-        }
-    }
-
-    /// Does what another process of the same user asks, and answers.
-    fn answer(&mut self, request: &ControlRequest, responder: &Responder) {
-        let now = Instant::now();
-        let ask = match control::parse(request) {
-            // These two take time and have an answer of their own.
-            Ok(Ask::Line(line)) => match command::parse(&line) {
-                Ok(Command::Invite) => Ask::Invite,
-                Ok(Command::Add(link)) => Ask::Add(link),
-                Ok(Command::Person(name, change)) => Ask::Person(name, change),
-                Ok(Command::Send(name, text)) => Ask::Send { name, text },
-                _ => Ask::Line(line),
-            },
-            Ok(ask) => ask,
-            Err(words) => return control::say(responder, &words),
-        };
-        if self.is_about_nobody(&ask) {
-            return control::refuse(responder, &channel::ChannelError::NoContact.into());
-        }
-        match ask {
-            Ask::Line(line) => match command::parse(&line) {
-                Ok(command) => self.answer_at_once(Event::Command(command), responder),
-                Err(words) => control::say(responder, &words),
-            },
-            Ask::Attach => self.attach(responder),
-            Ask::Contacts => {
-                for contact in self.model.contacts() {
-                    control::send(responder, &Report::contact(contact));
-                }
-            }
-            Ask::Remove(name) => self.remove(&name, responder),
-            ask @ (Ask::Send { .. } | Ask::History { .. }) => {
-                self.answer_of_history(ask, responder)
-            }
-            Ask::Group(errand) => self.group(&errand, responder),
-            Ask::Person(name, change) => self.change_person(name, change, responder),
-            Ask::Name(None) => match &self.model.profile {
-                Some(profile) => control::send(
-                    responder,
-                    &Report::Name {
-                        name: profile.name.clone(),
-                        id: profile.short_id.clone(),
-                        key: profile.key.clone(),
-                    },
-                ),
-                None => control::say(responder, "the profile is still being read, try again"),
-            },
-            Ask::Name(Some(name)) => {
-                self.notes.waiting.add(now, responder.clone(), |report| {
-                    matches!(report, Report::Name { .. })
-                });
-                self.do_effect(Effect::SetName(name));
-            }
-            Ask::Invite => {
-                self.notes.waiting.add(now, responder.clone(), |report| {
-                    matches!(report, Report::Invite { .. })
-                });
-                self.do_effect(Effect::Invite);
-            }
-            Ask::Add(link) => {
-                self.notes.waiting.add(now, responder.clone(), |report| {
-                    matches!(report, Report::Contact { .. })
-                });
-                self.do_effect(Effect::Add(link));
-            }
-        }
-    }
-
-    /// It names a contact that there is not.
-    fn is_about_nobody(&self, ask: &Ask) -> bool {
-        let (Ask::Remove(name) | Ask::Send { name, .. } | Ask::Person(name, _)) = ask else {
-            return false;
-        };
-        !self
-            .model
-            .contacts()
-            .iter()
-            .any(|contact| contact.name == *name)
-    }
-
-    fn group(&mut self, errand: &GroupErrand, responder: &Responder) {
-        let known = (self.people.groups(), self.people.contacts());
-        let command = match groups::command(errand, None, &known.0, &known.1) {
-            Ok(Some(command)) => command,
-            Ok(None) => {
-                for group in self.model.groups() {
-                    control::send(responder, &groups::report(group));
-                }
-                return;
-            }
-            Err(error) => return control::refuse(responder, &error.into()),
-        };
-        let wants: fn(&Report) -> bool = match errand {
-            GroupErrand::Leave { .. } => |report| matches!(report, Report::GroupLeft { .. }),
-            GroupErrand::New { .. } => {
-                |report| matches!(report, Report::Group { joined: true, .. })
-            }
-            _ => |report| matches!(report, Report::Group { .. }),
-        };
-        let now = Instant::now();
-        self.notes.waiting.add(now, responder.clone(), wants);
-        if let Some(failed) = self.tell_net(ChannelCommand::Group(command)) {
-            self.event(failed);
-        }
-    }
-
-    /// Another terminal of the same user follows: it is told how things stand, and all news from now on.
-    fn attach(&mut self, responder: &Responder) {
-        if !self.notes.followers.add(responder.clone()) {
-            return control::say(responder, "too many programs follow this one already");
-        }
-        let text = "Another terminal follows this program.".to_owned();
-        self.report(&Report::Notice { text });
-        let now_ms = self.now_ms();
-        for report in crate::update::standing(&self.model) {
-            // Whoever is gone again is forgotten at the next report.
-            let _ = responder.send(&crate::attach::line(now_ms, &report));
-        }
-    }
-
-    fn remove(&mut self, name: &str, responder: &Responder) {
-        let contacts = self.model.contacts();
-        let Some(contact) = contacts.iter().find(|contact| contact.name == name) else {
-            return;
-        };
-        let command = ChannelCommand::RemoveContact(channel::ContactId(contact.id.0));
-        if let Some(failed) = self.tell_net(command) {
-            return self.event(failed);
-        }
-        let text = format!("{name} is forgotten. A new link makes you contacts again.");
-        control::send(responder, &Report::Notice { text });
-    }
-
-    fn change_person(&mut self, name: String, change: PersonChange, responder: &Responder) {
-        let (now, waiting) = (Instant::now(), &mut self.notes.waiting);
-        if change == PersonChange::CompareWords {
-            // Twelve words at once, four when the other program has answered.
-            waiting.add(
-                now,
-                responder.clone(),
-                |report| matches!(report, Report::Words { safety, .. } if safety.is_some()),
-            );
-            let text = crate::text::words_alone(&name);
-            let late = Some(Report::Notice { text });
-            let wants = |report: &Report| matches!(report, Report::Words { words: Some(_), .. });
-            waiting.add_or(now, responder.clone(), wants, late);
-        } else {
-            waiting.add(now, responder.clone(), |report| {
-                matches!(report, Report::Contact { .. })
-            });
-        }
-        self.event(Event::Command(Command::Person(name, change)));
-    }
-
-    fn answer_at_once(&mut self, event: Event, responder: &Responder) {
-        self.notes.captured = Some(Vec::new());
-        self.event(event);
-        let reports = self.notes.captured.take().unwrap_or_default();
-        for report in &reports {
-            control::send(responder, report);
-        }
-        if reports.is_empty() {
-            control::send(
-                responder,
-                &Report::Notice {
-                    text: "Done.".to_owned(),
-                },
-            );
-        }
-    }
-
-    fn do_effect(&mut self, effect: Effect) {
-        for event in self.effect(effect) {
-            self.event(event);
         }
     }
 }

@@ -26,15 +26,18 @@ use crate::groups::{self, GroupErrand};
 use crate::net::{Net, NetEvent};
 use crate::people;
 use crate::profile::control::{self, ControlError};
+use crate::profile::group_calls::GroupCalls;
 use crate::profile::{Profile, ProfileError};
 use crate::program::{Failure, USAGE};
 use crate::report::{EntryReport, Report};
 use crate::{qr, text};
 
 use asking::{ask, until};
+pub use past::entries;
 use person::pass_on_person;
 
 mod asking;
+mod past;
 mod person;
 
 /// A link is made or used within this, or the server is not there.
@@ -233,6 +236,7 @@ impl Small {
             front,
             started,
             ends_at: seconds.map(|seconds| started + seconds),
+            group_calls: GroupCalls::of_profile(profile.folder()).ok(),
         };
         let has_server = server.is_some();
         if let Some(server) = server {
@@ -273,6 +277,8 @@ struct Errand<'a> {
     started: Instant,
     /// When `--seconds` are over, for what waits for somebody.
     ends_at: Option<Instant>,
+    /// `None` where they cannot be read, which the next program on the profile says.
+    group_calls: Option<GroupCalls>,
 }
 
 impl Errand<'_> {
@@ -424,7 +430,8 @@ impl Errand<'_> {
     }
 
     fn history(&mut self, name: Option<&str>, limit: u16, marks_seen: bool) -> Result<(), Failure> {
-        for entry in entries(&self.net, name, usize::from(limit), marks_seen)? {
+        let groups = self.group_calls.as_ref();
+        for entry in entries(&self.net, groups, name, usize::from(limit), marks_seen)? {
             self.tell(&Report::Entry(Box::new(entry)))?;
         }
         Ok(())
@@ -503,40 +510,6 @@ fn code(event: ChannelEvent) -> Option<Result<(String, String), CodeEnd>> {
         ChannelEvent::CodeEnded { reason } => Some(Err(reason)),
         _ => None,
     }
-}
-
-/// Entries of conversations, and nothing of them is new any more if a person reads them.
-///
-/// # Errors
-/// No such contact, or the store's.
-pub fn entries(
-    net: &Net,
-    name: Option<&str>,
-    limit: usize,
-    marks_seen: bool,
-) -> Result<Vec<EntryReport>, Failure> {
-    let contacts = net.contacts()?;
-    let known = |name: &str| contacts.iter().find(|contact| contact.name == name);
-    let contact = match name {
-        Some(name) => Some(known(name).ok_or(ChannelError::NoContact)?.id),
-        None => None,
-    };
-    let entries = net.history(contact, limit)?;
-    let mut reports = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let with = contacts.iter().find(|contact| contact.id == entry.contact);
-        let name = with.map_or(crate::text::UNKNOWN_CONTACT, |contact| &contact.name);
-        reports.push(EntryReport::of(&entry, name));
-    }
-    if marks_seen {
-        for contact in contacts
-            .iter()
-            .filter(|known| contact.is_none_or(|id| id == known.id))
-        {
-            net.command(ChannelCommand::MarkSeen(contact.id))?;
-        }
-    }
-    Ok(reports)
 }
 
 fn added(event: ChannelEvent) -> Option<Report> {

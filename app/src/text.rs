@@ -8,13 +8,15 @@ use std::time::Duration;
 
 mod call;
 mod groups;
+mod keys;
 mod people;
 
 pub use call::*;
 pub(crate) use groups::*;
+pub use keys::{help, hint};
 pub(crate) use people::*;
 
-use crate::event::{CallState, Contact, Direction, Media, Party};
+use crate::event::{CallState, Contact, Direction, GroupNumber, Media, Party};
 use crate::groups::GroupLine;
 use crate::keymap::{Action, Group};
 use crate::model::{Call, Mode, Model, Overlay, Profile, Server};
@@ -124,97 +126,6 @@ pub(crate) const NO_CONTACTS: [&str; 6] = [
     "In a shell: `hullo invite`, `hullo add LINK`, and `hullo serve` to run a server.",
 ];
 
-/// One word for the bottom bar; `None` where the action is not worth its room.
-#[must_use]
-pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
-    let call = model.taken_call();
-    Some(match action {
-        Action::Accept if call.is_some() => "hold and answer",
-        Action::Accept => "accept",
-        Action::EndAndAccept => "end and answer",
-        Action::Ignore => "ignore",
-        Action::Hold if call?.is_held() => "resume",
-        Action::Hold => "hold",
-        Action::Swap => "swap",
-        Action::AcceptSound => "sound only",
-        Action::Decline => "decline",
-        Action::Mute if call?.own.mic_muted => "unmute",
-        Action::Mute => "mute",
-        Action::Video => "camera",
-        Action::HangUp => "hang up",
-        Action::Copy => "copy",
-        Action::Qr => "QR",
-        Action::Same => "same words",
-        Action::Different => "different",
-        // What is asked of nobody who has done it; and the keys of a call first.
-        Action::Words if model.live_call().is_some() => return None,
-        Action::Words if model.selected_contact()?.verified => return None,
-        Action::Words => "words",
-        Action::Confirm if matches!(model.overlay, Some(Overlay::Add(_))) => "add",
-        Action::Confirm if model.writing_to().is_some() => "send",
-        Action::Confirm => "call",
-        Action::Write => "text",
-        Action::CallVideo => "video",
-        // Room for the keys of the call first; they work all the same.
-        Action::Invite | Action::Add if model.live_call().is_some() || model.incoming.is_some() => {
-            return None;
-        }
-        Action::Invite => "invite",
-        Action::Add => "add",
-        Action::Help => "help",
-        Action::Close => "close",
-        Action::Back if model.overlay.is_none() => "quit",
-        Action::Down if matches!(model.overlay, Some(Overlay::Help(_))) => "more",
-        Action::PageUp if model.writing_to().is_some() => "older",
-        Action::PageUp | Action::PageDown => return None,
-        Action::DoNotDisturb
-        | Action::Back
-        | Action::CallAudio
-        | Action::Up
-        | Action::Down
-        | Action::Interrupt => {
-            return None;
-        }
-    })
-}
-
-/// One line for the help, short enough for the smallest screen with panes.
-#[must_use]
-pub fn help(action: Action) -> &'static str {
-    match action {
-        Action::Accept => "take it; your call waits",
-        Action::EndAndAccept => "end your call and take it",
-        Action::Ignore => "let it ring without a sound",
-        Action::Hold => "put on hold, or go on",
-        Action::Swap => "go on with the call on hold",
-        Action::DoNotDisturb => "do not disturb: nothing rings",
-        Action::AcceptSound => "take it with the camera off",
-        Action::Decline => "decline the call",
-        Action::Mute => "your microphone off or on",
-        Action::Video => "your camera on or off",
-        Action::HangUp => "hang up",
-        Action::Copy => "copy the link shown",
-        Action::Confirm => "call; add or send what was typed",
-        Action::Write => "write a message",
-        Action::PageUp => "older entries",
-        Action::PageDown => "newer entries",
-        Action::Qr => "the code as a QR code",
-        Action::Words => "compare words: verify",
-        Action::Same => "the words are the same",
-        Action::Different => "they are not: not verified",
-        Action::CallAudio => "call, sound only",
-        Action::CallVideo => "call with pictures",
-        Action::Invite => "invite: make a link",
-        Action::Add => "add a link or a code",
-        Action::Up => "up",
-        Action::Down => "down",
-        Action::Help => "this help",
-        Action::Close => "close what lies on top",
-        Action::Back => "back or quit, no hanging up",
-        Action::Interrupt => "quit; in a call press twice",
-    }
-}
-
 /// The heading of a group in the help.
 #[must_use]
 pub fn group(group: Group) -> &'static str {
@@ -267,11 +178,13 @@ pub(crate) fn call_state_around(call: &Call, now_ms: u64) -> (&'static str, Stri
     if call.hanging_up_at_ms.is_some() && call.is_live() {
         return ("ending the call with ", String::new());
     }
+    let is_group = matches!(call.party, Party::Group(_));
     let clock = || format!(" {}", clock(call.connected_ms(now_ms)));
     match (&call.state, call.direction) {
         (CallState::Inviting, _) => ("calling ", String::new()),
         (CallState::Ringing, Direction::Outgoing) => ("calling ", ": it rings".to_owned()),
         (CallState::Ringing, Direction::Incoming) => ("", " is calling".to_owned()),
+        (CallState::Connecting, _) if is_group => ("joining ", String::new()),
         (CallState::Connecting, _) => ("connecting with ", String::new()),
         (CallState::Connected, _) => ("in call with ", clock()),
         (CallState::Reconnecting, _) => ("reconnecting with ", clock()),
@@ -301,6 +214,9 @@ pub fn call_ended(name: &str, words: &str, duration: Duration) -> String {
 /// The second line of a call's pane: what was asked for, whether the contact is verified, what they do not send.
 #[must_use]
 pub fn call_facts(call: &Call, name: &str, is_verified: bool) -> String {
+    if matches!(call.party, Party::Group(_)) {
+        return group_call_facts(call);
+    }
     let trust = if is_verified {
         "verified"
     } else {
@@ -324,6 +240,7 @@ pub fn call_facts(call: &Call, name: &str, is_verified: bool) -> String {
 #[must_use]
 pub fn waiting(call: &Call) -> &'static str {
     match (&call.state, call.direction) {
+        (CallState::Connecting, _) if matches!(call.party, Party::Group(_)) => ENTERING,
         (CallState::Inviting, _) => "Sending the call...",
         (CallState::Ringing, Direction::Outgoing) => "It rings at the other side. H gives up.",
         (CallState::Ringing, Direction::Incoming) => "Declining...",

@@ -18,7 +18,7 @@ mod tests;
 use std::time::Duration;
 
 use crate::effect::Effect;
-use crate::event::{Contact, Event, StopReason};
+use crate::event::{Contact, Event, Party, StopReason};
 use crate::model::{Message, Model, Overlay, Profile, Server, Stopping};
 use crate::report::Report;
 use crate::{text, view};
@@ -40,10 +40,13 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Key(key) => keys::press(model, key, effects_of),
         Event::Paste(pasted) => keys::paste(model, &pasted),
         Event::Resize(columns, rows) => model.size = Some((columns, rows)),
+        Event::Look(look) => model.look = look,
         Event::Focus(is_focused) => model.is_focused = is_focused,
         Event::Command(command) => command::run(model, command, effects_of),
         Event::Groups(groups) => group::take(model, groups, effects_of),
         Event::GroupNews(words) => notice(model, words, effects_of),
+        Event::GroupCallStarted { group, by } => group::call_begun(model, group, by, effects_of),
+        Event::GroupCallRuns(group, running) => group::runs(model, group, running, effects_of),
         Event::Contacts(contacts) => take_contacts(model, contacts, effects_of),
         Event::Profile {
             name,
@@ -88,6 +91,8 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
     once::advance(model, effects_of);
     history::settle(model, effects_of);
     want_picture(model, effects_of);
+    call::people::want_views(model, effects_of);
+    group::watch(model, effects_of);
     effects
 }
 
@@ -228,7 +233,8 @@ fn want_picture(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some((columns, rows)) = model.size else {
         return;
     };
-    let Some(number) = model.taken_call().and_then(|call| call.number) else {
+    let direct = (model.taken_call()).filter(|call| matches!(call.party, Party::Contact(_)));
+    let Some(number) = direct.and_then(|call| call.number) else {
         model.picture_wanted = None;
         return;
     };

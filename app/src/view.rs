@@ -5,9 +5,11 @@
 
 mod bars;
 mod call;
+pub mod canvas;
 mod contacts;
 mod conversation;
 mod fit;
+mod grid;
 mod layout;
 mod line;
 pub mod look;
@@ -20,17 +22,34 @@ use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::event::{Feed, ParticipantId, Party};
 use crate::model::{Model, Overlay};
 use crate::view::look::Glyphs;
 
 pub(crate) use overlay::help_scroll_max;
 
 use bars::{banner_lines, message_words};
+use canvas::{Canvas, Placed};
 
 /// Draws the whole screen.
 pub fn view(model: &Model, frame: &mut Frame<'_>) {
     let area = frame.area();
-    let cursor = draw(model, area, frame.buffer_mut());
+    let mut canvas = Canvas::of_cells(frame.buffer_mut());
+    let cursor = draw(model, area, &mut canvas);
+    finish(model, cursor, frame);
+}
+
+/// Draws all but moving pictures, and tells where those belong.
+pub fn view_with_places<'m>(model: &'m Model, frame: &mut Frame<'_>) -> Vec<Placed<'m>> {
+    let area = frame.area();
+    let mut canvas = Canvas::with_places(frame.buffer_mut());
+    let cursor = draw(model, area, &mut canvas);
+    let placed = canvas.into_placed();
+    finish(model, cursor, frame);
+    placed
+}
+
+fn finish(model: &Model, cursor: Option<(u16, u16)>, frame: &mut Frame<'_>) {
     if let Some(cursor) = cursor {
         frame.set_cursor_position(cursor);
     }
@@ -42,7 +61,10 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
 /// The cells in which the far picture may be drawn on a screen of this size; `None` where it is not drawn.
 #[must_use]
 pub fn far_picture_area(model: &Model, area: Rect) -> Option<Rect> {
-    model.taken_call()?;
+    let call = model.taken_call()?;
+    if matches!(call.party, Party::Group(_)) {
+        return None;
+    }
     // What is typed covers the picture.
     if model.writing_to().is_some() {
         return None;
@@ -51,13 +73,26 @@ pub fn far_picture_area(model: &Model, area: Rect) -> Option<Rect> {
     Some(layout::picture(pane))
 }
 
+/// The cells in which pictures of those in the call of a group are drawn on a screen of this size.
+#[must_use]
+pub fn feed_areas(model: &Model, area: Rect) -> Vec<(ParticipantId, Feed, Rect)> {
+    let call = model.taken_call().filter(|call| call.is_connected());
+    let Some(call) = call.filter(|call| !call.is_held() && model.writing_to().is_none()) else {
+        return Vec::new();
+    };
+    let pane = layout::panes(model, area).and_then(|panes| panes.call);
+    pane.map_or_else(Vec::new, |pane| {
+        grid::feed_areas(call, layout::picture(pane))
+    })
+}
+
 /// Whether a conversation stands in the right pane: something is typed there, or there is one and no call.
 #[must_use]
 pub fn shows_conversation(model: &Model) -> bool {
     let Some(conversation) = &model.conversation else {
         return false;
     };
-    let is_idle = model.call.is_none();
+    let is_idle = model.call.is_none() && model.selected_group().is_none();
     let has_room = model
         .size
         .and_then(|(columns, rows)| layout::panes(model, Rect::new(0, 0, columns, rows)))
@@ -77,7 +112,7 @@ pub fn conversation_scroll(model: &Model) -> (usize, usize) {
 }
 
 /// Draws, and tells where the cursor belongs when text is being typed.
-fn draw(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<(u16, u16)> {
+fn draw<'m>(model: &'m Model, area: Rect, buffer: &mut Canvas<'_, 'm>) -> Option<(u16, u16)> {
     if area.is_empty() {
         return None;
     }

@@ -8,6 +8,8 @@
 
 #[path = "cli/calls.rs"]
 mod calls;
+#[path = "cli/groups.rs"]
+mod groups;
 mod kit;
 
 use std::time::{Duration, Instant};

@@ -1,12 +1,13 @@
 //! What the codecs alone cost and achieve: the floor that a whole call is compared with.
 //!
-//! usage: `codec_floor CLIP.y4m SPEECH.wav [VIDEO_BPS] [SECONDS] [paced]`
+//! usage: `codec_floor CLIP.y4m SPEECH.wav [VIDEO_BPS] [SECONDS] [paced|vp8]`
 //!
 //! Encodes and decodes the clip (looped) and the sound (looped) as the two directions of one call would, as fast as it
 //! goes, and prints one JSON object. Times are thread CPU time of this one thread, from `/proc/thread-self/schedstat`.
 //!
 //! With `paced` as fifth word it does the same at the pace of a call, sleeping in between: caches are cold then, as they
-//! are in a call, and the difference to the fast loop is what waiting costs.
+//! are in a call, and the difference to the fast loop is what waiting costs. With `vp8` the pictures go through the codec
+//! of group calls instead of H.264.
 #![allow(clippy::print_stdout, reason = "a command line tool prints its result")]
 #![allow(clippy::disallowed_methods, reason = "it measures real time")]
 
@@ -15,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hullo_media::codec::{AudioDecoder, AudioEncoder, VideoDecoder, VideoEncoder, h264, opus};
+use hullo_media::codec::{AudioDecoder, AudioEncoder, VideoDecoder, VideoEncoder, h264, opus, vp8};
 use hullo_media::frame::{BLOCK_SAMPLES, EncodedFrame, Picture};
 use hullo_media::source::wav::WavSource;
 use hullo_media::source::y4m::Y4mSource;
@@ -56,12 +57,26 @@ struct Video {
 /// measured; all at once would need the whole clip in memory.
 const CHUNK: u32 = 60;
 
-fn video(clip: &Path, bitrate_bps: u32, length: Duration) -> Result<Video, Box<dyn Error>> {
+fn video(
+    clip: &Path,
+    bitrate_bps: u32,
+    length: Duration,
+    is_vp8: bool,
+) -> Result<Video, Box<dyn Error>> {
     let mut source = Y4mSource::open(clip)?;
     let interval = source.interval().ok_or("a clip has a rate")?;
-    let mut encoder =
-        h264::Encoder::new(bitrate_bps, (1.0 / interval.as_secs_f64()).round() as u32);
-    let mut decoder = h264::Decoder::new()?;
+    let rate_fps = (1.0 / interval.as_secs_f64()).round() as u32;
+    let mut encoder: Box<dyn VideoEncoder> = if is_vp8 {
+        let content = vp8::Content::Camera;
+        Box::new(vp8::Encoder::new(content, bitrate_bps, rate_fps))
+    } else {
+        Box::new(h264::Encoder::new(bitrate_bps, rate_fps))
+    };
+    let mut decoder: Box<dyn VideoDecoder> = if is_vp8 {
+        Box::new(vp8::Decoder::new()?)
+    } else {
+        Box::new(h264::Decoder::new()?)
+    };
     let start = Instant::now();
     let mut sum = Video {
         psnr_db_min: f64::MAX,
@@ -198,7 +213,9 @@ fn paced(
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [clip, speech, rest @ ..] = arguments.as_slice() else {
-        return Err("usage: codec_floor CLIP.y4m SPEECH.wav [VIDEO_BPS] [SECONDS] [paced]".into());
+        return Err(
+            "usage: codec_floor CLIP.y4m SPEECH.wav [VIDEO_BPS] [SECONDS] [paced|vp8]".into(),
+        );
     };
     let bitrate_bps = rest
         .first()
@@ -214,7 +231,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
         return Ok(());
     }
-    let video = video(Path::new(clip), bitrate_bps, length)?;
+    let is_vp8 = rest.get(2).is_some_and(|word| word == "vp8");
+    let video = video(Path::new(clip), bitrate_bps, length, is_vp8)?;
     let audio = audio(Path::new(speech), length)?;
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     let total = video.encode + video.decode + audio.encode + audio.decode;

@@ -3,6 +3,8 @@
 pub mod h264;
 mod h264_rate;
 pub mod opus;
+pub mod vp8;
+mod vp8_library;
 
 use std::sync::Arc;
 use std::time::Instant;

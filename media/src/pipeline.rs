@@ -7,11 +7,19 @@
 //! | `video-encode` | that picture | the call's |
 //! | `audio-decode` | the loudspeaker, or 20 ms | – (in front: 64 packets, the oldest goes) |
 //! | `video-decode` | a frame | – (in front: 32 frames, then only a key frame goes on) |
+//!
+//! In a group call [`LayersEncode`], [`PicturesDecode`] and [`AudioMix`] stand where [`VideoEncode`], [`VideoDecode`] and
+//! [`AudioDecode`] stand between two people: one encoder for each layer wanted, one decoder for each picture on screen, one
+//! jitter buffer for each person, in as many threads as before.
 
 mod audio_decode;
 mod audio_encode;
+mod audio_mix;
+mod capture;
 mod fade;
 mod freeze;
+mod layers_encode;
+mod pictures_decode;
 mod video_decode;
 mod video_encode;
 
@@ -19,7 +27,10 @@ use crate::frame::EncodedFrame;
 
 pub use audio_decode::AudioDecode;
 pub use audio_encode::AudioEncode;
+pub use audio_mix::AudioMix;
 pub use freeze::FreezeMeter;
+pub use layers_encode::{LayerSink, LayersEncode, Published};
+pub use pictures_decode::{DECODERS_MAX, PictureOf, PicturesDecode};
 pub use video_decode::{VideoDecode, VideoDecodeCounters};
 pub use video_encode::{VideoEncode, VideoEncodeCounters, VideoLimits};
 
@@ -36,5 +47,7 @@ impl<F: Fn(EncodedFrame) + Send + 'static> FrameSink for F {
     }
 }
 
+#[cfg(test)]
+mod group_tests;
 #[cfg(test)]
 mod tests;

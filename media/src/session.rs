@@ -28,6 +28,7 @@ use str0m::media::{Frequency, KeyframeRequestKind, MediaTime, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Rtc};
 
+pub(crate) use setup::AudioClock;
 pub use setup::{Role, SessionError, Track};
 pub use stats::{SessionStats, TrackStats};
 

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod group;
+pub mod group_media;
 pub mod phones;
 pub mod relay;
 pub mod sfu;

@@ -11,4 +11,5 @@ mod house;
 mod messages;
 mod phones;
 mod relay;
+mod sfu;
 mod virtual_call;

@@ -2,16 +2,19 @@
 //!
 //! Opened off the `call` thread (a sound server may take its time) once the call is accepted, closed when it ends.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hullo_media::clock;
 use hullo_media::device::DeviceError;
 use hullo_media::frame::{EncodedFrame, Picture};
 use hullo_media::jitter::{AudioFrame, TARGET_START};
-use hullo_media::pipeline::{AudioDecode, AudioEncode, VideoDecode, VideoEncode, VideoLimits};
+use hullo_media::pipeline::{
+    AudioDecode, AudioEncode, DECODERS_MAX, PictureOf, VideoDecode, VideoEncode, VideoLimits,
+};
 use hullo_media::sink::{AudioSink, Nowhere, Recorder, open_speaker};
 use hullo_media::slot::Slot;
 use hullo_media::source::{
@@ -76,6 +79,12 @@ fn worth_sending((width, height): (u32, u32)) -> Step {
     STEPS.get(smallest + 1).copied().unwrap_or(SOURCE)
 }
 
+/// The same size for whoever draws and asks for it; `None`: the source's own.
+pub(crate) fn worth_asking(drawn: (u32, u32)) -> Option<(u32, u32)> {
+    let step = worth_sending(drawn);
+    (step != SOURCE).then_some((step.width, step.height))
+}
+
 /// Which devices a call uses. `None`: the default device, or nothing where there is none.
 #[derive(Clone, Debug, Default)]
 pub struct MediaSpecs {
@@ -87,6 +96,8 @@ pub struct MediaSpecs {
     pub speaker: Option<SpeakerSpec>,
     /// Decoded pictures of the far side go here.
     pub record_video: Option<PathBuf>,
+    /// What is shown as our screen in the call of a group; nothing when absent.
+    pub screen: Option<CameraSpec>,
 }
 
 impl MediaSpecs {
@@ -111,26 +122,31 @@ impl MediaSpecs {
     #[must_use]
     pub fn beside(&self, number: u64) -> Self {
         let mut specs = self.clone();
-        let numbered = |path: &std::path::Path| {
-            let mut name = path.file_stem().unwrap_or_default().to_owned();
-            name.push(format!("-{number}"));
-            if let Some(extension) = path.extension() {
-                name.push(".");
-                name.push(extension);
-            }
-            path.with_file_name(name)
-        };
-        specs.record_video = specs.record_video.as_deref().map(numbered);
+        specs.record_video = (specs.record_video.as_deref()).map(|path| numbered(path, number));
         if let Some(SpeakerSpec::File(path)) = &mut specs.speaker {
-            *path = numbered(path);
+            *path = numbered(path, number);
         }
         specs
     }
 
-    fn camera(&self) -> Result<Option<Box<dyn VideoSource>>, DeviceError> {
+    pub(crate) fn camera(&self) -> Result<Option<Box<dyn VideoSource>>, DeviceError> {
         open_camera(self.camera.as_ref().unwrap_or(&CameraSpec::Device(None)))
     }
 }
+
+/// `name-NUMBER.ext`.
+pub(crate) fn numbered(path: &std::path::Path, number: u64) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-{number}"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+/// Newest pictures of those in the call of a group.
+type Gallery = BTreeMap<PictureOf, Arc<Picture>>;
 
 /// Where pictures go for drawing; newest wins.
 #[derive(Clone)]
@@ -139,6 +155,7 @@ pub struct Pictures {
     pub far: Slot<Arc<Picture>>,
     /// Our own.
     pub own: Slot<Arc<Picture>>,
+    people: Arc<Mutex<Gallery>>,
     /// False: nobody draws, so none are put there.
     pub drawn: bool,
     /// Called after a picture was put, at most once until [`Pictures::taken`].
@@ -152,6 +169,7 @@ impl Pictures {
         Self {
             far: Slot::new(),
             own: Slot::new(),
+            people: Arc::default(),
             drawn,
             notify: Arc::new(notify),
             pending: Arc::default(),
@@ -163,6 +181,28 @@ impl Pictures {
         self.pending.store(false, Ordering::Release);
     }
 
+    /// Puts a picture of somebody in the call of a group. As many as are decoded at once have room.
+    pub fn put_person(&self, of: PictureOf, picture: Arc<Picture>) {
+        if self.drawn {
+            let mut people = self.people();
+            if people.len() < DECODERS_MAX || people.contains_key(&of) {
+                people.insert(of, picture);
+            }
+            drop(people);
+            self.wake();
+        }
+    }
+
+    /// Takes the newest pictures of those in the call of a group.
+    pub fn take_people(&self) -> BTreeMap<PictureOf, Arc<Picture>> {
+        std::mem::take(&mut *self.people())
+    }
+
+    /// The pictures are whole whenever the lock is free, also after a panic elsewhere.
+    fn people(&self) -> MutexGuard<'_, Gallery> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Puts a picture of the far side.
     pub fn put_far(&self, picture: Arc<Picture>) {
         self.put(&self.far, picture);
@@ -171,18 +211,22 @@ impl Pictures {
     fn put(&self, slot: &Slot<Arc<Picture>>, picture: Arc<Picture>) {
         if self.drawn {
             slot.put(picture);
-            if !self.pending.swap(true, Ordering::AcqRel) {
-                (self.notify)();
-            }
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if !self.pending.swap(true, Ordering::AcqRel) {
+            (self.notify)();
         }
     }
 }
 
 /// What opening the devices gave.
 pub struct Opened {
-    lease: Lease,
-    mic: Option<Box<dyn AudioSource>>,
-    speaker: Option<Box<dyn AudioSink>>,
+    pub(crate) lease: Lease,
+    pub(crate) mic: Option<Box<dyn AudioSource>>,
+    pub(crate) speaker: Option<Box<dyn AudioSink>>,
     recorder: Option<Recorder>,
     /// Sentences for the user about what could not be opened.
     pub notices: Vec<String>,
@@ -491,9 +535,9 @@ impl CallMedia {
 }
 
 /// A camera whose pictures are also shown here.
-struct Tee {
-    source: Box<dyn VideoSource>,
-    pictures: Pictures,
+pub(crate) struct Tee {
+    pub(crate) source: Box<dyn VideoSource>,
+    pub(crate) pictures: Pictures,
 }
 
 impl VideoSource for Tee {

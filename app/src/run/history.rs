@@ -80,7 +80,13 @@ impl super::Runner<'_> {
                 name,
                 limit,
                 marks_seen,
-            } => match crate::small::entries(&self.net, name.as_deref(), limit, marks_seen) {
+            } => match crate::small::entries(
+                &self.net,
+                self.group_calls.as_ref(),
+                name.as_deref(),
+                limit,
+                marks_seen,
+            ) {
                 Ok(entries) => {
                     for entry in entries {
                         control::send(responder, &Report::Entry(Box::new(entry)));

@@ -1,9 +1,10 @@
 //! The calls' part of the model: what the engine tells, and what is asked of it.
 //!
 //! One call has the devices ([`Model::call`]); the others wait on hold or end. [`ring`] has those that ring here,
-//! [`hold`] the changes between calls.
+//! [`hold`] the changes between calls, [`people`] those who are in the call of a group.
 
 pub(super) mod hold;
+pub(super) mod people;
 pub(crate) mod ring;
 
 use std::time::Duration;
@@ -59,6 +60,13 @@ pub(super) fn take(
                 call.own_picture = picture;
             }
         }
+        CallEvent::Participant(id, change) => people::take(model, number, id, change, effects),
+        CallEvent::OwnScreen(is_shown) => {
+            if let Some(call) = model.numbered_mut(number) {
+                call.own_screen = is_shown;
+                report_own(model, number, effects);
+            }
+        }
         CallEvent::FirstMedia { kind, received } => {
             let direction = if received { "received" } else { "sent" };
             effects.push(Effect::Report(Report::Media { kind, direction }));
@@ -101,7 +109,10 @@ fn started(
             model.call = Some(call);
         }
     }
-    if warn_about_address(model, effects)
+    // In the call of a group only its server sees the address.
+    let is_direct = matches!(party, Party::Contact(_));
+    if is_direct
+        && warn_about_address(model, effects)
         && let Some(call) = model.live_call_mut()
     {
         call.shows_ip_warning = true;
@@ -121,6 +132,10 @@ fn changed(model: &mut Model, number: CallNumber, state: CallState, effects: &mu
     }
     if state == CallState::Connected {
         call.connected_at_ms.get_or_insert(now_ms);
+    }
+    if state == CallState::Connecting {
+        // Another call of the group took this one's place: those who are in it come anew.
+        call.people.clear();
     }
     call.state = in_own_words(state, call.direction);
     let (party, report, is_live) = (call.party, state_report(call), call.is_live());
@@ -233,6 +248,7 @@ fn ended(model: &mut Model, number: CallNumber, effects: &mut Vec<Effect>) {
         None => match &mut model.call {
             Some(call) => {
                 (call.far_picture, call.own_picture) = (None, None);
+                call.people.clear();
                 call.clone()
             }
             None => return,
@@ -266,13 +282,21 @@ fn take_own(model: &mut Model, number: CallNumber, own: Switches, effects: &mut 
     };
     (call.mute_asked, call.camera_asked) = (None, None);
     call.own = own;
-    let is_news = call.own_reported.replace(own) != Some(own);
-    let party = call.party;
-    if is_news {
+    report_own(model, number, effects);
+}
+
+/// Tells what we send, if that is news.
+fn report_own(model: &mut Model, number: CallNumber, effects: &mut Vec<Effect>) {
+    let Some(call) = model.numbered_mut(number) else {
+        return;
+    };
+    let (own, screen, party) = (call.own, call.own_screen, call.party);
+    if call.own_reported.replace((own, screen)) != Some((own, screen)) {
         effects.push(Effect::Report(Report::Own {
             muted: own.mic_muted,
             camera: own.camera_on,
             hold: own.on_hold,
+            screen,
             name: model.name_of_party(party).to_owned(),
         }));
     }
@@ -292,6 +316,7 @@ fn take_far(model: &mut Model, number: CallNumber, far: Switches, effects: &mut 
     for (change, _, on) in changes.into_iter().filter(|(_, is_changed, _)| *is_changed) {
         let name = model.name_of_party(party).to_owned();
         effects.push(Effect::Report(Report::Participant {
+            participant: None,
             change,
             name,
             on: Some(on),
@@ -299,7 +324,7 @@ fn take_far(model: &mut Model, number: CallNumber, far: Switches, effects: &mut 
     }
 }
 
-/// Calls a contact. Beside another call only when that one was put on hold: a slip of a key must not leave anybody.
+/// Calls a contact, or creates or joins the call of a group. Beside another call only when that one was put on hold: a slip of a key must not leave anybody.
 pub(super) fn start(
     model: &mut Model,
     party: Party,
@@ -318,22 +343,68 @@ pub(super) fn start(
     if model.taken_count() >= CALLS_MAX {
         return Err(text::TOO_MANY_CALLS.to_owned());
     }
-    let Party::Contact(contact) = party;
-    match model.contact(contact) {
-        Some(known) if known.blocked => return Err(text::blocked(&known.name)),
-        Some(known) if known.lost => return Err(text::link_needed(&known.name)),
-        Some(known) if !known.ready => return Err(text::not_ready(&known.name)),
-        Some(_) => {}
-        None => return Err(text::no_such_contact(text::UNKNOWN_CONTACT)),
-    }
+    check_party(model, party)?;
     hold::park(model, effects);
-    let (direction, state) = (Direction::Outgoing, CallState::Inviting);
-    let mut call = Call::new(None, party, direction, media, state);
+    let state = match party {
+        Party::Contact(_) => CallState::Inviting,
+        Party::Group(_) => CallState::Connecting,
+    };
+    let mut call = Call::new(None, party, Direction::Outgoing, media, state);
     call.is_ours = true;
     model.call = Some(call);
-    model.selected = Some(contact);
+    select(model, party);
     model.message = None;
     effects.push(Effect::StartCall(party, media));
+    Ok(())
+}
+
+/// Whether this one can be called at all.
+fn check_party(model: &Model, party: Party) -> Result<(), String> {
+    match party {
+        Party::Contact(contact) => match model.contact(contact) {
+            Some(known) if known.blocked => Err(text::blocked(&known.name)),
+            Some(known) if known.lost => Err(text::link_needed(&known.name)),
+            Some(known) if !known.ready => Err(text::not_ready(&known.name)),
+            Some(_) => Ok(()),
+            None => Err(text::no_such_contact(text::UNKNOWN_CONTACT)),
+        },
+        Party::Group(number) => match model.group(number) {
+            Some(group) if !group.is_joined => Err(text::group_not_ready(&group.name)),
+            // The protocol knows one at a time.
+            Some(_) if is_in_a_group_call(model) => Err(text::ONE_GROUP_CALL.to_owned()),
+            Some(_) => Ok(()),
+            None => Err(text::no_such_group(text::UNKNOWN_GROUP)),
+        },
+    }
+}
+
+fn is_in_a_group_call(model: &Model) -> bool {
+    let is_group = |call: &Call| matches!(call.party, Party::Group(_));
+    model.live_calls().any(is_group)
+}
+
+/// The one with whom a call begins is chosen.
+fn select(model: &mut Model, party: Party) {
+    match party {
+        Party::Contact(contact) => {
+            (model.selected, model.selected_group) = (Some(contact), None);
+        }
+        Party::Group(group) => model.selected_group = Some(group),
+    }
+}
+
+/// Shows our screen in the call of a group, or no longer.
+pub(super) fn set_screen(
+    model: &mut Model,
+    switch: Switch,
+    effects: &mut Vec<Effect>,
+) -> Result<(), String> {
+    let (call, number) = taken_mut(model)?;
+    if !matches!(call.party, Party::Group(_)) {
+        return Err(text::NOT_A_GROUP_CALL.to_owned());
+    }
+    let on = switched(switch, call.own_screen);
+    effects.push(Effect::SetScreen(number, on));
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! Commands from stdin, the control socket and the command line: the same deeds as the keys, failures told outside.
 
 use super::call::{self, hold, ring};
-use super::{fail, history, people, stop};
+use super::{fail, group, history, people, stop};
 use crate::effect::Effect;
-use crate::event::{Command, Party, StopReason};
+use crate::event::{Command, GroupNumber, Party, StopReason};
 use crate::model::Model;
 use crate::report::Report;
 use crate::text;
@@ -17,6 +17,15 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
                 None => Err(text::no_such_contact(&name)),
             }
         }
+        Command::Join(name, media) => {
+            let found = model.groups().iter().find(|group| group.name == name);
+            match found.map(|group| GroupNumber(group.number)) {
+                Some(group) => call::start(model, Party::Group(group), media, effects),
+                None => Err(text::no_such_group(&name)),
+            }
+        }
+        Command::JoinRunning => group::join_running(model, effects),
+        Command::Screen(switch) => call::set_screen(model, switch, effects),
         Command::Accept(media, meanwhile) => ring::accept(model, media, meanwhile, effects),
         Command::Reject => ring::reject(model, effects),
         Command::Ignore => ring::ignore(model, effects),

@@ -1,7 +1,8 @@
 //! Groups: what is shown, and what the outside is told when they change.
 
-use super::notice;
+use super::{call, notice, say};
 use crate::effect::Effect;
+use crate::event::{GroupNumber, Media, Party, RunningCall};
 use crate::groups::{self, GroupLine};
 use crate::model::Model;
 use crate::report::Report;
@@ -38,11 +39,91 @@ pub(super) fn take(model: &mut Model, groups: Vec<GroupLine>, effects: &mut Vec<
         .iter()
         .filter(|old| !groups.iter().any(|group| group.number == old.number));
     for group in gone {
+        let number = GroupNumber(group.number);
+        model.running.remove(&number);
+        model.selected_group.take_if(|chosen| *chosen == number);
         let name = group.name.clone();
         effects.push(Effect::Report(Report::GroupLeft { name }));
     }
     for words in joined {
         notice(model, words, effects);
+    }
+}
+
+/// A member has begun a call.
+pub(super) fn call_begun(
+    model: &mut Model,
+    group: GroupNumber,
+    by: String,
+    effects: &mut Vec<Effect>,
+) {
+    let party = Party::Group(group);
+    // Whoever is in it, or on the way, needs no word.
+    if model.live_calls().any(|call| call.party == party) {
+        return;
+    }
+    model.call_news = Some(group);
+    let name = model.name_of_party(party).to_owned();
+    say(model, text::group_call_begun(&name, &by));
+    effects.push(Effect::Report(Report::Incoming {
+        name,
+        video: false,
+        verified: false,
+        by: Some(by),
+    }));
+}
+
+/// What runs in a group, or that nothing does.
+pub(super) fn runs(
+    model: &mut Model,
+    group: GroupNumber,
+    running: Option<RunningCall>,
+    effects: &mut Vec<Effect>,
+) {
+    let before = match &running {
+        Some(running) => model.running.insert(group, running.clone()),
+        None => model.running.remove(&group),
+    };
+    if running.is_none() {
+        model.call_news.take_if(|news| *news == group);
+    }
+    if before != running {
+        let (people, started_at_ms) = running
+            .map(|running| (running.people, running.started_at_ms))
+            .unzip();
+        effects.push(Effect::Report(Report::GroupCall {
+            name: model.name_of_party(Party::Group(group)).to_owned(),
+            running: people.is_some(),
+            people: people.unwrap_or_default(),
+            started_at_ms,
+        }));
+    }
+}
+
+/// Joins the call that was said to run last, else the only one that runs.
+pub(super) fn join_running(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
+    let chosen = model
+        .selected_group
+        .filter(|group| model.running.contains_key(group));
+    let only = || match model.running.len() {
+        1 => model.running.keys().next().copied(),
+        _ => None,
+    };
+    let group = chosen.or(model.call_news).or_else(only);
+    let group = group.ok_or(text::NO_SUCH_CALL)?;
+    call::start(model, Party::Group(group), Media::Audio, effects)
+}
+
+/// Tells which groups are on the screen, when that changed: what runs in them is looked at more often.
+pub(super) fn watch(model: &mut Model, effects: &mut Vec<Effect>) {
+    if model.size.is_none() {
+        return;
+    }
+    let joined = model.groups().iter().filter(|group| group.is_joined);
+    let watched: Vec<_> = joined.map(|group| GroupNumber(group.number)).collect();
+    if watched != model.watched {
+        model.watched.clone_from(&watched);
+        effects.push(Effect::WatchGroups(watched));
     }
 }
 

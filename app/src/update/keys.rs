@@ -3,9 +3,9 @@
 use crossterm::event::KeyEvent;
 
 use super::call::{self, hold, ring};
-use super::{command, history, notice, people, say, stop};
+use super::{command, group, history, notice, people, say, stop};
 use crate::effect::Effect;
-use crate::event::{Meanwhile, Media, Party, StopReason, Switch};
+use crate::event::{GroupNumber, Meanwhile, Media, StopReason, Switch};
 use crate::keymap::{self, Action};
 use crate::model::{Invite, Mode, Model, Overlay};
 use crate::text;
@@ -76,6 +76,8 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         Action::Ignore => ring::ignore(model, effects),
         Action::Hold => hold::set_hold(model, Switch::Toggle, effects),
         Action::Swap => hold::swap(model, effects),
+        Action::Join => group::join_running(model, effects),
+        Action::Screen => call::set_screen(model, Switch::Toggle, effects),
         Action::DoNotDisturb => {
             call::set_do_not_disturb(model, Switch::Toggle, effects);
             Ok(())
@@ -183,8 +185,8 @@ fn start(model: &mut Model, media: Media, effects: &mut Vec<Effect>) -> Result<(
     if model.overlay.is_some() {
         return Err(text::CLOSE_FIRST.to_owned());
     }
-    let contact = model.selected_contact().ok_or(text::NO_CONTACT_CHOSEN)?.id;
-    call::start(model, Party::Contact(contact), media, effects)
+    let party = model.selected_party().ok_or(text::NO_CONTACT_CHOSEN)?;
+    call::start(model, party, media, effects)
 }
 
 /// One line up or down in the help or the contacts.
@@ -200,19 +202,30 @@ fn step(model: &mut Model, by: isize) -> Result<(), String> {
         }
         Some(_) => return Err(text::CLOSE_FIRST.to_owned()),
         None => {
-            let contacts = model.contacts();
-            let at = contacts
-                .iter()
-                .position(|contact| Some(contact.id) == model.selected)
-                .unwrap_or(0);
-            let next = at
-                .saturating_add_signed(by)
-                .min(contacts.len().saturating_sub(1));
-            model.selected = contacts.get(next).map(|contact| contact.id);
+            step_in_lists(model, by);
             forget_ended(model);
         }
     }
     Ok(())
+}
+
+/// One line up or down among the contacts and the groups below them.
+fn step_in_lists(model: &mut Model, by: isize) {
+    let (contacts, groups) = (model.contacts(), model.groups());
+    let of_group = (model.selected_group)
+        .and_then(|number| groups.iter().position(|group| group.number == number.0));
+    let of_contact = || {
+        let mut ids = contacts.iter().map(|contact| Some(contact.id));
+        ids.position(|id| id == model.selected).unwrap_or(0)
+    };
+    let at = of_group.map_or_else(of_contact, |at| contacts.len() + at);
+    let last = (contacts.len() + groups.len()).saturating_sub(1);
+    let next = at.saturating_add_signed(by).min(last);
+    let group = next.checked_sub(contacts.len());
+    let group = group.and_then(|at| groups.get(at));
+    let contact = contacts.get(next).map(|contact| contact.id);
+    model.selected_group = group.map(|group| GroupNumber(group.number));
+    model.selected = contact.or(model.selected);
 }
 
 /// A call that has ended makes room for the contact.

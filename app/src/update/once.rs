@@ -1,4 +1,4 @@
-//! The one call of `hullo call NAME` and `hullo answer [NAME]`: begun by itself, and the program leaves with a status.
+//! The one call of `hullo call NAME`, `hullo join GROUP` and `hullo answer [NAME]`: begun by itself, and the program leaves with a status.
 //!
 //! Statuses are those of DESIGN §8: 0 connected, 3 no such contact, 4 refused, busy or unanswered, 5 network or server,
 //! 6 device, 1 anything else.
@@ -6,7 +6,7 @@
 use super::call::{self, ring};
 use super::{fail, notice, quit};
 use crate::effect::Effect;
-use crate::event::{CallState, Contact, Meanwhile, Media, Party, StopReason};
+use crate::event::{CallState, Contact, GroupNumber, Meanwhile, Media, Party, StopReason};
 use crate::model::{Call, Mode, Model, Server};
 use crate::text;
 
@@ -50,6 +50,10 @@ pub(super) fn advance(model: &mut Model, effects: &mut Vec<Effect>) {
         Mode::CallOnce { name, media } if !model.once.is_begun => {
             begin_call(model, &name, media, effects)
         }
+        Mode::JoinOnce { name, media } if !model.once.is_begun => {
+            begin_join(model, &name, media, effects);
+        }
+        Mode::JoinOnce { .. } => {}
         Mode::CallOnce { .. } => give_up_without_server(model, effects),
         Mode::AnswerOnce { name, media } if !model.once.is_begun => {
             begin_answer(model, name.as_deref(), media, effects);
@@ -107,6 +111,35 @@ fn begin_call(model: &mut Model, name: &str, media: Media, effects: &mut Vec<Eff
     }
 }
 
+fn begin_join(model: &mut Model, name: &str, media: Media, effects: &mut Vec<Effect>) {
+    let is_late = is_ready_time_over(model);
+    let found = model.groups().iter().find(|group| group.name == name);
+    let found = found.map(|group| (GroupNumber(group.number), group.is_joined));
+    // A call may have been announced while no program ran here: it is to be joined, and none made beside it.
+    let is_known = |number| {
+        let running = model.running.contains_key(&number);
+        running || is_queue_read(model) || is_no_queue_expected(model)
+    };
+    match found {
+        Some((number, true)) if model.live_call().is_none() && is_known(number) => {
+            let party = Party::Group(number);
+            model.once.is_begun = call::start(model, party, media, effects).is_ok();
+        }
+        Some((_, false)) if is_late => {
+            give_up(model, Some((text::group_not_ready(name), REFUSED)), effects);
+        }
+        // The list of groups is whole when it is first told; an invitation to one may lie in an unread queue.
+        None if is_late || (model.groups.is_some() && is_queue_read(model)) => {
+            give_up(
+                model,
+                Some((text::no_such_group(name), NO_CONTACT)),
+                effects,
+            );
+        }
+        _ => {}
+    }
+}
+
 fn begin_answer(model: &mut Model, name: Option<&str>, media: Media, effects: &mut Vec<Effect>) {
     if let Some(name) = name
         && matches!(awaited(model, name, false), Awaited::Unknown)
@@ -148,18 +181,7 @@ fn awaited(model: &Model, name: &str, is_patient: bool) -> Awaited {
             }
             // A contact being made may still get this name; else only an unread queue can bring it.
             let is_one_pending = contacts.iter().any(|contact| !contact.ready);
-            let is_queue_read = match model.server {
-                Server::Up => model
-                    .once
-                    .server_up_at_ms
-                    .is_some_and(|up| model.now_ms >= up + QUEUE_READ_MS),
-                Server::Down(_) => true,
-                Server::Unknown => model
-                    .profile
-                    .as_ref()
-                    .is_some_and(|profile| !profile.has_server),
-            };
-            (is_patient && is_one_pending) || !is_queue_read
+            (is_patient && is_one_pending) || !is_queue_read(model)
         }
     };
     if could_come && !is_ready_time_over(model) {
@@ -167,6 +189,28 @@ fn awaited(model: &Model, name: &str, is_patient: bool) -> Awaited {
     } else {
         Awaited::Unknown
     }
+}
+
+/// Whether what waited for us at the server is known by now, or cannot be.
+fn is_queue_read(model: &Model) -> bool {
+    match model.server {
+        Server::Up => model
+            .once
+            .server_up_at_ms
+            .is_some_and(|up| model.now_ms >= up + QUEUE_READ_MS),
+        Server::Down(_) => true,
+        Server::Unknown => model
+            .profile
+            .as_ref()
+            .is_some_and(|profile| !profile.has_server),
+    }
+}
+
+/// Nothing was heard of the server for as long as reading takes: there may be nothing to read there, as in a group of
+/// one. Two calls that begin beside one another become one all the same.
+fn is_no_queue_expected(model: &Model) -> bool {
+    let begun = model.begun_ms.unwrap_or(model.now_ms);
+    model.server == Server::Unknown && model.now_ms >= begun + QUEUE_READ_MS
 }
 
 /// Says why and leaves; without words it is the server's fault.
@@ -233,6 +277,9 @@ fn status(call: &Call) -> u8 {
         "declined" | "busy" | "unanswered" | "answered_elsewhere" | "far_hung_up" => REFUSED,
         // The caller gave up: nobody answered.
         "cancelled" => REFUSED,
+        // The call of a group.
+        "full" | "removed" | "ended" | "alone" => REFUSED,
+        "unreachable" => NETWORK,
         "lost" | "failed_to_connect" | "network" | "server" => NETWORK,
         "device" => DEVICE,
         _ => OTHER,
@@ -273,6 +320,10 @@ mod tests {
             ("cancelled", false, Outgoing, REFUSED),
             ("cancelled", false, Incoming, REFUSED),
             ("peer_incompatible", false, Outgoing, OTHER),
+            ("left", true, Outgoing, OK),
+            ("alone", true, Outgoing, OK),
+            ("full", false, Outgoing, REFUSED),
+            ("unreachable", false, Outgoing, NETWORK),
         ] {
             let words = String::new();
             let state = CallState::Ended {

@@ -1,6 +1,7 @@
 //! What the program decides: keys, commands, calls, leaving.
 
 mod calls;
+mod groups;
 mod history;
 mod once;
 mod people;
@@ -493,6 +494,7 @@ fn the_outside_is_told_each_change_once() {
     }
     assert_eq!(program.call_words(), ["ringing", "connecting", "connected"]);
     let far = |change| Report::Participant {
+        participant: None,
         change,
         name: "bob".to_owned(),
         on: Some(true),
@@ -511,6 +513,7 @@ fn the_outside_is_told_each_change_once() {
             muted: false,
             camera: true,
             hold: false,
+            screen: false,
             name: "bob".to_owned(),
         }),
         1

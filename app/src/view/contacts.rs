@@ -42,17 +42,13 @@ pub(super) fn draw(model: &Model, area: Rect, has_neighbour: bool, buffer: &mut 
         .unwrap_or(0);
     let first = (chosen + 1).saturating_sub(usize::from(list.height));
     for (contact, row) in contacts.iter().skip(first).zip(0..list.height) {
-        let is_chosen = Some(contact.id) == model.selected;
-        let style = if is_chosen {
-            Style::new().add_modifier(Modifier::REVERSED)
-        } else {
-            Style::new()
-        };
+        let is_chosen = Some(contact.id) == model.selected && model.selected_group().is_none();
+        let (mark, style) = mark(is_chosen);
         fit::put(
             buffer,
             list,
             row,
-            &line(model, contact, is_chosen, usize::from(list.width)),
+            &line(model, contact, mark, usize::from(list.width)),
             style,
         );
     }
@@ -75,17 +71,28 @@ fn draw_groups(model: &Model, area: Rect, buffer: &mut Buffer) -> Rect {
     };
     let bold = Style::new().add_modifier(Modifier::BOLD);
     fit::put(buffer, below, 0, text::GROUPS_TITLE, bold);
-    for (group, row) in groups.iter().take(shown).zip(1..) {
-        let state = text::group_state(group);
-        let line = columns("  ", &group.name, &state, usize::from(below.width));
-        fit::put(buffer, below, row, &line, Style::new());
+    let chosen = (model.selected_group)
+        .and_then(|number| groups.iter().position(|group| group.number == number.0));
+    let first = chosen.map_or(0, |chosen| (chosen + 1).saturating_sub(shown));
+    for ((at, group), row) in groups.iter().enumerate().skip(first).take(shown).zip(1..) {
+        let (mark, style) = mark(Some(at) == chosen);
+        let state = text::group_state_now(model, group);
+        let line = columns(mark, &group.name, &state, usize::from(below.width));
+        fit::put(buffer, below, row, &line, style);
     }
     Rect { height, ..area }
 }
 
+fn mark(is_chosen: bool) -> (&'static str, Style) {
+    if is_chosen {
+        ("> ", Style::new().add_modifier(Modifier::REVERSED))
+    } else {
+        ("  ", Style::new())
+    }
+}
+
 /// `> name    state`, the name cut before the state is.
-fn line(model: &Model, contact: &Contact, is_chosen: bool, cells: usize) -> String {
-    let mark = if is_chosen { "> " } else { "  " };
+fn line(model: &Model, contact: &Contact, mark: &str, cells: usize) -> String {
     let unseen = (model.unseen.as_ref()).and_then(|unseen| unseen.get(&contact.id));
     let unseen = text::unseen(unseen.copied().unwrap_or_default());
     let state = text::contact_state(model, contact);

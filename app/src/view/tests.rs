@@ -2,6 +2,8 @@
 
 mod conversation;
 
+mod groups;
+
 mod several;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::codec::{AudioEncoder, opus};
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME, Block, EncodedFrame, FrameKind};
+use crate::level::LevelMeter;
 use crate::pace::Pacer;
 use crate::slot::Slot;
 use crate::source::{AudioSource, CaptureTime};
@@ -27,6 +28,7 @@ struct Shared {
     stop: AtomicBool,
     muted: AtomicBool,
     loss_percent: AtomicU8,
+    speaking: AtomicBool,
     captured: AtomicU64,
     failure: Slot<DeviceError>,
 }
@@ -59,6 +61,12 @@ impl AudioEncode {
     /// Tells the loss of the link, in percent, so that packets carry copies when needed: 0 for none.
     pub fn set_loss_percent(&self, percent: u8) {
         self.shared.loss_percent.store(percent, Relaxed);
+    }
+
+    /// Whether somebody speaks into the microphone; never while muted.
+    #[must_use]
+    pub fn is_speaking(&self) -> bool {
+        self.shared.speaking.load(Relaxed)
     }
 
     /// Blocks read from the source so far, muted ones included.
@@ -115,6 +123,7 @@ impl<'a> Stage<'a> {
         };
         let mut fader = Fader::new(self.shared.muted.load(Relaxed));
         let mut block = [0.0; BLOCK_SAMPLES];
+        let mut meter = LevelMeter::default();
         while !self.shared.stop.load(Relaxed) {
             let captured_at = match self.capture(&mut block) {
                 Ok(captured_at) => captured_at,
@@ -125,7 +134,12 @@ impl<'a> Stage<'a> {
                 }
             };
             self.shared.captured.fetch_add(1, Relaxed);
-            if !fader.apply(&mut block, self.shared.muted.load(Relaxed)) {
+            let muted = self.shared.muted.load(Relaxed);
+            let sent = fader.apply(&mut block, muted);
+            meter.block((sent && !muted).then_some(&block));
+            let speaking = !muted && meter.is_speaking();
+            self.shared.speaking.store(speaking, Relaxed);
+            if !sent {
                 continue;
             }
             encoder.set_loss(self.shared.loss_percent.load(Relaxed));

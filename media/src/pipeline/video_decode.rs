@@ -79,15 +79,11 @@ impl VideoDecode {
             let shared = Arc::clone(&shared);
             Thread::spawn("video-decode", move || match h264::Decoder::new() {
                 Ok(decoder) => {
-                    let asker = Asker {
-                        wants_keyframe,
-                        last: None,
-                    };
                     let stage = Stage {
                         decoder,
                         recorder,
                         on_picture,
-                        asker,
+                        asker: Asker::new(wants_keyframe),
                         broken: true,
                         freezes: FreezeMeter::default(),
                         counters: VideoDecodeCounters::default(),
@@ -196,7 +192,7 @@ impl Stage<'_> {
 
     fn show(&mut self, picture: Arc<Picture>, captured_at: Instant) {
         self.broken = false;
-        self.asker.last = None;
+        self.asker.answered();
         self.freezes.picture(clock::now());
         self.counters.decoded += 1;
         self.counters.freezes = self.freezes.freezes();
@@ -218,14 +214,26 @@ impl Stage<'_> {
 }
 
 /// Asks for key frames, at once and then at intervals.
-struct Asker {
+pub(super) struct Asker {
     wants_keyframe: Box<dyn Fn() + Send>,
     last: Option<Instant>,
 }
 
 impl Asker {
+    pub(super) fn new(wants_keyframe: Box<dyn Fn() + Send>) -> Self {
+        Self {
+            wants_keyframe,
+            last: None,
+        }
+    }
+
+    /// A picture came: the next request is due at once.
+    pub(super) fn answered(&mut self) {
+        self.last = None;
+    }
+
     /// Asks if it is time to; whether it did.
-    fn ask(&mut self, now: Instant) -> bool {
+    pub(super) fn ask(&mut self, now: Instant) -> bool {
         if self
             .last
             .is_some_and(|last| now.saturating_duration_since(last) < REQUEST_INTERVAL)
@@ -249,10 +257,7 @@ mod tests {
         let wants_keyframe = Box::new(move || {
             counter.fetch_add(1, Relaxed);
         });
-        let mut asker = Asker {
-            wants_keyframe,
-            last: None,
-        };
+        let mut asker = Asker::new(wants_keyframe);
         let start = clock::now();
         let times = (0..1_600)
             .step_by(33)

@@ -112,13 +112,13 @@ impl Tracks {
 /// Turns capture times into RTP time that advances by exactly 960 ticks a frame, so that scheduling noise of the
 /// capture thread does not look like jitter, and follows real time across pauses (mute, hold).
 #[derive(Default)]
-pub(super) struct AudioClock {
+pub(crate) struct AudioClock {
     next: Option<u64>,
 }
 
 impl AudioClock {
     /// Ticks of 48 kHz for a 20 ms frame captured `since_epoch` after the session began.
-    pub(super) fn ticks(&mut self, since_epoch: Duration) -> u64 {
+    pub(crate) fn ticks(&mut self, since_epoch: Duration) -> u64 {
         let real = u64::try_from(since_epoch.as_micros() * 48 / 1_000).unwrap_or(u64::MAX);
         let ticks = match self.next {
             Some(next) if real.abs_diff(next) < CLOCK_SLACK_TICKS => next,

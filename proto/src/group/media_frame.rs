@@ -155,6 +155,57 @@ impl<'a> Sealed<'a> {
     }
 }
 
+/// One frame of ours as it may leave: only [`MediaSender::seal`](super::media_sender::MediaSender::seal) makes one, so
+/// that whoever takes this type cannot be handed plain sound or pictures.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedGroupFrame {
+    track: Track,
+    bytes: Vec<u8>,
+}
+
+impl SealedGroupFrame {
+    pub(super) fn new(track: Track, bytes: Vec<u8>) -> Self {
+        Self { track, bytes }
+    }
+
+    /// What it was captured from.
+    #[must_use]
+    pub fn track(&self) -> Track {
+        self.track
+    }
+
+    /// Whether it is a picture that stands alone: VP8's clear first byte says so (RFC 6386 section 9.1).
+    #[must_use]
+    pub fn is_key_frame(&self) -> bool {
+        self.track.codec() == Codec::Vp8 && self.bytes.first().is_some_and(|first| first & 1 == 0)
+    }
+
+    /// The bytes for the wire; empty for an Opus frame of silence (DTX).
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl std::ops::Deref for SealedGroupFrame {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Sealed or not, contents stay out of logs.
+impl std::fmt::Debug for SealedGroupFrame {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("SealedGroupFrame")
+            .field("track", &self.track)
+            .field("bytes", &self.bytes.len())
+            .finish()
+    }
+}
+
 /// AES-256-GCM under one PCMFK.
 pub struct FrameCipher(Aes256Gcm);
 

@@ -266,6 +266,7 @@ mod tests {
             self.sender
                 .seal(Track::Microphone, b"sound")
                 .expect("valid")
+                .into_bytes()
         }
 
         fn open(&mut self, bytes: &[u8]) -> Result<Vec<u8>, OpenFrameError> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha20Rng;
 
 use super::key::{GroupCallKeyHash, KeyError, MediaKey};
-use super::media_frame::{Codec, Footer, FrameCipher, FrameError, Track};
+use super::media_frame::{Codec, Footer, FrameCipher, FrameError, SealedGroupFrame, Track};
 use super::wire::SentKey;
 
 /// From announcing a new media key to using it: time for the announcement to arrive everywhere,
@@ -185,9 +185,9 @@ impl MediaSender {
     ///
     /// # Errors
     /// The frame is none, or the numbers are used up and the call must end.
-    pub fn seal(&mut self, track: Track, frame: &[u8]) -> Result<Vec<u8>, SealFrameError> {
+    pub fn seal(&mut self, track: Track, frame: &[u8]) -> Result<SealedGroupFrame, SealFrameError> {
         if frame.is_empty() && track.codec() == Codec::Opus {
-            return Ok(Vec::new());
+            return Ok(SealedGroupFrame::new(track, Vec::new()));
         }
         // The last number is left unused, as the strictest client does.
         if self.number == u32::MAX {
@@ -201,7 +201,7 @@ impl MediaSender {
         };
         let sealed = self.applied.cipher.seal(track.codec(), footer, frame)?;
         self.number += 1;
-        Ok(sealed)
+        Ok(SealedGroupFrame::new(track, sealed))
     }
 
     fn apply(&mut self, generation: u64, ratchet_counter: u8, key: MediaKey) {
@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn frame_numbers_go_on_over_ratchet_and_epoch_and_stop_before_wrapping() {
         let (mut sender, now) = (sender(), Instant::now());
-        let number = |bytes: Vec<u8>| {
+        let number = |bytes: SealedGroupFrame| {
             let tail = bytes.last_chunk::<4>().copied().expect("a footer");
             u32::from_le_bytes(tail)
         };
@@ -345,7 +345,11 @@ mod tests {
         let _key = sender.participant_left(now);
         let _none = sender.handle_timeout(now + REKEY_DELAY);
         assert_eq!(sender.seal(Track::Screen, &[1; 5]).map(number), Ok(2));
-        assert_eq!(sender.seal(Track::Microphone, &[]), Ok(Vec::new()));
+        assert!(
+            sender
+                .seal(Track::Microphone, &[])
+                .is_ok_and(|frame| frame.is_empty())
+        );
         assert!(sender.seal(Track::Camera, &[1; 2]).is_err());
         assert_eq!(sender.seal(Track::Microphone, &[1]).map(number), Ok(3));
         sender.number = u32::MAX - 1;

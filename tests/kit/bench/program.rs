@@ -150,6 +150,25 @@ impl Program {
         }
     }
 
+    /// The next event, none until `deadline`.
+    pub fn next(&mut self, deadline: Instant) -> Option<Value> {
+        self.next_line(deadline).map(|line| line.value)
+    }
+
+    /// Writes a line to its stdin, where nothing was put there at the start.
+    pub fn write(&mut self, line: &str) {
+        if let Some(stdin) = &mut self.child.stdin {
+            // One that has ended already shows in what it does not say.
+            let _unread = writeln!(stdin, "{line}").and_then(|()| stdin.flush());
+        }
+    }
+
+    /// Its number in the system.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Reads what is left until the program ends, or ends it at `deadline`; all its lines, and its status if it ended
     /// by itself.
     pub fn finish(mut self, deadline: Instant) -> (Vec<Line>, Option<ExitStatus>) {

@@ -128,6 +128,7 @@ impl World {
             "seed {}: a frame number was skipped",
             self.seed
         );
+        let sealed = sealed.into_bytes();
         self.check_shut_out(from, track, &sealed);
         for to in self
             .sfu

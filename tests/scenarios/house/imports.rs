@@ -12,7 +12,14 @@ pub(super) struct Row {
     never: &'static [&'static str],
 }
 
-const DEVICES_AND_CODECS: &[&str] = &["cpal", "nokhwa", "openh264", "opus", "rubato"];
+const DEVICES_AND_CODECS: &[&str] = &[
+    "cpal",
+    "env-libvpx-sys",
+    "nokhwa",
+    "openh264",
+    "opus",
+    "rubato",
+];
 const SCREEN: &[&str] = &["crossterm", "ratatui"];
 const RUNTIME: &[&str] = &[
     "axum",

@@ -395,6 +395,7 @@ impl Dispatch {
             estimate_bps: stats.estimate_bps,
             pair: stats.pair.clone(),
             undecryptable,
+            ..Stats::default()
         };
         self.call(CallEvent::Stats(Box::new(report)));
     }

@@ -35,6 +35,7 @@ pub(crate) fn park(model: &mut Model, effects: &mut Vec<Effect>) {
         return;
     };
     model.picture_wanted = None;
+    model.views_wanted.clear();
     (call.far_picture, call.own_picture) = (None, None);
     if !call.is_ending() && !call.own.on_hold {
         call.own.on_hold = true;
@@ -57,6 +58,7 @@ fn resume(model: &mut Model, mut call: Call, effects: &mut Vec<Effect>) {
     effects.extend(call.number.map(|number| Effect::SetHold(number, false)));
     let words = text::resumed(model.name_of_party(call.party));
     model.picture_wanted = None;
+    model.views_wanted.clear();
     model.call = Some(call);
     notice(model, words, effects);
 }

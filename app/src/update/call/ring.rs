@@ -47,6 +47,7 @@ pub(super) fn report(model: &Model, party: Party, media: Media) -> Report {
         name: model.name_of_party(party).to_owned(),
         video: media == Media::Video,
         verified: model.is_verified(party),
+        by: None,
     }
 }
 
@@ -140,8 +141,7 @@ pub(crate) fn accept(
     call.is_ours = true;
     call.shows_ip_warning = incoming.shows_ip_warning;
     model.call = Some(call);
-    let Party::Contact(contact) = party;
-    model.selected = Some(contact);
+    super::select(model, party);
     effects.push(Effect::AcceptCall(number, media));
     next(model);
     Ok(())

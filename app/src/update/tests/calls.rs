@@ -209,6 +209,7 @@ fn the_far_side_s_hold_is_told() {
     };
     program.take(Event::Call(BOBS, far));
     let told = Report::Participant {
+        participant: None,
         change: "hold",
         name: "bob".to_owned(),
         on: Some(true),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{GroupCall, Phase};
 use crate::group::id::ParticipantId;
-use crate::group::media_frame::Track;
+use crate::group::media_frame::{SealedGroupFrame, Track};
 use crate::group::media_receiver::OpenFrameError;
 use crate::group::media_sender::SealFrameError;
 
@@ -24,7 +24,7 @@ impl GroupCall {
     ///
     /// # Errors
     /// The frame must not, or cannot, be sent. [`SealFrameError::NumbersUsedUp`]: leave the call.
-    pub fn seal(&mut self, track: Track, frame: &[u8]) -> Result<Vec<u8>, OwnFrameError> {
+    pub fn seal(&mut self, track: Track, frame: &[u8]) -> Result<SealedGroupFrame, OwnFrameError> {
         let captures = self.own.captures();
         let on = match track {
             Track::Microphone => captures.microphone,

@@ -1,0 +1,149 @@
+//! Figures: who is heard, each second's, and the whole call in one object.
+
+use std::time::{Duration, Instant};
+
+use hullo_media::group_session::{GroupSessionStats, OwnTrack};
+use hullo_proto::group::media_frame::Track;
+
+use super::Dispatch;
+use crate::call::media::MediaSpecs;
+use crate::event::{CallEvent, ParticipantChange};
+use crate::group_call::driver::DriverEvent;
+use crate::group_call::engine::Engine;
+use crate::report::{AudioSummary, Flow, Stats, Summary, VideoSummary};
+
+/// From one look at who is heard to the next: a word lasts longer.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+impl Dispatch {
+    /// Looks at what changes without any message: who is heard, what the codecs count.
+    pub(in super::super) fn look(&mut self, now: Instant, engine: &Engine) {
+        self.check_microphone();
+        let is_due = (self.looked_at).is_none_or(|at| now >= at + LOOK_EVERY);
+        if !is_due || self.times.ended.is_some() {
+            return;
+        }
+        self.looked_at = Some(now);
+        self.count(engine);
+    }
+
+    fn count(&mut self, engine: &Engine) {
+        let Some((media, card_times)) = &self.media else {
+            return;
+        };
+        while let Ok((card, now)) = card_times.try_recv() {
+            self.latency.note(card, now);
+        }
+        let changes = self.figures.hear(&media.sounds());
+        self.figures.see(&media.watched());
+        (self.figures).note(|id| (engine.epochs(Some(id)), engine.undecryptable(id)));
+        self.epoch = engine.epochs(None);
+        self.undecryptable = engine.undecryptable_in_all();
+        let [_, camera, screen] = engine.frames_sent();
+        self.pictures_sent.0 = camera + screen;
+        for (id, speaks) in changes {
+            self.person(id, ParticipantChange::Speaking(speaks));
+        }
+    }
+
+    /// Each second.
+    pub(super) fn stats(&mut self, stats: GroupSessionStats) {
+        if let Some((media, _)) = &self.media {
+            media.set_loss(stats.sent_loss.unwrap_or(0.0));
+            for words in media.failures() {
+                self.notice(&words);
+            }
+        }
+        let flow = |(packets, bytes): (u64, u64), loss: Option<f32>| Flow {
+            packets,
+            bytes,
+            loss: loss.map(f64::from),
+            ..Flow::default()
+        };
+        let microphone = stats.own.get(&OwnTrack::Microphone);
+        let own = stats.own.iter();
+        let pictures = own.filter(|(track, _)| track.track() != Track::Microphone);
+        let of = |track: Track| stats.others.iter().filter(move |((_, of), _)| *of == track);
+        let (concealed_ms, freezes) = self.figures.trouble();
+        let (all, told) = self.pictures_sent;
+        self.pictures_sent.1 = all;
+        let report = Stats {
+            sent: Flow {
+                audio_frames: microphone.map_or(0, |track| track.frames_sent),
+                // A picture in several layers counts once; each layer costs its bits.
+                video_frames: all - told,
+                video_bitrate_bps: pictures.map(|(_, track)| track.bytes_sent * 8).sum(),
+                ..flow(stats.sent, stats.sent_loss)
+            },
+            received: Flow {
+                audio_frames: of(Track::Microphone)
+                    .map(|(_, track)| track.frames_received)
+                    .sum(),
+                video_frames: of(Track::Camera)
+                    .map(|(_, track)| track.frames_received)
+                    .sum(),
+                video_bitrate_bps: of(Track::Camera)
+                    .map(|(_, track)| track.bytes_received * 8)
+                    .sum(),
+                freezes,
+                concealed_ms,
+                ..flow(stats.received, stats.received_loss)
+            },
+            rtt_ms: stats.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
+            estimate_bps: stats.estimate_bps,
+            pair: None,
+            undecryptable: self.undecryptable,
+            people: self.figures.people(false),
+            epoch: self.epoch,
+        };
+        self.call(CallEvent::Stats(Box::new(report)));
+    }
+
+    /// Closes the devices and tells the whole call in one object.
+    pub(in super::super) fn finish(mut self, engine: &Engine) {
+        self.count(engine);
+        let elapsed =
+            |from: Option<Instant>, to: Option<Instant>| Some(to?.saturating_duration_since(from?));
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let people = self.figures.people(true);
+        let [audio_sent, camera_sent, screen_sent] = engine.frames_sent();
+        let (concealed_ms, freezes) = self.figures.trouble();
+        let captured = self.media.as_ref().map_or(0, |(media, _)| media.captured());
+        let largest = people
+            .iter()
+            .map(|person| (person.width, person.height))
+            .max();
+        let (width, height) = largest.unwrap_or_default();
+        let summary = Summary {
+            reason: self.reason.to_owned(),
+            setup_ms: elapsed(self.times.begun, self.times.joined).map(millis),
+            duration_ms: elapsed(self.times.joined, self.times.ended).map_or(0, millis),
+            undecryptable: engine.undecryptable_in_all(),
+            audio: AudioSummary {
+                sent: audio_sent,
+                received: people.iter().map(|person| person.audio_frames).sum(),
+                concealed_ms,
+                // Mixed: everybody's at once.
+                played_ms: people
+                    .iter()
+                    .map(|person| person.audio_ms)
+                    .max()
+                    .unwrap_or(0),
+            },
+            video: VideoSummary {
+                captured,
+                sent: camera_sent + screen_sent,
+                received: people.iter().map(|person| person.video_frames).sum(),
+                decoded: people.iter().map(|person| person.video_decoded).sum(),
+                freezes,
+                width,
+                height,
+            },
+            latency_ms: self.latency.percentiles(),
+            people,
+        };
+        // Files are whole, and devices free, before the end is told.
+        (self.media, self.specs) = (None, MediaSpecs::default());
+        self.tell(DriverEvent::Finished(Box::new(summary)));
+    }
+}

@@ -1,0 +1,84 @@
+//! `hullo demo`: the stage is set, you are put on it, and what came of it is said.
+
+use std::time::Duration;
+
+use super::{Face, Failure, OTHER, line_front, main_loop};
+use crate::cli::Options;
+use crate::demo::Demo;
+use crate::demo::crowd::Crowd;
+use crate::event::Media;
+use crate::model::Mode;
+use crate::report::Report;
+
+/// A demo without a terminal ends after this.
+const DEMO_TIME: Duration = Duration::from_secs(10);
+
+pub(super) fn one(options: &Options, face: Face) -> Result<u8, Failure> {
+    let mut options = options.clone();
+    let started = Demo::start().map_err(|error| Failure::of(&error, OTHER));
+    let mut demo = started?;
+    crate::demo::choose_devices(&mut options);
+    let mode = Mode::CallOnce {
+        name: crate::demo::FRIEND.to_owned(),
+        media: Media::Video,
+    };
+    let seconds = options
+        .seconds
+        .or((face != Face::Screen).then_some(DEMO_TIME));
+    let (status, summary) = main_loop(&options, demo.profile(), mode, face, seconds)?;
+    if face == Face::Screen {
+        return Ok(status);
+    }
+    let mine = summary.unwrap_or_default();
+    let theirs = demo.friend_saw();
+    let good = [
+        mine.audio.received,
+        mine.video.decoded,
+        theirs.audio_received,
+        theirs.video_decoded,
+    ]
+    .iter()
+    .all(|count| *count > 0);
+    let mut front = line_front(face);
+    let text = format!(
+        "You decoded {} pictures and got {} frames of sound; {} decoded {} pictures and got {} frames of sound.",
+        mine.video.decoded,
+        mine.audio.received,
+        crate::demo::FRIEND,
+        theirs.video_decoded,
+        theirs.audio_received
+    );
+    let _ = front.report(0, &Report::Notice { text });
+    Ok(if good { 0 } else { OTHER })
+}
+
+pub(super) fn of_a_group(options: &Options, people: u16, face: Face) -> Result<u8, Failure> {
+    let mut options = options.clone();
+    let mut crowd = Crowd::start(people).map_err(|error| Failure::of(&error, OTHER))?;
+    crate::demo::choose_devices(&mut options);
+    let mode = Mode::JoinOnce {
+        name: crate::demo::crowd::GROUP.to_owned(),
+        media: Media::Video,
+    };
+    let seconds = options
+        .seconds
+        .or((face != Face::Screen).then_some(DEMO_TIME));
+    let (status, summary) = main_loop(&options, crowd.profile(), mode, face, seconds)?;
+    if face == Face::Screen {
+        return Ok(status);
+    }
+    let mine = summary.unwrap_or_default().people;
+    let saw = crowd.saw();
+    let heard = mine.iter().filter(|person| person.audio_frames > 0).count();
+    let seen = mine
+        .iter()
+        .filter(|person| person.video_decoded > 0)
+        .count();
+    let text = format!(
+        "You heard {heard} and saw {seen} of {} people; {} heard you and {} saw you.",
+        saw.people, saw.heard, saw.seen
+    );
+    let _ = line_front(face).report(0, &Report::Notice { text });
+    let is_good = [heard, seen, saw.heard, saw.seen] == [saw.people; 4];
+    Ok(if is_good { 0 } else { OTHER })
+}

@@ -1,0 +1,167 @@
+//! What other processes of the same user ask, and the answers.
+
+#![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
+
+use std::time::Instant;
+
+use hullo_signalling::channel::{self, ChannelCommand};
+
+use super::Runner;
+use crate::command;
+use crate::control::{self, Ask};
+use crate::effect::Effect;
+use crate::event::{Command, Event, PersonChange};
+use crate::profile::control::{ControlRequest, Responder};
+use crate::report::Report;
+
+impl Runner<'_> {
+    /// Does what another process of the same user asks, and answers.
+    pub(super) fn answer(&mut self, request: &ControlRequest, responder: &Responder) {
+        let now = Instant::now();
+        let ask = match control::parse(request) {
+            // These take time and have an answer of their own.
+            Ok(Ask::Line(line)) => match command::parse(&line) {
+                Ok(Command::Invite) => Ask::Invite,
+                Ok(Command::Add(link)) => Ask::Add(link),
+                Ok(Command::Person(name, change)) => Ask::Person(name, change),
+                Ok(Command::Send(name, text)) => Ask::Send { name, text },
+                _ => Ask::Line(line),
+            },
+            Ok(ask) => ask,
+            Err(words) => return control::say(responder, &words),
+        };
+        if self.is_about_nobody(&ask) {
+            return control::refuse(responder, &channel::ChannelError::NoContact.into());
+        }
+        match ask {
+            Ask::Line(line) => match command::parse(&line) {
+                Ok(command) => self.answer_at_once(Event::Command(command), responder),
+                Err(words) => control::say(responder, &words),
+            },
+            Ask::Attach => self.attach(responder),
+            Ask::Contacts => {
+                for contact in self.model.contacts() {
+                    control::send(responder, &Report::contact(contact));
+                }
+            }
+            Ask::Remove(name) => self.remove(&name, responder),
+            ask @ (Ask::Send { .. } | Ask::History { .. }) => {
+                self.answer_of_history(ask, responder)
+            }
+            Ask::Group(errand) => self.group(&errand, responder),
+            Ask::Person(name, change) => self.change_person(name, change, responder),
+            Ask::Name(None) => match &self.model.profile {
+                Some(profile) => control::send(
+                    responder,
+                    &Report::Name {
+                        name: profile.name.clone(),
+                        id: profile.short_id.clone(),
+                        key: profile.key.clone(),
+                    },
+                ),
+                None => control::say(responder, "the profile is still being read, try again"),
+            },
+            Ask::Name(Some(name)) => {
+                self.notes.waiting.add(now, responder.clone(), |report| {
+                    matches!(report, Report::Name { .. })
+                });
+                self.do_effect(Effect::SetName(name));
+            }
+            Ask::Invite => {
+                self.notes.waiting.add(now, responder.clone(), |report| {
+                    matches!(report, Report::Invite { .. })
+                });
+                self.do_effect(Effect::Invite);
+            }
+            Ask::Add(link) => {
+                self.notes.waiting.add(now, responder.clone(), |report| {
+                    matches!(report, Report::Contact { .. })
+                });
+                self.do_effect(Effect::Add(link));
+            }
+        }
+    }
+
+    /// It names a contact that there is not.
+    fn is_about_nobody(&self, ask: &Ask) -> bool {
+        let (Ask::Remove(name) | Ask::Send { name, .. } | Ask::Person(name, _)) = ask else {
+            return false;
+        };
+        !self
+            .model
+            .contacts()
+            .iter()
+            .any(|contact| contact.name == *name)
+    }
+
+    /// Another terminal of the same user follows: it is told how things stand, and all news from now on.
+    fn attach(&mut self, responder: &Responder) {
+        if !self.notes.followers.add(responder.clone()) {
+            return control::say(responder, "too many programs follow this one already");
+        }
+        let text = "Another terminal follows this program.".to_owned();
+        self.report(&Report::Notice { text });
+        let now_ms = self.now_ms();
+        for report in crate::update::standing(&self.model) {
+            // Whoever is gone again is forgotten at the next report.
+            let _ = responder.send(&crate::attach::line(now_ms, &report));
+        }
+    }
+
+    fn remove(&mut self, name: &str, responder: &Responder) {
+        let contacts = self.model.contacts();
+        let Some(contact) = contacts.iter().find(|contact| contact.name == name) else {
+            return;
+        };
+        let command = ChannelCommand::RemoveContact(channel::ContactId(contact.id.0));
+        if let Some(failed) = self.tell_net(command) {
+            return self.event(failed);
+        }
+        let text = format!("{name} is forgotten. A new link makes you contacts again.");
+        control::send(responder, &Report::Notice { text });
+    }
+
+    fn change_person(&mut self, name: String, change: PersonChange, responder: &Responder) {
+        let (now, waiting) = (Instant::now(), &mut self.notes.waiting);
+        if change == PersonChange::CompareWords {
+            // Twelve words at once, four when the other program has answered.
+            waiting.add(
+                now,
+                responder.clone(),
+                |report| matches!(report, Report::Words { safety, .. } if safety.is_some()),
+            );
+            let text = crate::text::words_alone(&name);
+            let late = Some(Report::Notice { text });
+            let wants = |report: &Report| matches!(report, Report::Words { words: Some(_), .. });
+            waiting.add_or(now, responder.clone(), wants, late);
+        } else {
+            waiting.add(now, responder.clone(), |report| {
+                matches!(report, Report::Contact { .. })
+            });
+        }
+        self.event(Event::Command(Command::Person(name, change)));
+    }
+
+    fn answer_at_once(&mut self, event: Event, responder: &Responder) {
+        self.notes.captured = Some(Vec::new());
+        self.event(event);
+        let reports = self.notes.captured.take().unwrap_or_default();
+        for report in &reports {
+            control::send(responder, report);
+        }
+        if reports.is_empty() {
+            control::send(
+                responder,
+                &Report::Notice {
+                    text: "Done.".to_owned(),
+                },
+            );
+        }
+    }
+
+    fn do_effect(&mut self, effect: Effect) {
+        for event in self.effect(effect) {
+            self.event(event);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Words for the keys: one each in the bottom bar, a line each in the help.
+
+use super::*;
+
+/// One word for the bottom bar; `None` where the action is not worth its room.
+#[must_use]
+pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
+    let call = model.taken_call();
+    Some(match action {
+        Action::Accept if call.is_some() => "hold and answer",
+        Action::Accept => "accept",
+        Action::EndAndAccept => "end and answer",
+        Action::Ignore => "ignore",
+        Action::Hold if call?.is_held() => "resume",
+        Action::Hold => "hold",
+        Action::Swap => "swap",
+        Action::Join => "join",
+        Action::Screen if call?.own_screen => "hide screen",
+        Action::Screen => return None,
+        Action::AcceptSound => "sound only",
+        Action::Decline => "decline",
+        Action::Mute if call?.own.mic_muted => "unmute",
+        Action::Mute => "mute",
+        Action::Video => "camera",
+        Action::HangUp => "hang up",
+        Action::Copy => "copy",
+        Action::Qr => "QR",
+        Action::Same => "same words",
+        Action::Different => "different",
+        // What is asked of nobody who has done it; and the keys of a call first.
+        Action::Words if model.live_call().is_some() => return None,
+        Action::Words if model.selected_contact()?.verified => return None,
+        Action::Words => "words",
+        Action::Confirm if matches!(model.overlay, Some(Overlay::Add(_))) => "add",
+        Action::Confirm if model.writing_to().is_some() => "send",
+        Action::Confirm if is_running_there(model) => "join",
+        Action::Confirm => "call",
+        Action::Write => "text",
+        Action::CallVideo => "video",
+        // Room for the keys of the call first; they work all the same.
+        Action::Invite | Action::Add if model.live_call().is_some() || model.incoming.is_some() => {
+            return None;
+        }
+        Action::Invite => "invite",
+        Action::Add => "add",
+        Action::Help => "help",
+        Action::Close => "close",
+        Action::Back if model.overlay.is_none() => "quit",
+        Action::Down if matches!(model.overlay, Some(Overlay::Help(_))) => "more",
+        Action::PageUp if model.writing_to().is_some() => "older",
+        Action::PageUp | Action::PageDown => return None,
+        Action::DoNotDisturb
+        | Action::Back
+        | Action::CallAudio
+        | Action::Up
+        | Action::Down
+        | Action::Interrupt => {
+            return None;
+        }
+    })
+}
+
+/// Whether the chosen one is a group in which a call runs.
+fn is_running_there(model: &Model) -> bool {
+    let group = model.selected_group();
+    group.is_some_and(|group| model.running.contains_key(&GroupNumber(group.number)))
+}
+
+/// One line for the help, short enough for the smallest screen with panes.
+#[must_use]
+pub fn help(action: Action) -> &'static str {
+    match action {
+        Action::Accept => "take it; your call waits",
+        Action::EndAndAccept => "end your call and take it",
+        Action::Ignore => "let it ring without a sound",
+        Action::Hold => "put on hold, or go on",
+        Action::Swap => "go on with the call on hold",
+        Action::Join => "join the call of a group",
+        Action::Screen => "show your screen, or not",
+        Action::DoNotDisturb => "do not disturb: nothing rings",
+        Action::AcceptSound => "take it with the camera off",
+        Action::Decline => "decline the call",
+        Action::Mute => "your microphone off or on",
+        Action::Video => "your camera on or off",
+        Action::HangUp => "hang up",
+        Action::Copy => "copy the link shown",
+        Action::Confirm => "call; add or send what was typed",
+        Action::Write => "write a message",
+        Action::PageUp => "older entries",
+        Action::PageDown => "newer entries",
+        Action::Qr => "the code as a QR code",
+        Action::Words => "compare words: verify",
+        Action::Same => "the words are the same",
+        Action::Different => "they are not: not verified",
+        Action::CallAudio => "call, sound only",
+        Action::CallVideo => "call with pictures",
+        Action::Invite => "invite: make a link",
+        Action::Add => "add a link or a code",
+        Action::Up => "up",
+        Action::Down => "down",
+        Action::Help => "this help",
+        Action::Close => "close what lies on top",
+        Action::Back => "back or quit, no hanging up",
+        Action::Interrupt => "quit; in a call press twice",
+    }
+}

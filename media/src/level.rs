@@ -1,0 +1,100 @@
+//! How loud somebody is, and whether that is speech or the room.
+
+use crate::frame::Block;
+
+/// Louder than this counts as speaking, in dB of full scale: over the noise of a room at a usual gain, under a quiet voice.
+const SPEAKING_DB: f32 = -45.0;
+/// Blocks that must be loud in a row, 60 ms: a click is no word.
+const LOUD_BLOCKS_MIN: u32 = 3;
+/// Blocks without loudness until somebody counts as silent, 0.5 s: longer than the pauses inside a sentence.
+const QUIET_BLOCKS_MAX: u32 = 25;
+/// What is said of silence.
+pub const LEVEL_DB_MIN: f32 = -100.0;
+
+/// Fed every 20 ms.
+#[derive(Clone, Debug)]
+pub struct LevelMeter {
+    level_db: f32,
+    loud: u32,
+    quiet: u32,
+    speaking: bool,
+}
+
+impl Default for LevelMeter {
+    fn default() -> Self {
+        Self {
+            level_db: LEVEL_DB_MIN,
+            loud: 0,
+            quiet: 0,
+            speaking: false,
+        }
+    }
+}
+
+impl LevelMeter {
+    /// The next 20 ms; `None`: nothing was there.
+    pub fn block(&mut self, block: Option<&Block>) {
+        self.level_db = block.map_or(LEVEL_DB_MIN, level_db);
+        if self.level_db > SPEAKING_DB {
+            self.loud = self.loud.saturating_add(1);
+            self.quiet = 0;
+        } else {
+            self.loud = 0;
+            self.quiet = self.quiet.saturating_add(1);
+        }
+        self.speaking = if self.speaking {
+            self.quiet < QUIET_BLOCKS_MAX
+        } else {
+            self.loud >= LOUD_BLOCKS_MIN
+        };
+    }
+
+    /// Loudness of the last 20 ms in dB of full scale, [`LEVEL_DB_MIN`] to 0 and a little.
+    #[must_use]
+    pub fn level_db(&self) -> f32 {
+        self.level_db
+    }
+
+    /// Whether somebody speaks.
+    #[must_use]
+    pub fn is_speaking(&self) -> bool {
+        self.speaking
+    }
+}
+
+fn level_db(block: &Block) -> f32 {
+    let mean = block.iter().map(|sample| sample * sample).sum::<f32>() / block.len() as f32;
+    if mean > 0.0 {
+        (10.0 * mean.log10()).max(LEVEL_DB_MIN)
+    } else {
+        LEVEL_DB_MIN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::BLOCK_SAMPLES;
+
+    #[test]
+    fn words_are_speech_clicks_are_not_and_pauses_do_not_end_it() {
+        let mut meter = LevelMeter::default();
+        let mut feed = |amplitude: f32, blocks: u32| {
+            for _ in 0..blocks {
+                meter.block(Some(&[amplitude; BLOCK_SAMPLES]));
+            }
+            meter.is_speaking()
+        };
+        assert!(!feed(0.001, 50), "a quiet room");
+        assert!(!feed(0.5, 2), "a click");
+        assert!(!feed(0.001, 1));
+        assert!(feed(0.1, 3), "a word");
+        assert!(feed(0.001, QUIET_BLOCKS_MAX - 1), "a pause");
+        assert!(feed(0.1, 1), "the next word");
+        assert!(!feed(0.001, QUIET_BLOCKS_MAX), "the end");
+        meter.block(None);
+        assert_eq!(meter.level_db(), LEVEL_DB_MIN);
+        meter.block(Some(&[1.0; BLOCK_SAMPLES]));
+        assert!(meter.level_db().abs() < 0.01);
+    }
+}
