@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use hullo::effect::Effect;
 use hullo::event::{CallEvent, CallNumber, CallState, Contact, ContactId, Event, Media, Party};
 use hullo::model::{Mode, Model};
-use hullo::screen::Screen;
-use hullo::terminal::{self, Entered};
+use hullo::screen::{PictureTerminal, Screen};
+use hullo::terminal::{self, Arrival, Entered};
 use hullo::update::update;
 use hullo::view::look::{ColourChoice, Look};
 use hullo_media::frame::Picture;
@@ -42,7 +42,10 @@ fn main() -> std::io::Result<()> {
     let (columns, rows) = crossterm::terminal::size()?;
     send.send(Event::Resize(columns, rows))
         .expect("the receiver lives in this function");
-    terminal::spawn_input(move |event| send.send(event).is_ok())?;
+    terminal::spawn_input(move |arrival| match arrival {
+        Arrival::Event(event) => send.send(event).is_ok(),
+        Arrival::Reply(..) => true,
+    })?;
     let status = run(&mut model, &events, scene == "panic")?;
     drop(entered);
     if let Some(words) = model.last_words() {
@@ -56,7 +59,7 @@ fn run(
     events: &std::sync::mpsc::Receiver<Event>,
     panics: bool,
 ) -> std::io::Result<u8> {
-    let mut screen = Screen::on_stdout()?;
+    let mut screen = Screen::on_stdout(PictureTerminal::default(), true)?;
     let begin = Instant::now();
     let mut pending = Vec::new();
     loop {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::conversation::HistoryEvent;
 use crate::groups::GroupLine;
+use crate::view::look::Look;
 
 /// Something happened; [`crate::update`] turns it into model changes and effects.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub enum Event {
     Paste(String),
     /// The terminal's new size in cells: columns, rows.
     Resize(u16, u16),
+    /// The terminal turned out to show more than its environment says.
+    Look(Look),
     /// The window came before the user's eyes, or went; only where the terminal tells.
     Focus(bool),
     /// A command from stdin, the control socket or the command line.

@@ -1,12 +1,15 @@
 //! The front ends: where reports go and, on a screen, where the model is drawn.
 
 use std::io::{self, IsTerminal as _, Write};
+use std::time::Instant;
 
 use serde::Serialize;
 
 use crate::model::Model;
 use crate::report::Report;
 use crate::screen::Screen;
+use crate::terminal::Reply;
+use crate::view::look::Look;
 
 /// One way of showing what happens.
 pub trait Front {
@@ -51,6 +54,12 @@ pub trait Front {
     /// Whether what it draws on was taken away behind its back (a panic elsewhere restores the terminal).
     fn is_gone(&self) -> bool {
         false
+    }
+
+    /// The terminal answered a question at that moment; how the screen is to look from now on, if that is more than `look`.
+    fn reply(&mut self, reply: &Reply, at: Instant, look: Look) -> Option<Look> {
+        let _ = (reply, at, look);
+        None
     }
 
     /// Rings the bell, where there is one.
@@ -135,6 +144,10 @@ impl<B: ratatui::backend::Backend<Error = io::Error> + Write> Front for Screen<B
 
     fn due_ms(&self) -> Option<u64> {
         Screen::due_ms(self)
+    }
+
+    fn reply(&mut self, reply: &Reply, at: Instant, look: Look) -> Option<Look> {
+        self.take_reply(reply, at, look)
     }
 
     fn is_gone(&self) -> bool {

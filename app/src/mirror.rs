@@ -3,7 +3,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
 
-use std::io::Stdout;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,7 +26,7 @@ use crate::model::{Mode, Model};
 use crate::program::{Failure, OTHER, random};
 use crate::report::{Report, Summary, VideoSummary};
 use crate::run::{Wake, wakes};
-use crate::screen::Screen;
+use crate::screen::{Out, PictureTerminal, Screen};
 use crate::terminal;
 use crate::update::update;
 use crate::view::look::Look;
@@ -115,9 +114,11 @@ pub fn run(
     let screen = if on_screen {
         let entered = terminal::Entered::enter().map_err(failed)?;
         model.size = Some(crossterm::terminal::size().map_err(failed)?);
-        terminal::spawn_input(move |event| wake.send(Wake::Event(event)).is_ok())
-            .map_err(failed)?;
-        Some((Screen::on_stdout().map_err(failed)?, entered))
+        terminal::spawn_input(move |arrival| wake.send(arrival.into()).is_ok()).map_err(failed)?;
+        let is_look_chosen = options.color != crate::cli::Color::Auto;
+        let terminal = PictureTerminal::detect(|name| std::env::var(name).ok());
+        let screen = Screen::on_stdout(terminal, is_look_chosen).map_err(failed)?;
+        Some((screen, entered))
     } else {
         None
     };
@@ -172,7 +173,7 @@ fn through_the_path(
 /// What shows the pictures, if anything, and what ends the show.
 struct Glass {
     model: Model,
-    screen: Option<(Screen<CrosstermBackend<Stdout>>, terminal::Entered)>,
+    screen: Option<(Screen<CrosstermBackend<Out>>, terminal::Entered)>,
     pictures: Pictures,
     inbox: Receiver<Wake>,
     started: Instant,
@@ -196,14 +197,20 @@ impl Glass {
                 screen.draw(&self.model).map_err(failed)?;
             }
             let left = |at: Instant| at.saturating_duration_since(now);
-            let event = match self
-                .inbox
-                .recv_timeout(self.ends_at.map_or(TICK, left).min(TICK))
-            {
+            let due_ms = self.screen.as_ref().and_then(|(screen, _)| screen.due_ms());
+            let due = due_ms.map_or(TICK, |at| Duration::from_millis(at.saturating_sub(now_ms)));
+            let wait = self.ends_at.map_or(TICK, left).min(TICK).min(due);
+            let event = match self.inbox.recv_timeout(wait) {
                 Ok(Wake::Event(event)) => event,
                 Ok(Wake::Pictures(_)) => {
                     self.pictures.taken();
                     Event::Call(MIRROR, CallEvent::FarPicture(self.pictures.far.take()))
+                }
+                Ok(Wake::Terminal(reply, at)) => {
+                    let look = self.model.look;
+                    let screen = self.screen.as_mut();
+                    let better = screen.and_then(|(screen, _)| screen.take_reply(&reply, at, look));
+                    better.map_or(Event::Tick, Event::Look)
                 }
                 Ok(_) => continue,
                 Err(_) => Event::Tick,

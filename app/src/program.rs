@@ -33,7 +33,7 @@ use crate::profile::settings::{SettingsError, SettingsFile};
 use crate::profile::{self, Profile, ProfileError};
 use crate::report::Report;
 use crate::run::{Runner, Wake, read_stdin, wakes};
-use crate::screen::Screen;
+use crate::screen::{PictureTerminal, Screen};
 use crate::serve::{self, ServeError, Wanted};
 use crate::small::{Small, parse_server};
 use crate::terminal;
@@ -222,17 +222,7 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
     let run = |mode: Mode| {
         main_loop(&options, folder.clone(), mode, face, options.seconds).map(|(status, _)| status)
     };
-    let small = |small: Small| {
-        let mut front = line_front(face);
-        small
-            .run(
-                &folder,
-                options.server.as_deref(),
-                options.seconds,
-                &mut *front,
-            )
-            .map(|()| 0)
-    };
+    let small = |small: Small| errand(small, &folder, &options, face);
     match action {
         None => run(Mode::Screen),
         Some(Action::Call { name, video }) => run(Mode::CallOnce {
@@ -288,6 +278,12 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
 fn mirror(options: &Options, face: Face) -> Result<u8, Failure> {
     let look = look(options.color);
     crate::mirror::run(options, face == Face::Screen, look, &mut *line_front(face))
+}
+
+fn errand(small: Small, folder: &Path, options: &Options, face: Face) -> Result<u8, Failure> {
+    let (server, seconds) = (options.server.as_deref(), options.seconds);
+    let done = small.run(folder, server, seconds, &mut *line_front(face));
+    done.map(|()| 0)
 }
 
 fn line_front(face: Face) -> Box<dyn Front> {
@@ -374,7 +370,7 @@ fn main_loop(
     let group_calls = GroupCalls::of_profile(profile.folder());
     let unread_calls = group_calls.as_ref().err().map(ToString::to_string);
     let mut model = begun(mode, options.color, config.relay_only);
-    let (mut front, entered) = open_front(face, &wake, &mut model)?;
+    let (mut front, entered) = open_front(face, &wake, &mut model, options.color != Color::Auto)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
     let is_drawn = face == Face::Screen;
     let calls = Calls::new(specs, is_drawn, config.relay_only, random()?, wake);
@@ -511,6 +507,7 @@ fn open_front(
     face: Face,
     wake: &crossbeam_channel::Sender<Wake>,
     model: &mut Model,
+    is_look_chosen: bool,
 ) -> Result<(Box<dyn Front>, Option<terminal::Entered>), Failure> {
     if face != Face::Screen {
         read_stdin(wake.clone());
@@ -524,9 +521,8 @@ fn open_front(
     let entered = terminal::Entered::enter().map_err(failed)?;
     model.size = Some(crossterm::terminal::size().map_err(failed)?);
     let input = wake.clone();
-    terminal::spawn_input(move |event| input.send(Wake::Event(event)).is_ok()).map_err(failed)?;
-    Ok((
-        Box::new(Screen::on_stdout().map_err(failed)?),
-        Some(entered),
-    ))
+    terminal::spawn_input(move |arrival| input.send(arrival.into()).is_ok()).map_err(failed)?;
+    let terminal = PictureTerminal::detect(|name| std::env::var(name).ok());
+    let screen = Screen::on_stdout(terminal, is_look_chosen).map_err(failed)?;
+    Ok((Box::new(screen), Some(entered)))
 }

@@ -30,6 +30,7 @@ use crate::profile::control::{ControlRequest, Responder};
 use crate::profile::group_calls::GroupCalls;
 use crate::profile::settings::SettingsFile;
 use crate::report::Report;
+use crate::terminal::{Arrival, Reply};
 use crate::update::update;
 
 pub use history::Journal;
@@ -47,12 +48,23 @@ pub enum Wake {
     Net(NetEvent),
     /// From the thread of this call.
     Driver(CallNumber, DriverEvent),
+    /// The terminal answered a question.
+    Terminal(Reply, Instant),
     /// From a thread of the call of a group: which of them, for one may take another's place.
     GroupDriver(ThreadNumber, group_call::driver::DriverEvent),
     /// New pictures lie in the slots of this call.
     Pictures(CallNumber),
     /// Another process of the same user asks something.
     Control(ControlRequest, Responder),
+}
+
+impl From<Arrival> for Wake {
+    fn from(arrival: Arrival) -> Self {
+        match arrival {
+            Arrival::Event(event) => Self::Event(event),
+            Arrival::Reply(reply, at) => Self::Terminal(reply, at),
+        }
+    }
 }
 
 /// Things that may wait for the loop. It drains them faster than they come; when it does not, the senders wait.
@@ -211,6 +223,11 @@ impl Runner<'_> {
         match wake {
             Wake::Event(event) => self.event(event),
             Wake::Net(event) => self.net_event(event),
+            Wake::Terminal(reply, at) => {
+                if let Some(look) = self.front.reply(&reply, at, self.model.look) {
+                    self.event(Event::Look(look));
+                }
+            }
             Wake::Driver(number, event) => self.driver_event(number, event),
             Wake::Pictures(number) => {
                 let Some(pictures) = self.calls.pictures(number) else {

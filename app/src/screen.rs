@@ -1,6 +1,11 @@
 //! The terminal front end: draws the model when something changed, at most thirty times a second.
 
+#![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
+
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +13,18 @@ use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 
 use crate::model::Model;
-use crate::view::view;
+use crate::terminal::Reply;
+use crate::terminal::probe::Ability;
+use crate::view::look::Look;
+use crate::view::{view, view_with_places};
+use pictures::{Counting, Pictures};
+
+pub use pictures::PictureTerminal;
+
+mod pictures;
+
+/// What the backend of the real screen writes to.
+pub type Out = Counting<io::Stdout>;
 
 /// Time between two pictures of the screen: 30 a second. Less costs bytes over ssh, more shows as stutter.
 const DRAW_EVERY_MS: u64 = 33;
@@ -18,15 +34,33 @@ pub struct Screen<B: Backend> {
     terminal: Terminal<B>,
     is_dirty: bool,
     drawn_at_ms: Option<u64>,
+    /// `None`: pictures are drawn in cells like everything else.
+    pictures: Option<Pictures>,
+    /// When pictures go on though nothing changed.
+    again_at_ms: Option<u64>,
+    ability: Ability,
+    /// The colours were chosen by the user: no answer of the terminal changes them.
+    is_look_chosen: bool,
 }
 
-impl Screen<CrosstermBackend<io::Stdout>> {
+impl Screen<CrosstermBackend<Out>> {
     /// The screen on stdout. Enter the terminal first ([`crate::terminal::Entered`]).
     ///
     /// # Errors
     /// The terminal does not tell its size.
-    pub fn on_stdout() -> io::Result<Self> {
-        Self::new(CrosstermBackend::new(io::stdout()))
+    pub fn on_stdout(terminal: PictureTerminal, is_look_chosen: bool) -> io::Result<Self> {
+        let written = Arc::new(AtomicUsize::new(0));
+        let out = Counting::new(io::stdout(), Arc::clone(&written));
+        let now = Instant::now();
+        let mut pictures = Pictures::new(now, terminal, Box::new(io::stdout()), written);
+        if terminal.can_be_asked {
+            pictures.ask()?;
+        }
+        Ok(Self {
+            pictures: Some(pictures),
+            is_look_chosen,
+            ..Self::new(CrosstermBackend::new(out))?
+        })
     }
 }
 
@@ -72,7 +106,31 @@ impl<B: Backend> Screen<B> {
             terminal: Terminal::new(backend)?,
             is_dirty: true,
             drawn_at_ms: None,
+            pictures: None,
+            again_at_ms: None,
+            ability: Ability::default(),
+            is_look_chosen: false,
         })
+    }
+
+    /// The terminal answered a question; what the screen looks like from now on, if that is more than before.
+    pub fn take_reply(&mut self, reply: &Reply, at: Instant, look: Look) -> Option<Look> {
+        if let (Reply::Status, Some(pictures)) = (reply, &mut self.pictures) {
+            pictures.answered(at);
+            self.is_dirty |= pictures.due(at).is_some();
+            return None;
+        }
+        if !self.ability.take(reply) {
+            return None;
+        }
+        if let Some(pictures) = &mut self.pictures {
+            pictures.synchronize(self.ability.is_synchronized);
+            if self.ability.is_complete {
+                pictures.all_answered();
+            }
+        }
+        let better = self.ability.improve(look, self.is_look_chosen);
+        (better != look).then_some(better)
     }
 
     /// Something changed. After every event.
@@ -83,8 +141,10 @@ impl<B: Backend> Screen<B> {
     /// When [`draw_if_due`](Self::draw_if_due) will draw; `None` while nothing changed.
     #[must_use]
     pub fn due_ms(&self) -> Option<u64> {
-        self.is_dirty
-            .then(|| self.drawn_at_ms.map_or(0, |drawn| drawn + DRAW_EVERY_MS))
+        let next = self.drawn_at_ms.map_or(0, |drawn| drawn + DRAW_EVERY_MS);
+        let changed = self.is_dirty.then_some(next);
+        let again = self.again_at_ms.map(|at| at.max(next));
+        changed.into_iter().chain(again).min()
     }
 
     /// Draws if something changed and the last time is long enough ago; tells whether it did.
@@ -95,9 +155,28 @@ impl<B: Backend> Screen<B> {
         if self.due_ms().is_none_or(|due| now_ms < due) {
             return Ok(false);
         }
-        self.terminal.draw(|frame| view(model, frame))?;
         self.is_dirty = false;
         self.drawn_at_ms = Some(now_ms);
+        let Some(pictures) = &mut self.pictures else {
+            self.terminal.draw(|frame| view(model, frame))?;
+            return Ok(true);
+        };
+        pictures.begin();
+        let mut placed = Vec::new();
+        let drawn = self.terminal.draw(|frame| {
+            placed = view_with_places(model, frame);
+            pictures.arrange(&placed, frame.buffer_mut());
+        })?;
+        let size = (drawn.area.width, drawn.area.height);
+        let now = Instant::now();
+        if let Err(error) = pictures.draw(now, &placed, size, model.look) {
+            // The next drawing of the interface meets the same and ends the program.
+            tracing::debug!(%error, "pictures cannot be written");
+        }
+        self.again_at_ms = pictures.due(now).map(|at| {
+            let wait = at.saturating_duration_since(now).as_millis();
+            now_ms + u64::try_from(wait).unwrap_or(DRAW_EVERY_MS)
+        });
         Ok(true)
     }
 }

@@ -235,8 +235,8 @@ impl Small {
             events,
             front,
             started,
-            group_calls: GroupCalls::of_profile(profile.folder()).ok(),
             ends_at: seconds.map(|seconds| started + seconds),
+            group_calls: GroupCalls::of_profile(profile.folder()).ok(),
         };
         let has_server = server.is_some();
         if let Some(server) = server {
@@ -275,10 +275,10 @@ struct Errand<'a> {
     events: Receiver<NetEvent>,
     front: &'a mut dyn Front,
     started: Instant,
-    /// `None` where they cannot be read, which the next program on the profile says.
-    group_calls: Option<GroupCalls>,
     /// When `--seconds` are over, for what waits for somebody.
     ends_at: Option<Instant>,
+    /// `None` where they cannot be read, which the next program on the profile says.
+    group_calls: Option<GroupCalls>,
 }
 
 impl Errand<'_> {

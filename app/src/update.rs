@@ -40,6 +40,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Key(key) => keys::press(model, key, effects_of),
         Event::Paste(pasted) => keys::paste(model, &pasted),
         Event::Resize(columns, rows) => model.size = Some((columns, rows)),
+        Event::Look(look) => model.look = look,
         Event::Focus(is_focused) => model.is_focused = is_focused,
         Event::Command(command) => command::run(model, command, effects_of),
         Event::Groups(groups) => group::take(model, groups, effects_of),

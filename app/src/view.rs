@@ -5,6 +5,7 @@
 
 mod bars;
 mod call;
+pub mod canvas;
 mod contacts;
 mod conversation;
 mod fit;
@@ -28,11 +29,27 @@ use crate::view::look::Glyphs;
 pub(crate) use overlay::help_scroll_max;
 
 use bars::{banner_lines, message_words};
+use canvas::{Canvas, Placed};
 
 /// Draws the whole screen.
 pub fn view(model: &Model, frame: &mut Frame<'_>) {
     let area = frame.area();
-    let cursor = draw(model, area, frame.buffer_mut());
+    let mut canvas = Canvas::of_cells(frame.buffer_mut());
+    let cursor = draw(model, area, &mut canvas);
+    finish(model, cursor, frame);
+}
+
+/// Draws all but moving pictures, and tells where those belong.
+pub fn view_with_places<'m>(model: &'m Model, frame: &mut Frame<'_>) -> Vec<Placed<'m>> {
+    let area = frame.area();
+    let mut canvas = Canvas::with_places(frame.buffer_mut());
+    let cursor = draw(model, area, &mut canvas);
+    let placed = canvas.into_placed();
+    finish(model, cursor, frame);
+    placed
+}
+
+fn finish(model: &Model, cursor: Option<(u16, u16)>, frame: &mut Frame<'_>) {
     if let Some(cursor) = cursor {
         frame.set_cursor_position(cursor);
     }
@@ -95,7 +112,7 @@ pub fn conversation_scroll(model: &Model) -> (usize, usize) {
 }
 
 /// Draws, and tells where the cursor belongs when text is being typed.
-fn draw(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<(u16, u16)> {
+fn draw<'m>(model: &'m Model, area: Rect, buffer: &mut Canvas<'_, 'm>) -> Option<(u16, u16)> {
     if area.is_empty() {
         return None;
     }

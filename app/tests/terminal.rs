@@ -20,11 +20,11 @@ use tmux::{Stage, Tmux, is_installed};
 const DEMO: &str = "demo --camera test --mic test --speaker none";
 const MIRROR: &str = "mirror --camera test";
 const USUAL: (u16, u16) = (80, 24);
-/// Half blocks that only a picture has: a few rows of it.
+/// Blocks that only a picture has: a few rows of it.
 const PICTURE_CELLS: usize = 300;
 
 fn has_picture(shown: &str) -> bool {
-    shown.matches('▀').count() > PICTURE_CELLS
+    shown.matches(|cell| ('▀'..='▟').contains(&cell)).count() > PICTURE_CELLS
 }
 
 /// The demo's call, with its picture, in a terminal of the usual size.

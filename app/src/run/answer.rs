@@ -19,7 +19,7 @@ impl Runner<'_> {
     pub(super) fn answer(&mut self, request: &ControlRequest, responder: &Responder) {
         let now = Instant::now();
         let ask = match control::parse(request) {
-            // These two take time and have an answer of their own.
+            // These take time and have an answer of their own.
             Ok(Ask::Line(line)) => match command::parse(&line) {
                 Ok(Command::Invite) => Ask::Invite,
                 Ok(Command::Add(link)) => Ask::Add(link),

@@ -5,13 +5,14 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::widgets::{Clear, Widget};
 
+use super::canvas::Canvas;
 use super::{fit, grid, layout};
 use crate::event::{CallState, Media, Party};
 use crate::model::{Call, Mode, Model, Server};
-use crate::{picture, text};
+use crate::text;
 
 /// Draws the pane.
-pub(super) fn draw(model: &Model, area: Rect, is_wide: bool, buffer: &mut Buffer) {
+pub(super) fn draw<'m>(model: &'m Model, area: Rect, is_wide: bool, buffer: &mut Canvas<'_, 'm>) {
     match &model.call {
         Some(call) => draw_call(model, call, area, is_wide, buffer),
         None => idle(model, area, buffer),
@@ -57,7 +58,13 @@ fn idle(model: &Model, area: Rect, buffer: &mut Buffer) {
     );
 }
 
-fn draw_call(model: &Model, call: &Call, area: Rect, is_wide: bool, buffer: &mut Buffer) {
+fn draw_call<'m>(
+    model: &'m Model,
+    call: &'m Call,
+    area: Rect,
+    is_wide: bool,
+    buffer: &mut Canvas<'_, 'm>,
+) {
     let name = model.name_of_party(call.party);
     let inner = Rect {
         x: area.x + 1,
@@ -121,7 +128,13 @@ fn draw_call(model: &Model, call: &Call, area: Rect, is_wide: bool, buffer: &mut
     }
 }
 
-fn draw_far(model: &Model, call: &Call, name: &str, area: Rect, buffer: &mut Buffer) {
+fn draw_far<'m>(
+    model: &'m Model,
+    call: &'m Call,
+    name: &str,
+    area: Rect,
+    buffer: &mut Canvas<'_, 'm>,
+) {
     if call.is_held() {
         return fit::put_centred(buffer, area, &[text::ON_HOLD_HERE], Style::new());
     }
@@ -129,7 +142,7 @@ fn draw_far(model: &Model, call: &Call, name: &str, area: Rect, buffer: &mut Buf
         return fit::put_centred(buffer, area, &[&text::far_on_hold(name)], Style::new());
     }
     if let Some(far) = call.shown_far_picture() {
-        picture::draw(far, area, buffer, model.look);
+        buffer.picture(far, area, model.look);
         return;
     }
     let is_expected = call
@@ -146,7 +159,7 @@ fn draw_far(model: &Model, call: &Call, name: &str, area: Rect, buffer: &mut Buf
 }
 
 /// The own picture, small, with its label above it.
-fn draw_preview(model: &Model, call: &Call, area: Rect, buffer: &mut Buffer) {
+fn draw_preview<'m>(model: &'m Model, call: &'m Call, area: Rect, buffer: &mut Canvas<'_, 'm>) {
     let Some(own) = &call.own_picture else { return };
     let corner = layout::preview(area);
     if corner.height < 3 {
@@ -154,14 +167,10 @@ fn draw_preview(model: &Model, call: &Call, area: Rect, buffer: &mut Buffer) {
     }
     Clear.render(corner, buffer);
     fit::put(buffer, corner, 0, text::YOU, Style::new());
-    picture::draw(
-        own,
-        Rect {
-            y: corner.y + 1,
-            height: corner.height - 1,
-            ..corner
-        },
-        buffer,
-        model.look,
-    );
+    let below = Rect {
+        y: corner.y + 1,
+        height: corner.height - 1,
+        ..corner
+    };
+    buffer.picture(own, below, model.look);
 }

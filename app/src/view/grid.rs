@@ -6,11 +6,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
+use super::canvas::Canvas;
 use super::fit;
 use crate::event::{Feed, ParticipantId};
 use crate::model::{Call, Model};
 use crate::participant::Participant;
-use crate::{picture, text};
+use crate::text;
 
 /// Tiles at most: smaller ones show nobody's face.
 const TILES_MAX: usize = 16;
@@ -43,7 +44,7 @@ pub(super) fn feed_areas(call: &Call, area: Rect) -> Vec<(ParticipantId, Feed, R
 }
 
 /// Draws list and tiles.
-pub(super) fn draw(model: &Model, call: &Call, area: Rect, buffer: &mut Buffer) {
+pub(super) fn draw<'m>(model: &Model, call: &'m Call, area: Rect, buffer: &mut Canvas<'_, 'm>) {
     if call.people.is_empty() && !call.own.camera_on {
         return fit::put_centred(buffer, area, &[text::ALONE_HERE], Style::new());
     }
@@ -58,7 +59,7 @@ pub(super) fn draw(model: &Model, call: &Call, area: Rect, buffer: &mut Buffer) 
         fit::put(buffer, tile, 0, &label, bold);
         let below = below_label(tile);
         match drawn {
-            Some(drawn) => drop(picture::draw(drawn, below, buffer, model.look)),
+            Some(drawn) => drop(buffer.picture(drawn, below, model.look)),
             None => fit::put_centred(buffer, below, &["..."], Style::new()),
         }
     }
@@ -185,7 +186,7 @@ fn places(count: usize, area: Rect) -> Vec<Rect> {
     let fits = |(width, height): (u16, u16)| width >= TILE_COLUMNS_MIN && height >= TILE_ROWS_MIN;
     let covered = |columns: &u16| {
         let (width, height) = size(*columns);
-        picture::fit(16, 9, Rect::new(0, 0, width, height.saturating_sub(1))).area()
+        crate::picture::fit(16, 9, Rect::new(0, 0, width, height.saturating_sub(1))).area()
     };
     let best = (1..=count)
         .filter(|columns| fits(size(*columns)))

@@ -1,0 +1,492 @@
+//! Moving pictures on the screen: encoded after everything else was drawn, in the bytes that the terminal keeps up with.
+//!
+//! ```text
+//! view ─ cells ─→ ratatui ─→ terminal ←─ bytes ─ encoder ←─ places of pictures ─ view
+//!                               │                   ↑ allowance
+//!                               └─ answers ─→ flow ─┘
+//! ```
+
+#![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use hullo_media::frame::Picture;
+use hullo_picture::{
+    Colours, Encoder, EncoderOptions, Flow, FlowInput, FlowOutput, Glyphs, Mask, PictureRef, Plane,
+    QUERY, Rect, Tile,
+};
+use ratatui::buffer::{Buffer, CellDiffOption};
+
+use crate::terminal::probe::QUESTIONS;
+use crate::view::canvas::Placed;
+use crate::view::look::{self, ColourDepth, Look};
+
+/// When a frame had no room and nothing tells when there is: about one picture of the camera later.
+const LOOK_AGAIN: Duration = Duration::from_millis(33);
+
+/// Synchronized output: the terminal shows nothing between the two, or for as long as it is patient.
+const BEGIN_UPDATE: &[u8] = b"\x1b[?2026h";
+const END_UPDATE: &[u8] = b"\x1b[?2026l";
+/// Answers under way when the program ends: they would be typed into the shell.
+const LATE_ANSWERS: Duration = Duration::from_millis(100);
+
+/// Draws pictures; see the module.
+pub(super) struct Pictures {
+    out: Box<dyn Write + Send>,
+    /// Bytes that the interface wrote since the last frame.
+    written: Arc<AtomicUsize>,
+    encoder: Encoder,
+    drawn_with: (EncoderOptions, u16, u16),
+    has_halves_only: bool,
+    flow: Flow,
+    /// Cells that showed a picture, row by row.
+    covered: Vec<bool>,
+    mask: Mask,
+    is_synchronized: bool,
+    /// What the terminal can do was asked; the answers may be on their way.
+    is_asked: bool,
+    /// There was no room for the newest pictures.
+    is_behind: bool,
+    bytes: Vec<u8>,
+}
+
+/// What the terminal is, as far as pictures care.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PictureTerminal {
+    /// tmux, screen or zellij stands between and answers in its place.
+    pub is_multiplexed: bool,
+    /// Quarters of a cell are not in its font: the Linux console.
+    pub has_halves_only: bool,
+    /// Questions are answered, or at least swallowed.
+    pub can_be_asked: bool,
+}
+
+impl PictureTerminal {
+    /// Looks at the environment.
+    #[must_use]
+    pub fn detect(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let is = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+        let term = variable("TERM").unwrap_or_default();
+        let is_behind_one = ["TMUX", "STY", "ZELLIJ"].into_iter().any(is);
+        Self {
+            is_multiplexed: is_behind_one || term.starts_with("screen") || term.starts_with("tmux"),
+            has_halves_only: term == "linux",
+            // The kernel's console prints parts of some questions.
+            can_be_asked: term != "linux" && !term.starts_with("vt") && !term.is_empty(),
+        }
+    }
+}
+
+impl Pictures {
+    pub(super) fn new(
+        now: Instant,
+        terminal: PictureTerminal,
+        out: Box<dyn Write + Send>,
+        written: Arc<AtomicUsize>,
+    ) -> Self {
+        let options = EncoderOptions::default();
+        Self {
+            out,
+            written,
+            encoder: Encoder::new(options, 0, 0),
+            drawn_with: (options, 0, 0),
+            has_halves_only: terminal.has_halves_only,
+            flow: Flow::new(now, terminal.is_multiplexed),
+            covered: Vec::new(),
+            mask: Mask::new(),
+            is_synchronized: false,
+            is_asked: false,
+            is_behind: false,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Asks what the terminal can do.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub(super) fn ask(&mut self) -> io::Result<()> {
+        self.is_asked = true;
+        self.out.write_all(QUESTIONS.as_bytes())?;
+        self.out.flush()
+    }
+
+    /// The last answer came.
+    pub(super) fn all_answered(&mut self) {
+        self.is_asked = false;
+    }
+
+    /// Whether the terminal can be told that a picture of the screen is not whole yet.
+    pub(super) fn synchronize(&mut self, is_possible: bool) {
+        self.is_synchronized = is_possible;
+    }
+
+    /// The interface is about to be drawn.
+    pub(super) fn begin(&mut self) {
+        if self.is_synchronized {
+            // A terminal that is gone shows with what follows.
+            let _ = self.out.write_all(BEGIN_UPDATE);
+        }
+    }
+
+    /// The terminal took in all before a question.
+    pub(super) fn answered(&mut self, at: Instant) {
+        self.flow.handle_input(at, FlowInput::Answered);
+    }
+
+    /// When to draw again though nothing changed.
+    pub(super) fn due(&mut self, now: Instant) -> Option<Instant> {
+        let mut due = None;
+        loop {
+            match self.flow.poll_output() {
+                FlowOutput::Timeout(at) => {
+                    let again = self
+                        .is_behind
+                        .then(|| at.unwrap_or(now + LOOK_AGAIN).min(now + LOOK_AGAIN));
+                    return [due, again].into_iter().flatten().min();
+                }
+                FlowOutput::Room if self.is_behind => due = Some(now),
+                FlowOutput::Room => {}
+                FlowOutput::Unanswered => {
+                    tracing::info!("the terminal answers nothing: pictures at a fixed rate");
+                }
+            }
+        }
+    }
+
+    /// Before the cells are written: those that pictures leave are written whatever they showed, and what was drawn
+    /// over a picture is masked.
+    pub(super) fn arrange(&mut self, placed: &[Placed<'_>], buffer: &mut Buffer) {
+        let area = buffer.area;
+        let cells = usize::from(area.width) * usize::from(area.height);
+        if self.covered.len() != cells {
+            self.covered.clear();
+            self.covered.resize(cells, false);
+        }
+        self.mask.clear();
+        let mut covers = vec![false; cells];
+        for Placed { rect, .. } in placed {
+            for row in rect.top()..rect.bottom() {
+                let mut over: Option<u16> = None;
+                for column in rect.left()..=rect.right() {
+                    let is_over = column < rect.right() && {
+                        let cell = &mut buffer[(column, row)];
+                        let is_picture =
+                            cell.diff_option == CellDiffOption::Skip && cell.symbol() == " ";
+                        if is_picture {
+                            covers[buffer.index_of(column, row)] = true;
+                        } else {
+                            cell.set_diff_option(CellDiffOption::None);
+                        }
+                        !is_picture
+                    };
+                    match (over, is_over) {
+                        (None, true) => over = Some(column),
+                        (Some(start), false) => {
+                            self.mask.cover(Rect::new(start, row, column - start, 1));
+                            over = None;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        for (index, cell) in buffer.content.iter_mut().enumerate() {
+            if self.covered[index] && !covers[index] {
+                cell.set_diff_option(CellDiffOption::AlwaysUpdate);
+            }
+        }
+        self.covered = covers;
+    }
+
+    /// After the cells were written.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub(super) fn draw(
+        &mut self,
+        now: Instant,
+        placed: &[Placed<'_>],
+        size: (u16, u16),
+        look: Look,
+    ) -> io::Result<()> {
+        let interface = self.written.swap(0, Ordering::Relaxed);
+        self.flow.handle_input(now, FlowInput::Due);
+        self.bytes.clear();
+        let asked = self.encode(now, placed, size, look);
+        if self.is_synchronized {
+            // Before the question: its answer is to say that all was shown.
+            let end = self.bytes.len() - if asked { QUERY.len() } else { 0 };
+            self.bytes.splice(end..end, END_UPDATE.iter().copied());
+        }
+        if !self.bytes.is_empty() {
+            self.out.write_all(&self.bytes)?;
+            self.out.flush()?;
+        }
+        // Together: a frame's share of the rate is what came due since the last bytes of any kind.
+        let sent = FlowInput::Sent {
+            bytes: interface + self.bytes.len(),
+            asked,
+        };
+        self.flow.handle_input(Instant::now(), sent);
+        Ok(())
+    }
+
+    /// The pictures as they are now, as far as there is room; whether a question ends them.
+    fn encode(
+        &mut self,
+        now: Instant,
+        placed: &[Placed<'_>],
+        (columns, rows): (u16, u16),
+        look: Look,
+    ) -> bool {
+        let wanted = (self.options(look), columns, rows);
+        if self.drawn_with != wanted {
+            self.encoder = Encoder::new(wanted.0, columns, rows);
+            self.drawn_with = wanted;
+        }
+        let tiles: Vec<Tile<'_>> = placed.iter().filter_map(tile).collect();
+        self.is_behind = false;
+        if tiles.is_empty() {
+            // Nothing is shown of what was: a place taken up again is drawn anew.
+            self.encoder.encode(&[], &self.mask, 0, &mut self.bytes);
+            return false;
+        }
+        let Some(allowance) = self.flow.allowance(now) else {
+            self.is_behind = true;
+            return false;
+        };
+        let question = if allowance.ask { QUERY.len() } else { 0 };
+        let budget = allowance.bytes.saturating_sub(question);
+        let stats = self
+            .encoder
+            .encode(&tiles, &self.mask, budget, &mut self.bytes);
+        self.is_behind = !stats.painted;
+        let asks = allowance.ask && !self.bytes.is_empty();
+        if asks {
+            self.bytes.extend_from_slice(QUERY);
+        }
+        asks
+    }
+
+    fn options(&self, look: Look) -> EncoderOptions {
+        let colours = match look.depth {
+            ColourDepth::True => Colours::True,
+            ColourDepth::Palette256 => Colours::Palette256,
+            ColourDepth::Palette16 => Colours::Palette16,
+            ColourDepth::None => Colours::None,
+        };
+        let glyphs = match look.glyphs {
+            look::Glyphs::Ascii => Glyphs::Ascii,
+            look::Glyphs::Unicode if colours == Colours::None => Glyphs::Ascii,
+            look::Glyphs::Unicode if self.has_halves_only => Glyphs::Half,
+            look::Glyphs::Unicode => Glyphs::Quadrant,
+        };
+        EncoderOptions {
+            colours,
+            glyphs,
+            ..EncoderOptions::default()
+        }
+    }
+}
+
+impl Drop for Pictures {
+    fn drop(&mut self) {
+        if self.flow.round_trip().is_some() || self.is_asked {
+            std::thread::sleep(LATE_ANSWERS);
+            // What stdin is when it is no terminal any more has no queue.
+            let _ = rustix::termios::tcflush(
+                rustix::stdio::stdin(),
+                rustix::termios::QueueSelector::IFlush,
+            );
+        }
+    }
+}
+
+fn tile<'m>(placed: &Placed<'m>) -> Option<Tile<'m>> {
+    let Picture {
+        width,
+        height,
+        y,
+        u,
+        v,
+    } = placed.picture;
+    let plane = |samples: &'m [u8], stride: u32| Plane {
+        samples,
+        stride: stride as usize,
+    };
+    let chroma = width.div_ceil(2);
+    let picture = PictureRef::i420(
+        *width,
+        *height,
+        plane(y, *width),
+        plane(u, chroma),
+        plane(v, chroma),
+    );
+    let rect = placed.rect;
+    Some(Tile {
+        rect: Rect::new(rect.x, rect.y, rect.width, rect.height),
+        // A picture whose planes are too short was never decoded right: nothing is drawn.
+        picture: picture.ok()?,
+    })
+}
+
+/// Counts what passes through.
+pub struct Counting<W> {
+    inner: W,
+    written: Arc<AtomicUsize>,
+}
+
+impl<W> Counting<W> {
+    pub(super) fn new(inner: W, written: Arc<AtomicUsize>) -> Self {
+        Self { inner, written }
+    }
+}
+
+impl<W: Write> Write for Counting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.written.fetch_add(count, Ordering::Relaxed);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::layout::Rect as Cells;
+    use ratatui::style::Color;
+    use ratatui::widgets::{Clear, Widget as _};
+
+    use super::*;
+    use crate::view::canvas::Canvas;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0
+                .lock()
+                .expect("nobody panicked")
+                .extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const LOOK: Look = Look {
+        depth: ColourDepth::True,
+        glyphs: look::Glyphs::Unicode,
+    };
+    const AREA: Cells = Cells::new(0, 0, 40, 12);
+
+    fn picture(level: u8) -> Picture {
+        Picture {
+            width: 64,
+            height: 36,
+            y: vec![level; 64 * 36],
+            u: vec![128; 32 * 18],
+            v: vec![128; 32 * 18],
+        }
+    }
+
+    fn pictures(sink: &Sink, now: Instant) -> Pictures {
+        let written = Arc::new(AtomicUsize::new(0));
+        Pictures::new(
+            now,
+            PictureTerminal::default(),
+            Box::new(sink.clone()),
+            written,
+        )
+    }
+
+    /// One frame: `over` is drawn after the picture.
+    fn frame(
+        pictures: &mut Pictures,
+        now: Instant,
+        shown: Option<&Picture>,
+        over: impl FnOnce(&mut Buffer),
+    ) -> Buffer {
+        let mut buffer = Buffer::empty(AREA);
+        let mut canvas = Canvas::with_places(&mut buffer);
+        if let Some(shown) = shown {
+            canvas.picture(shown, AREA, LOOK);
+        }
+        over(&mut canvas);
+        let placed = canvas.into_placed();
+        pictures.arrange(&placed, &mut buffer);
+        pictures
+            .draw(now, &placed, (AREA.width, AREA.height), LOOK)
+            .expect("a sink takes all");
+        buffer
+    }
+
+    #[test]
+    fn what_is_drawn_over_a_picture_stays_and_what_a_picture_leaves_is_written() {
+        let (sink, mut now) = (Sink::default(), Instant::now());
+        let mut pictures = pictures(&sink, now);
+        let grey = picture(180);
+        let words = Cells::new(10, 4, 12, 2);
+        let menu = |buffer: &mut Buffer| {
+            Clear.render(words, buffer);
+            buffer.set_string(10, 4, "over it", Color::White);
+        };
+        for _ in 0..40 {
+            now += Duration::from_millis(33);
+            let buffer = frame(&mut pictures, now, Some(&grey), menu);
+            assert_eq!(buffer[(10, 4)].diff_option, CellDiffOption::None);
+            assert_eq!(buffer[(3, 4)].diff_option, CellDiffOption::Skip);
+        }
+        let shown = |pictures: &Pictures, column, row| pictures.encoder.shown().cell(column, row);
+        assert!(shown(&pictures, 3, 4).is_some(), "the picture was drawn");
+        for column in words.left()..words.right() {
+            assert!(
+                shown(&pictures, column, 4).is_none(),
+                "{column} belongs to the words"
+            );
+        }
+        assert!(!sink.0.lock().expect("nobody panicked").is_empty());
+        // The menu goes: its cells are the picture's again. The picture goes: its cells are written, blank as they are.
+        now += Duration::from_millis(33);
+        let buffer = frame(&mut pictures, now, Some(&grey), |_| {});
+        assert_eq!(buffer[(10, 4)].diff_option, CellDiffOption::Skip);
+        now += Duration::from_millis(33);
+        let buffer = frame(&mut pictures, now, None, |_| {});
+        assert_eq!(buffer[(10, 4)].diff_option, CellDiffOption::AlwaysUpdate);
+        now += Duration::from_millis(33);
+        let buffer = frame(&mut pictures, now, None, |_| {});
+        assert_eq!(buffer[(10, 4)].diff_option, CellDiffOption::None, "once");
+        assert!(
+            shown(&pictures, 3, 4).is_none(),
+            "what stands there is not known"
+        );
+    }
+
+    #[test]
+    fn a_terminal_that_does_not_keep_up_is_sent_less_than_it_is_shown() {
+        let (sink, mut now) = (Sink::default(), Instant::now());
+        let mut pictures = pictures(&sink, now);
+        for turn in 0..60u8 {
+            now += Duration::from_millis(33);
+            frame(
+                &mut pictures,
+                now,
+                Some(&picture(turn.wrapping_mul(37))),
+                |_| {},
+            );
+        }
+        // Nothing was answered: two seconds at the rate for terminals of which nothing is known, and no more.
+        let sent = sink.0.lock().expect("nobody panicked").len();
+        assert!((1..130_000).contains(&sent), "{sent} bytes");
+    }
+}
