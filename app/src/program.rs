@@ -229,24 +229,16 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
             name,
             media: media(video),
         }),
-        Some(Action::Join { group, video }) => run(Mode::JoinOnce {
-            name: group,
-            media: media(video),
-        }),
+        Some(Action::Join { group: name, video }) => {
+            let media = media(video);
+            run(Mode::JoinOnce { name, media })
+        }
         Some(Action::Answer { name, video }) => run(Mode::AnswerOnce {
             name,
             media: media(video),
         }),
-        Some(Action::Demo { people: None }) => demo::one(&options, face),
-        Some(Action::Demo {
-            people: Some(people),
-        }) => demo::of_a_group(&options, people, face),
-        Some(Action::Mirror) => crate::mirror::run(
-            &options,
-            face == Face::Screen,
-            look(options.color),
-            &mut *line_front(face),
-        ),
+        Some(Action::Demo { people }) => demo::run(&options, people, face),
+        Some(Action::Mirror) => mirror(&options, face),
         Some(Action::Serve {
             listen,
             announce,
@@ -281,6 +273,11 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
         }
         Some(Action::Ctl { command }) => small(Small::Ctl(command.join(" "))),
     }
+}
+
+fn mirror(options: &Options, face: Face) -> Result<u8, Failure> {
+    let look = look(options.color);
+    crate::mirror::run(options, face == Face::Screen, look, &mut *line_front(face))
 }
 
 fn errand(small: Small, folder: &Path, options: &Options, face: Face) -> Result<u8, Failure> {

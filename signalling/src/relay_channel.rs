@@ -593,12 +593,3 @@ impl Channel for RelayChannel {
         })
     }
 }
-
-impl Task {
-    fn wish(&self) -> Wish {
-        match self {
-            Self::Invite { .. } | Self::Offer { .. } | Self::Letter { .. } => Wish::Invite,
-            Self::Join { .. } | Self::Enter { .. } => Wish::Add,
-        }
-    }
-}

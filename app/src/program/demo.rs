@@ -13,7 +13,15 @@ use crate::report::Report;
 /// A demo without a terminal ends after this.
 const DEMO_TIME: Duration = Duration::from_secs(10);
 
-pub(super) fn one(options: &Options, face: Face) -> Result<u8, Failure> {
+/// With one friend, or with so many people in the call of a group.
+pub(super) fn run(options: &Options, people: Option<u16>, face: Face) -> Result<u8, Failure> {
+    match people {
+        None => one(options, face),
+        Some(people) => of_a_group(options, people, face),
+    }
+}
+
+fn one(options: &Options, face: Face) -> Result<u8, Failure> {
     let mut options = options.clone();
     let started = Demo::start().map_err(|error| Failure::of(&error, OTHER));
     let mut demo = started?;
@@ -52,7 +60,7 @@ pub(super) fn one(options: &Options, face: Face) -> Result<u8, Failure> {
     Ok(if good { 0 } else { OTHER })
 }
 
-pub(super) fn of_a_group(options: &Options, people: u16, face: Face) -> Result<u8, Failure> {
+fn of_a_group(options: &Options, people: u16, face: Face) -> Result<u8, Failure> {
     let mut options = options.clone();
     let mut crowd = Crowd::start(people).map_err(|error| Failure::of(&error, OTHER))?;
     crate::demo::choose_devices(&mut options);

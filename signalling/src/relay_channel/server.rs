@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::letters::Letter;
 use crate::block::SealKey;
-use crate::channel::ContactId;
+use crate::channel::{ContactId, Wish};
 use crate::link::Link;
 use crate::server_url::ServerUrl;
 
@@ -103,6 +103,16 @@ pub(super) enum Task {
         letter: Box<Letter>,
         by: Instant,
     },
+}
+
+impl Task {
+    /// What a failure of it is about.
+    pub(super) fn wish(&self) -> Wish {
+        match self {
+            Self::Invite { .. } | Self::Offer { .. } | Self::Letter { .. } => Wish::Invite,
+            Self::Join { .. } | Self::Enter { .. } => Wish::Add,
+        }
+    }
 }
 
 /// The secrets of a queue being made.
