@@ -12,6 +12,8 @@ pub(super) const LAYERS: usize = 3;
 const NOMINAL: [(u32, u32); LAYERS] = [(320, 240), (640, 480), (1_280, 960)];
 /// Bits per second of l, m, h when nothing is known: the limits of the clients' encoders (protocol facts, section 3).
 const NOMINAL_BPS: [u32; LAYERS] = [100_000, 250_000, 1_200_000];
+/// A layer takes at most this many times the one below: four times its pixels, and a little.
+const STEP_MAX: u32 = 5;
 /// A layer that sent nothing this long is off: five frames at 5 per second, the slowest camera worth the name.
 const SILENT_TIME: Duration = Duration::from_millis(1_000);
 /// Rates are measured over this.
@@ -62,9 +64,20 @@ impl Layer {
     }
 }
 
-/// Bits per second of layer `index`, measured or usual.
+/// Bits per second of layer `index`: measured, or at most so many times what was measured of one below, or usual. An easy
+/// picture would otherwise wait for a line that carries a hard one.
 pub(super) fn rate(layers: &[Layer; LAYERS], index: usize) -> u32 {
-    layers[index].bps.unwrap_or(NOMINAL_BPS[index])
+    let inferred = || {
+        let below = (0..index).rev();
+        let (steps, bps) = below
+            .zip(1..)
+            .find_map(|(other, steps)| Some((steps, layers[other].bps?)))?;
+        Some(bps.saturating_mul(STEP_MAX.pow(steps)))
+    };
+    let usual = NOMINAL_BPS[index];
+    layers[index]
+        .bps
+        .unwrap_or_else(|| inferred().map_or(usual, |bps| bps.min(usual)))
 }
 
 /// Pixels of layer `index`: known, or inferred from another (each doubles the one below), or usual.
