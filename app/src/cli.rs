@@ -40,6 +40,9 @@ pub struct Options {
     /// End after this many seconds.
     #[arg(long, global = true, value_name = "N", value_parser = seconds)]
     pub seconds: Option<Duration>,
+    /// End when standard input does: for a program that starts this one and may be killed.
+    #[arg(long, global = true, hide = true)]
+    pub until_input_ends: bool,
     /// `device[:NAME]`, `file:PATH` (Y4M), `test` or `none`.
     #[arg(long, global = true, value_name = "CAMERA")]
     pub camera: Option<CameraSpec>,
@@ -294,6 +297,9 @@ pub struct CallArguments {
     /// Threads that forward media, each with a UDP port of its own after the first. Usually one for each core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub shards: Option<u16>,
+    /// People in one group call at most.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=64))]
+    pub people_max: Option<u16>,
     /// Only people whose keys stand in this file get into group calls; a key in each line, as `hullo name --json`
     /// shows it.
     #[arg(long, value_name = "FILE")]

@@ -118,7 +118,7 @@ impl Process {
     fn spawn(profile: &Path, args: &[&str], input: Option<&str>) -> io::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(args)
-            .args(["--json", "--profile"])
+            .args(["--json", "--until-input-ends", "--profile"])
             .arg(profile)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -149,6 +149,11 @@ pub enum ParticipantChange {
         /// As the group knows this member.
         name: String,
     },
+    /// The member who was that participant goes on as this one: its connection was made anew.
+    Moved {
+        /// Under which number it stood until now.
+        from: ParticipantId,
+    },
     /// It is gone.
     Left {
         /// It was taken out of the group, rather than leaving the call.

@@ -9,3 +9,5 @@ pub mod engine;
 mod figures;
 pub mod media;
 pub mod queue;
+mod recovery;
+mod shown;

@@ -74,7 +74,9 @@ impl Participant {
         now_ms: u64,
     ) -> Option<(&'static str, bool)> {
         let (word, place, on) = match change {
-            ParticipantChange::Joined { .. } | ParticipantChange::Left { .. } => return None,
+            ParticipantChange::Joined { .. }
+            | ParticipantChange::Moved { .. }
+            | ParticipantChange::Left { .. } => return None,
             ParticipantChange::Muted(on) => ("muted", &mut self.switches.mic_muted, on),
             ParticipantChange::Camera(on) => ("camera", &mut self.switches.camera_on, on),
             ParticipantChange::Screen(on) => ("screen", &mut self.shows_screen, on),

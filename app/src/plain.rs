@@ -202,6 +202,7 @@ fn participant(change: &str, name: &str, on: Option<bool>) -> String {
         ("hold", false) => format!("{name} is back from hold."),
         ("joined", _) => format!("{name} joined."),
         ("left", true) => format!("{name} left."),
+        ("reconnected", _) => format!("{name} is back on a new connection."),
         ("left", false) => format!("{name} was taken out of the group and left."),
         ("screen", true) => format!("{name} shows a screen."),
         ("screen", false) => format!("{name} no longer shows a screen."),

@@ -251,6 +251,7 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
                 relay,
                 calls,
                 seconds: options.seconds,
+                until_input_ends: options.until_input_ends,
             };
             serve::run(wanted, folder.clone(), &mut *line_front(face))
         }
@@ -370,7 +371,7 @@ fn main_loop(
     let group_calls = GroupCalls::of_profile(profile.folder());
     let unread_calls = group_calls.as_ref().err().map(ToString::to_string);
     let mut model = begun(mode, options.color, config.relay_only);
-    let (mut front, entered) = open_front(face, &wake, &mut model, options.color != Color::Auto)?;
+    let (mut front, entered) = open_front(face, &wake, &mut model, options)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
     let is_drawn = face == Face::Screen;
     let calls = Calls::new(specs, is_drawn, config.relay_only, random()?, wake);
@@ -507,10 +508,10 @@ fn open_front(
     face: Face,
     wake: &crossbeam_channel::Sender<Wake>,
     model: &mut Model,
-    is_look_chosen: bool,
+    options: &Options,
 ) -> Result<(Box<dyn Front>, Option<terminal::Entered>), Failure> {
     if face != Face::Screen {
-        read_stdin(wake.clone());
+        read_stdin(wake.clone(), options.until_input_ends);
         return Ok((line_front(face), None));
     }
     let failed = |error: std::io::Error| {
@@ -523,6 +524,6 @@ fn open_front(
     let input = wake.clone();
     terminal::spawn_input(move |arrival| input.send(arrival.into()).is_ok()).map_err(failed)?;
     let terminal = PictureTerminal::detect(|name| std::env::var(name).ok());
-    let screen = Screen::on_stdout(terminal, is_look_chosen).map_err(failed)?;
+    let screen = Screen::on_stdout(terminal, options.color != Color::Auto).map_err(failed)?;
     Ok((Box::new(screen), Some(entered)))
 }

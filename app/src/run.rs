@@ -446,14 +446,15 @@ impl Runner<'_> {
     }
 }
 
-/// Reads commands from stdin, a line each, until it ends.
-pub fn read_stdin(wake: Sender<Wake>) {
+/// Reads commands from stdin, a line each, until it ends; `ends`: the program then does, too.
+pub fn read_stdin(wake: Sender<Wake>, ends: bool) {
     crate::threads::detach("stdin", move || {
         let mut stdin = std::io::stdin().lock();
         loop {
             let mut line = Vec::new();
             let mut limited = std::io::Read::take(&mut stdin, LINE_MAX);
             match limited.read_until(b'\n', &mut line) {
+                Ok(0) | Err(_) if ends => return crate::terminal::ask_to_end(),
                 Ok(0) | Err(_) => return,
                 Ok(_) => {}
             }

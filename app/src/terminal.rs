@@ -216,6 +216,21 @@ pub fn spawn_signals(mut send: impl FnMut(Event) -> bool + Send + 'static) -> io
     Ok(())
 }
 
+/// Ends this program when its standard input ends: whoever started it, and holds the other end, is gone.
+pub fn end_with_input() {
+    crate::threads::detach("stdin", || {
+        // An error says that nothing comes any more, as the end does.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        ask_to_end();
+    });
+}
+
+/// The same as SIGTERM from outside.
+pub fn ask_to_end() {
+    // A process may always send itself signals.
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+}
+
 #[cfg(test)]
 mod tests {
     use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

@@ -8,6 +8,10 @@
 
 #[path = "cli/calls.rs"]
 mod calls;
+#[path = "cli/group_ends.rs"]
+mod group_ends;
+#[path = "cli/group_recovery.rs"]
+mod group_recovery;
 #[path = "cli/groups.rs"]
 mod groups;
 mod kit;

@@ -141,6 +141,16 @@ impl GroupSession {
         self.closed
     }
 
+    /// How long the SFU has said nothing; zero before the connection stands.
+    #[must_use]
+    pub fn silence(&self, now: Instant) -> Duration {
+        if self.connected && !self.closed {
+            now.saturating_duration_since(self.heard_at)
+        } else {
+            Duration::ZERO
+        }
+    }
+
     /// Applies one change, then drains str0m into the queue of outputs. After [`Event::Closed`] nothing changes.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         self.now = self.now.max(now);

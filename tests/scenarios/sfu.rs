@@ -105,7 +105,7 @@ fn the_test_card_comes_out_of_every_decoder_with_its_time() {
     let mut world = World::new(4, 3, |_| lossy);
     (0..3).for_each(|index| world.join(index));
     world.open_cameras();
-    world.settle(Duration::from_secs(14));
+    world.settle(Duration::from_secs(4));
     for (index, person) in world.people.iter().enumerate() {
         let shown = &person.seats[0].screen.shown;
         assert_eq!(shown.len(), 2, "person {index}\n{}", world.describe());

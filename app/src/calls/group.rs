@@ -28,6 +28,8 @@ pub(super) struct GroupPart {
     group: GroupNumber,
     pub(super) pictures: Pictures,
     certificate: Certificate,
+    /// Of a second connection that is asked for.
+    certificate_beside: Option<Certificate>,
     specs: MediaSpecs,
     /// What is to be on; the thread goes on from it.
     wishes: Wishes,
@@ -78,6 +80,7 @@ impl Calls {
                 let _ = picture_wake.try_send(Wake::Pictures(number));
             }),
             certificate,
+            certificate_beside: None,
             specs,
             wishes,
             thread: ThreadNumber(number.0 << 16),
@@ -167,10 +170,16 @@ impl Calls {
                 let end = trouble.map_or_else(|| reason.into(), GroupEnd::Unreachable);
                 self.end_group(end, None)
             }
-            // A second connection is never asked for.
-            LobbyEvent::ConnectBeside(_)
-            | LobbyEvent::NotAgain { .. }
-            | LobbyEvent::Established { .. }
+            LobbyEvent::ConnectBeside(entry) => self.connect_beside(*entry),
+            LobbyEvent::NotAgain { group, reason } => {
+                tracing::debug!(%reason, "no place for a second connection");
+                let part = self.group.as_ref().filter(|part| part.group == group);
+                if let Some(handle) = part.and_then(|part| part.handle.as_ref()) {
+                    handle.command(Command::NotBeside);
+                }
+                Vec::new()
+            }
+            LobbyEvent::Established { .. }
             | LobbyEvent::Running { .. }
             | LobbyEvent::NotRunning { .. }
             | LobbyEvent::Warning { .. } => Vec::new(),
@@ -178,7 +187,8 @@ impl Calls {
     }
 
     fn connect_group(&mut self, entry: Entry, members: Members) -> Vec<Outcome> {
-        let (rng, devices, wake) = (self.fork(), self.devices.clone(), self.wake.clone());
+        let (rng, moments) = (self.fork(), self.fork());
+        let (devices, wake) = (self.devices.clone(), self.wake.clone());
         let is_ours = |part: &&mut GroupPart| part.group == entry.group && !part.is_over;
         let Some(part) = self.group.as_mut().filter(is_ours) else {
             // The user thought again meanwhile.
@@ -199,6 +209,7 @@ impl Calls {
             specs: part.specs.clone(),
             pictures: part.pictures.clone(),
             devices,
+            rng: moments,
         };
         let started = GroupHandle::start(setup, move |event| {
             // The loop is gone only when the program is.
@@ -214,6 +225,26 @@ impl Calls {
                 vec![Outcome::Lobby(LobbyCommand::ConnectionFailed)]
             }
         }
+    }
+
+    /// There is a place for a second connection to the call that runs.
+    fn connect_beside(&mut self, entry: Entry) -> Vec<Outcome> {
+        let rng = self.fork();
+        let is_ours = |part: &&mut GroupPart| part.group == entry.group && !part.is_over;
+        if let Some(part) = self.group.as_mut().filter(is_ours)
+            && let Some(certificate) = part.certificate_beside.take()
+            && let Some(handle) = &part.handle
+        {
+            let setup = Setup {
+                answer: entry.response,
+                has_wanted_channel: entry.has_wanted_channel,
+                config: entry.config,
+                certificate,
+                rng,
+            };
+            handle.command(Command::Beside(Box::new(setup)));
+        }
+        Vec::new()
     }
 
     /// The connection goes: another call of the group won, or the group is none of ours any more.
@@ -262,6 +293,20 @@ impl Calls {
         };
         match event {
             DriverEvent::HelloReceived => vec![Outcome::Lobby(LobbyCommand::HelloReceived)],
+            DriverEvent::WantBeside => match Certificate::generate() {
+                Ok(certificate) => {
+                    let fingerprint = certificate.fingerprint();
+                    part.certificate_beside = Some(certificate);
+                    vec![Outcome::Lobby(LobbyCommand::JoinAgain { fingerprint })]
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "no second connection");
+                    if let Some(handle) = &part.handle {
+                        handle.command(Command::NotBeside);
+                    }
+                    Vec::new()
+                }
+            },
             DriverEvent::ConnectionFailed => vec![Outcome::Lobby(LobbyCommand::ConnectionFailed)],
             // Before the call is established there is only a way in to give up.
             DriverEvent::Left => vec![

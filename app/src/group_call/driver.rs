@@ -18,19 +18,21 @@ use hullo_media::thread::Thread;
 use hullo_proto::group::id::{Identity, ParticipantId};
 use hullo_proto::group::key::PublicKey;
 use hullo_proto::group::wire::Device;
-use mio::{Events, Poll, Token, Waker};
+use mio::{Events, Poll, Waker};
+use rand_chacha::ChaCha20Rng;
 
 use super::end::GroupEnd;
-use super::engine::{Engine, Input, Output, Setup, SetupError};
+use super::engine::{Input, Setup};
 use super::queue::LayerQueue;
 use crate::call::lease::Devices;
 use crate::call::media::{MediaSpecs, Opened, Pictures};
-use crate::call::sockets::{BATCH_MAX, Reach, Sockets};
 use crate::event::{CallEvent, Feed};
 use crate::report::Summary;
 
 mod dispatch;
+mod seat;
 use dispatch::Dispatch;
+use seat::{Line, Seat, Seats};
 
 /// Commands waiting for the thread: a change of the screen's size is one for each picture, the rest are rare.
 const COMMANDS_MAX: usize = 256;
@@ -53,6 +55,10 @@ pub enum Command {
     View(ParticipantId, Feed, Option<(u32, u32)>),
     /// The group's members are these now.
     Members(Members),
+    /// There is a place for a second connection, as asked for.
+    Beside(Box<Setup>),
+    /// There is none, for now.
+    NotBeside,
     /// The devices are open.
     Opened(Box<Opened>),
     /// The decoder of this picture lost its thread.
@@ -83,6 +89,8 @@ pub enum DriverEvent {
     HelloReceived,
     /// The connection broke before that.
     ConnectionFailed,
+    /// The connection fails: a place for a second one is wanted.
+    WantBeside,
     /// The call is over for us: it may be left at the network thread too.
     Left,
     /// Everything is closed.
@@ -116,6 +124,8 @@ pub struct CallSetup {
     pub pictures: Pictures,
     /// The right to use devices, shared by all calls.
     pub devices: Devices,
+    /// Chooses the moment of a second connection.
+    pub rng: ChaCha20Rng,
 }
 
 /// The running thread. Dropping it leaves the call and waits for the thread.
@@ -138,14 +148,7 @@ impl GroupHandle {
             format!("The call cannot start: {error}. Check the network of this machine.")
         };
         let poll = Poll::new().map_err(machine)?;
-        let is_near = |address: &std::net::SocketAddr| address.ip().is_loopback();
-        let reach = if setup.engine.answer.addresses.iter().all(is_near) {
-            Reach::Loopback
-        } else {
-            Reach::Network
-        };
-        let sockets = Sockets::open(poll.registry(), reach).map_err(machine)?;
-        let waker = Waker::new(poll.registry(), Token(sockets.len())).map_err(machine)?;
+        let waker = Waker::new(poll.registry(), seat::WAKER).map_err(machine)?;
         let waker = Arc::new(waker);
         let (commands, receiver) = bounded(COMMANDS_MAX);
         let queue = LayerQueue::new(Arc::clone(&waker));
@@ -153,11 +156,10 @@ impl GroupHandle {
             sender: commands.clone(),
             waker: Arc::clone(&waker),
         };
-        let now = Instant::now();
-        let engine = Engine::new(now, setup.engine, &sockets.addresses())
-            .map_err(|error: SetupError| crate::people::sentence(&error.to_string()))?;
+        let seat = Seat::open(Instant::now(), poll.registry(), setup.engine)?;
+        let own = seat.engine.identity();
         let dispatch = Dispatch::new(
-            setup.specs,
+            (setup.specs, own),
             (setup.pictures, setup.devices),
             setup.members,
             setup.wishes,
@@ -167,9 +169,8 @@ impl GroupHandle {
         );
         let thread = Thread::spawn("group-call", move || {
             let driver = Driver {
-                engine,
+                seats: Seats::new(seat, setup.rng),
                 dispatch,
-                sockets,
                 commands: receiver,
                 poll,
             };
@@ -217,9 +218,8 @@ impl Commands {
 }
 
 struct Driver {
-    engine: Engine,
+    seats: Seats,
     dispatch: Dispatch,
-    sockets: Sockets,
     commands: Receiver<Command>,
     poll: Poll,
 }
@@ -252,16 +252,15 @@ impl Driver {
                 self.input(Input::Frame(track, frame));
             }
             let now = Instant::now();
-            if deadline.is_some_and(|at| at <= now) {
-                self.engine.handle_input(now, Input::Timeout);
-            }
+            self.seats.time_passes(now);
             deadline = self.drain();
-            self.dispatch.look(now, &self.engine);
+            self.look_after_line(now);
+            self.dispatch.look(now, &self.seats.main.engine);
             if more {
                 deadline = Some(now);
             }
         }
-        self.dispatch.finish(&self.engine);
+        self.dispatch.finish(&self.seats.main.engine);
     }
 
     /// What the user wants to be on or off before anybody asks.
@@ -283,52 +282,59 @@ impl Driver {
     /// the thread for the rest.
     fn receive(&mut self, buffer: &mut [u8]) -> bool {
         let mut more = false;
-        for index in 0..self.sockets.len() {
-            let mut left = BATCH_MAX;
-            while let Some((length, source, destination)) = self.sockets.receive(index, buffer) {
-                let bytes = buffer.get(..length).unwrap_or_default();
-                self.engine.handle_input(
-                    Instant::now(),
-                    Input::Datagram {
-                        source,
-                        destination,
-                        bytes,
-                    },
-                );
-                self.drain();
-                left -= 1;
-                if left == 0 {
-                    more = true;
-                    break;
-                }
-            }
+        for line in Line::ALL {
+            more |= self.seats.receive(line, buffer, |seats| {
+                seats.drain(&mut self.dispatch);
+            });
         }
         more
     }
 
     fn input(&mut self, input: Input<'_>) {
-        self.engine.handle_input(Instant::now(), input);
+        self.seats.main.engine.handle_input(Instant::now(), input);
         self.drain();
+    }
+
+    /// Asks for a second connection when the first fails, and goes over to it when it carries media.
+    fn look_after_line(&mut self, now: Instant) {
+        if self.seats.wants_beside(now) {
+            self.dispatch.want_beside();
+        }
+        if let Some(people) = self.seats.take_over(now) {
+            let inputs = (self.dispatch).take_over(&people, &self.seats.main.engine);
+            for input in inputs {
+                self.input(input);
+            }
+        }
     }
 
     fn command(&mut self, command: Command) {
         match command {
             Command::Leave(reason) => {
                 self.dispatch.stop_reason = reason;
+                self.seats.give_up_beside(Instant::now());
                 self.input(Input::Leave);
             }
             Command::Abandon => {
                 self.dispatch.abandon();
+                self.seats.give_up_beside(Instant::now());
                 self.input(Input::Abandon);
             }
             Command::End(end) => {
                 self.dispatch.end(Instant::now(), end);
+                self.seats.give_up_beside(Instant::now());
                 self.input(Input::Abandon);
             }
+            Command::Beside(setup) => {
+                (self.seats).open_beside(Instant::now(), self.poll.registry(), *setup);
+                self.drain();
+            }
+            Command::NotBeside => self.seats.no_beside(Instant::now()),
             Command::WantKeyframe((id, track)) => self.input(Input::WantKeyframe(id, track)),
             Command::Members(members) => {
                 let keys = members.keys.clone();
                 self.dispatch.rename(members);
+                self.seats.members(Instant::now(), &keys);
                 self.input(Input::Members(keys));
             }
             Command::View(id, feed, size) => {
@@ -345,21 +351,6 @@ impl Driver {
     }
 
     fn drain(&mut self) -> Option<Instant> {
-        loop {
-            match self.engine.poll_output() {
-                Output::Transmit {
-                    source,
-                    destination,
-                    bytes,
-                } => self.sockets.send(source, destination, &bytes),
-                Output::Event(event) => {
-                    let now = Instant::now();
-                    for input in self.dispatch.event(now, event) {
-                        self.engine.handle_input(now, input);
-                    }
-                }
-                Output::Timeout(at) => return at,
-            }
-        }
+        self.seats.drain(&mut self.dispatch)
     }
 }

@@ -24,10 +24,12 @@ use hullo_proto::group::group_call::{
     self, Event as CallEvent, GroupCall, Input as CallInput, LeftReason, Output as CallOutput,
     Refused,
 };
+use hullo_proto::group::handshake::Role;
 use hullo_proto::group::id::{Identity, ParticipantId};
 use hullo_proto::group::key::{KeyError, PublicKey};
 use hullo_proto::group::media_frame::Track;
 use hullo_proto::group::media_receiver::OpenFrameError;
+use hullo_proto::group::roster::Entry;
 use hullo_proto::group::wire::{Capture, Device, JoinResponse, ParticipantName, View};
 use hullo_proto::service::sfu::LayersWanted;
 use rand_chacha::ChaCha20Rng;
@@ -166,7 +168,7 @@ pub struct Engine {
     session: GroupSession,
     outputs: VecDeque<Output>,
     /// Those who proved who they are: nobody else comes or goes, as far as the outside is told.
-    proven: BTreeSet<ParticipantId>,
+    proven: BTreeMap<ParticipantId, Identity>,
     /// Pictures of which a frame did not open: the next one follows a hole.
     holes: BTreeSet<(ParticipantId, Track)>,
     undecryptable: BTreeMap<ParticipantId, u64>,
@@ -176,6 +178,7 @@ pub struct Engine {
     is_joined: bool,
     lost_at: Option<Instant>,
     ended: bool,
+    identity: Option<Identity>,
 }
 
 impl Engine {
@@ -184,6 +187,10 @@ impl Engine {
     /// # Errors
     /// The server's answer or the call's key cannot be used.
     pub fn new(now: Instant, setup: Setup, addresses: &[SocketAddr]) -> Result<Self, SetupError> {
+        let identity = match &setup.config.role {
+            Role::Normal { identity, .. } => Some(*identity),
+            Role::Guest { .. } => None,
+        };
         let config = GroupSessionConfig {
             answer: setup.answer,
             certificate: setup.certificate,
@@ -195,7 +202,7 @@ impl Engine {
             session: GroupSession::new(now, &config)?,
             call: GroupCall::new(now, setup.config, setup.rng)?,
             outputs: VecDeque::new(),
-            proven: BTreeSet::new(),
+            proven: BTreeMap::new(),
             holes: BTreeSet::new(),
             undecryptable: BTreeMap::new(),
             frames_sent: [0; 3],
@@ -203,12 +210,18 @@ impl Engine {
             is_joined: false,
             lost_at: None,
             ended: false,
+            identity,
         };
         for address in addresses {
             engine.session(now, group_session::Input::LocalCandidate(*address));
         }
         engine.pump(now);
         Ok(engine)
+    }
+
+    /// Who we are.
+    pub fn identity(&self) -> Option<Identity> {
+        self.identity
     }
 
     /// Whether the server said hello.
@@ -243,6 +256,33 @@ impl Engine {
     /// Whether our microphone is on, as the call sees it.
     pub fn is_microphone_on(&self) -> bool {
         self.call.own().captures().microphone
+    }
+
+    /// How long the server has said nothing.
+    pub fn silence(&self, now: Instant) -> Duration {
+        self.session.silence(now)
+    }
+
+    /// Whether sound reaches somebody and comes from somebody, or nobody else is there.
+    pub fn carries_media(&self) -> bool {
+        let is_alone = self.call.participants().next().is_none();
+        self.is_joined && !self.ended && (is_alone || !self.proven.is_empty())
+    }
+
+    /// Everybody who proved to be a member, with what each does.
+    pub fn people(&self) -> impl Iterator<Item = (Identity, Entry)> {
+        let all = self.call.participants();
+        all.filter_map(|entry| Some((*self.proven.get(&entry.id)?, entry)))
+    }
+
+    /// Goes on counting where the connection before this one ended.
+    pub fn succeed(&mut self, before: &Self) {
+        for (sent, more) in self.frames_sent.iter_mut().zip(before.frames_sent) {
+            *sent += more;
+        }
+        for (id, count) in &before.undecryptable {
+            *self.undecryptable.entry(*id).or_default() += count;
+        }
     }
 
     /// Applies one change; drain [`Self::poll_output`] before the next.
@@ -404,13 +444,13 @@ impl Engine {
                 self.session(now, group_session::Input::Expect(id));
             }
             CallEvent::Authenticated(id, ParticipantName::Normal(identity, _)) => {
-                self.proven.insert(id);
+                self.proven.insert(id, identity);
                 self.event(Event::Came(id, identity));
             }
             CallEvent::ParticipantLeft(id, reason) => {
                 self.session(now, group_session::Input::Forget(id));
                 self.holes.retain(|(whose, _)| *whose != id);
-                if self.proven.remove(&id) {
+                if self.proven.remove(&id).is_some() {
                     self.event(Event::Went(id, reason == LeftReason::Removed));
                 }
             }

@@ -33,6 +33,8 @@ pub struct CallOptions {
     pub udp: Option<SocketAddr>,
     /// Threads that forward, each with a port of its own after the first. Otherwise one for each core.
     pub shards: Option<NonZeroUsize>,
+    /// People in one call at most, 2 to 64; otherwise as many as the forwarding unit takes.
+    pub participants_max: Option<NonZeroUsize>,
     /// A file with the keys of those who may call; without it everybody may who knows the server.
     pub allow: Option<PathBuf>,
 }
@@ -119,6 +121,8 @@ pub(super) fn start(
     let key = token_key(&folder.join("token.key"))?;
     let mut sfu = Options::new(udp, addresses.clone(), key, announcement, seed()?);
     sfu.shards = (options.calls.shards).map_or(sfu.shards, NonZeroUsize::get);
+    sfu.participants_max =
+        (options.calls.participants_max).map_or(sfu.participants_max, NonZeroUsize::get);
     if let Some(path) = &options.calls.allow {
         sfu.policy = Policy::Only(allowed(path)?);
     }

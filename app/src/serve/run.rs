@@ -33,6 +33,8 @@ pub struct Wanted {
     pub calls: CallArguments,
     /// After this it ends.
     pub seconds: Option<Duration>,
+    /// It ends when its standard input does.
+    pub until_input_ends: bool,
 }
 
 /// Serves until a signal comes or the time is over. Running calls then get time to end.
@@ -42,6 +44,7 @@ pub struct Wanted {
 pub fn run(wanted: Wanted, folder: PathBuf, front: &mut dyn Front) -> Result<u8, Failure> {
     let started = Instant::now();
     let (seconds, drain) = (wanted.seconds, wanted.calls.drain);
+    let wanted_end = wanted.until_input_ends;
     let server = Server::start(&options(wanted, folder)?)?;
     let (wake, inbox) = wakes();
     terminal::spawn_signals(move |event| wake.send(Wake::Event(event)).is_ok()).map_err(
@@ -50,6 +53,9 @@ pub fn run(wanted: Wanted, folder: PathBuf, front: &mut dyn Front) -> Result<u8,
             status: OTHER,
         },
     )?;
+    if wanted_end {
+        terminal::end_with_input();
+    }
     let media = server.media().map(MediaPorts::socket_addresses);
     let ready = Report::Ready {
         url: Some(server.url().to_string()),
@@ -110,6 +116,10 @@ fn options(wanted: Wanted, folder: PathBuf) -> Result<ServeOptions, Failure> {
                 .calls
                 .shards
                 .and_then(|shards| NonZeroUsize::new(shards.into())),
+            participants_max: wanted
+                .calls
+                .people_max
+                .and_then(|people| NonZeroUsize::new(people.into())),
             allow: wanted.calls.allow,
         },
     })

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::PATIENCE;
 use crate::kit::{Home, Hullo, Server};
 
-const GROUP: &str = "hikers";
+pub(crate) const GROUP: &str = "hikers";
 /// The group's people reach one another through the server, several messages each.
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -58,7 +58,7 @@ fn is_complete(event: &Value, people: usize) -> bool {
         })
 }
 
-fn join<'a>(first: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn join<'a>(first: &[&'a str]) -> Vec<&'a str> {
     let mut args = first.to_vec();
     args.extend([
         "--json",
@@ -72,7 +72,7 @@ fn join<'a>(first: &[&'a str]) -> Vec<&'a str> {
     args
 }
 
-fn change(event: &Value, change: &str, name: &str) -> bool {
+pub(crate) fn change(event: &Value, change: &str, name: &str) -> bool {
     event["event"] == "participant" && event["change"] == change && event["name"] == name
 }
 

@@ -89,6 +89,12 @@ impl Hullo {
         }
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
+            .unwrap();
+    }
+
     /// Writes a line to stdin.
     pub(crate) fn write(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().unwrap();
@@ -231,7 +237,7 @@ impl Done {
 
 /// A server of one's own on a free port.
 pub(crate) struct Server {
-    _process: Hullo,
+    process: Hullo,
     /// Its own, if nobody else keeps it.
     _home: Option<Home>,
     url: String,
@@ -248,7 +254,14 @@ impl Server {
 
     /// With the certificate that this home keeps, so that it can come again under its URL.
     pub(crate) fn start_in(home: &Home, listen: &str) -> Self {
-        let mut process = Hullo::spawn(home, &["serve", "--listen", listen, "--json"]);
+        Self::start_with(home, listen, &[])
+    }
+
+    /// The same with more options.
+    pub(crate) fn start_with(home: &Home, listen: &str, more: &[&str]) -> Self {
+        let mut args = vec!["serve", "--listen", listen, "--json"];
+        args.extend(more);
+        let mut process = Hullo::spawn(home, &args);
         let url = process.wait_for("ready", Duration::from_secs(30))["url"]
             .as_str()
             .unwrap()
@@ -260,11 +273,16 @@ impl Server {
             .unwrap()
             .to_owned();
         Self {
-            _process: process,
+            process: process,
             _home: None,
             url,
             address,
         }
+    }
+
+    /// Asks it to stop, as an operator does.
+    pub(crate) fn stop(&self) {
+        self.process.signal(rustix::process::Signal::TERM);
     }
 
     pub(crate) fn url(&self) -> &str {

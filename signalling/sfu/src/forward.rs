@@ -58,6 +58,9 @@ const TRAIN_WAIT: Duration = Duration::from_millis(2);
 
 /// Timers of one connection fire at most this often: its shortest that matters is 20 ms, for missing packets.
 const TIMER_GRAIN: Duration = Duration::from_millis(5);
+/// The same while padding measures what a line carries: the stack sends a portion of it every 2 ms, and one that left late
+/// would show a slower line.
+const PROBE_GRAIN: Duration = Duration::from_millis(1);
 
 /// How often slow things are looked after: silence, layers, key frames awaited, timers of rooms.
 const TICK: Duration = Duration::from_millis(100);
@@ -182,7 +185,7 @@ pub struct Forwarder {
     /// Deadline of each peer, apart from it so that looking for the next is one run over a small array.
     deadlines: Vec<Option<Instant>>,
     free: Vec<usize>,
-    dirty: Vec<usize>,
+    dirty: VecDeque<usize>,
     doomed: Vec<(usize, Broken)>,
     sent: VecDeque<Sent>,
     next_tick: Instant,
@@ -213,7 +216,7 @@ impl Forwarder {
             peers: Vec::new(),
             deadlines: Vec::new(),
             free: Vec::new(),
-            dirty: Vec::new(),
+            dirty: VecDeque::new(),
             doomed: Vec::new(),
             sent: VecDeque::new(),
             next_tick: now + TICK,
@@ -308,19 +311,21 @@ impl Forwarder {
 
     /// Drains what the last inputs caused.
     pub fn poll_output(&mut self) -> Output {
-        // What a flush causes may touch others; each round handles what the one before left.
-        while !self.dirty.is_empty() || !self.doomed.is_empty() {
-            self.bury();
-            for slot in std::mem::take(&mut self.dirty) {
-                self.flush(slot);
+        loop {
+            // One connection after the other: a frame for all viewers at once would be copied for each before the first left.
+            if let Some((destination, contents)) = self.sent.pop_front() {
+                return Output::Transmit {
+                    destination,
+                    contents: Datagram(contents),
+                };
             }
-        }
-        match self.sent.pop_front() {
-            Some((destination, contents)) => Output::Transmit {
-                destination,
-                contents: Datagram(contents),
-            },
-            None => Output::Timeout(self.deadline()),
+            // What a flush causes may touch others.
+            self.bury();
+            match self.dirty.pop_front() {
+                Some(slot) => self.flush(slot),
+                None if self.doomed.is_empty() => return Output::Timeout(self.deadline()),
+                None => {}
+            }
         }
     }
 
@@ -474,7 +479,9 @@ impl Forwarder {
 
     /// When the connection itself wants to be looked after: its pacer asks for every microsecond it might fill.
     fn look_again(&mut self, slot: usize, deadline: Instant) {
-        self.deadlines[slot] = Some(deadline.max(self.now + TIMER_GRAIN));
+        let is_probing = self.peers[slot].as_ref().is_some_and(Peer::is_probing);
+        let grain = if is_probing { PROBE_GRAIN } else { TIMER_GRAIN };
+        self.deadlines[slot] = Some(deadline.max(self.now + grain));
     }
 
     /// `slot` has something to flush, together with what soon follows.
@@ -490,7 +497,7 @@ impl Forwarder {
             && !peer.is_dirty
         {
             peer.is_dirty = true;
-            self.dirty.push(slot);
+            self.dirty.push_back(slot);
         }
     }
 

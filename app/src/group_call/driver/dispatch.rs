@@ -2,8 +2,9 @@
 
 mod figures;
 mod own;
+mod people;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use hullo_media::frame::EncodedFrame;
@@ -12,13 +13,15 @@ use hullo_media::pipeline::PictureOf;
 use hullo_proto::frame::FrameKind;
 use hullo_proto::group::id::{Identity, ParticipantId};
 use hullo_proto::group::media_frame::Track;
-use hullo_proto::group::wire::{Capture, View};
+use hullo_proto::group::roster::Captures as TheirCaptures;
+use hullo_proto::group::wire::View;
 
 use super::super::end::GroupEnd;
 use super::super::engine::{Event, Input};
 use super::super::figures::Figures;
 use super::super::media::GroupMedia;
 use super::super::queue::LayerQueue;
+use super::super::shown::Shown;
 use super::{Commands, DriverEvent, Members, Wishes};
 use crate::call::latency::Latency;
 use crate::call::lease::Devices;
@@ -34,6 +37,11 @@ pub(super) struct Dispatch {
     pictures: Pictures,
     devices: Devices,
     members: Members,
+    shown: Shown,
+    /// What each of the others sends, and whether it is away.
+    states: BTreeMap<ParticipantId, (TheirCaptures, bool)>,
+    /// What is drawn of whom: asked for again on a new connection.
+    views: BTreeMap<(ParticipantId, Feed), Option<View>>,
     commands: Commands,
     on_event: Box<dyn Fn(DriverEvent) + Send>,
     media: Option<(GroupMedia, CardTimes)>,
@@ -76,7 +84,7 @@ struct Times {
 
 impl Dispatch {
     pub(super) fn new(
-        specs: MediaSpecs,
+        (specs, own): (MediaSpecs, Option<Identity>),
         (pictures, devices): (Pictures, Devices),
         members: Members,
         wishes: Wishes,
@@ -91,6 +99,9 @@ impl Dispatch {
             pictures,
             devices,
             members,
+            shown: Shown::new(own),
+            states: BTreeMap::new(),
+            views: BTreeMap::new(),
             commands,
             on_event,
             media: None,
@@ -155,7 +166,7 @@ impl Dispatch {
 
     /// How a picture is asked for; `None`: nothing changes, because there is no screen.
     pub(super) fn view(
-        &self,
+        &mut self,
         id: ParticipantId,
         feed: Feed,
         drawn: Option<(u32, u32)>,
@@ -165,7 +176,12 @@ impl Dispatch {
         {
             media.forget_picture((id, track(feed)));
         }
-        Some(drawn.map(asked))
+        let view = drawn.map(asked);
+        // Of those who are here: what is said of others is late.
+        if self.states.contains_key(&id) {
+            self.views.insert((id, feed), view);
+        }
+        Some(view)
     }
 
     /// Takes an event of the engine; what comes of it for the engine again.
@@ -176,15 +192,9 @@ impl Dispatch {
             Event::Interrupted => self.call(CallEvent::State(CallState::Reconnecting)),
             Event::Resumed => self.call(CallEvent::State(CallState::Connected)),
             Event::Came(id, identity) => return self.came(id, identity),
-            Event::Went(id, is_removed) => {
-                self.figures.went(id);
-                if let Some((media, _)) = &self.media {
-                    media.forget(id);
-                }
-                self.person(id, ParticipantChange::Left { is_removed });
-            }
+            Event::Went(id, is_removed) => self.went(id, is_removed),
             Event::Captured(id, capture) => self.captured(id, capture),
-            Event::OnHold(id, hold) => self.person(id, ParticipantChange::Hold(hold)),
+            Event::OnHold(id, hold) => self.on_hold(id, hold),
             Event::OwnCapture(capture) => self.own_capture(capture),
             Event::Refused(words) => {
                 self.call(CallEvent::Notice(crate::people::sentence(&words)));
@@ -224,42 +234,6 @@ impl Dispatch {
         self.tell(DriverEvent::HelloReceived);
         self.call(CallEvent::State(CallState::Connected));
         self.apply_own();
-    }
-
-    fn came(&mut self, id: ParticipantId, identity: Identity) -> Vec<Input<'static>> {
-        let known = self.members.names.get(&identity).cloned();
-        let name = known.unwrap_or_else(|| identity.as_str().to_owned());
-        self.figures.came(id, name.clone());
-        self.person(id, ParticipantChange::Joined { name });
-        if self.pictures.drawn {
-            // The screen says what it has room for.
-            return Vec::new();
-        }
-        let whole = Some(View::default());
-        vec![
-            Input::View(id, Feed::Camera, whole),
-            Input::View(id, Feed::Screen, whole),
-        ]
-    }
-
-    fn captured(&self, id: ParticipantId, capture: Capture) {
-        let forget = |track: Track| {
-            if let Some((media, _)) = self.media.as_ref().filter(|_| !capture.is_on()) {
-                media.forget_picture((id, track));
-            }
-        };
-        let change = match capture {
-            Capture::Microphone(on) => ParticipantChange::Muted(!on),
-            Capture::Camera(on) => {
-                forget(Track::Camera);
-                ParticipantChange::Camera(on)
-            }
-            Capture::Screen(since) => {
-                forget(Track::Screen);
-                ParticipantChange::Screen(since.is_some())
-            }
-        };
-        self.person(id, change);
     }
 
     fn audio(&mut self, now: Instant, id: ParticipantId, frame: AudioFrame) {

@@ -25,6 +25,16 @@ pub(super) fn take(
     };
     let at = call.people.binary_search_by_key(&id, |person| person.id);
     let (change, name, on) = match (at, change) {
+        (Err(_), ParticipantChange::Moved { from }) => {
+            let Some(was) = call.people.iter().position(|person| person.id == from) else {
+                return;
+            };
+            // Devices are announced anew.
+            let name = call.people.remove(was).name;
+            let at = call.people.partition_point(|person| person.id < id);
+            call.people.insert(at, Participant::new(id, name.clone()));
+            ("reconnected", name, Some(true))
+        }
         (Err(at), ParticipantChange::Joined { name }) => {
             call.people.insert(at, Participant::new(id, name.clone()));
             ("joined", name, None)

@@ -103,6 +103,32 @@ fn who_comes_goes_and_does_what_is_told_once() {
 }
 
 #[test]
+fn whose_connection_was_made_anew_stands_once_under_the_new_number() {
+    let mut program = hiking();
+    program.take(person(3, ParticipantChange::Camera(true)));
+    let from = id(3);
+    let moved = program.take(person(9, ParticipantChange::Moved { from }));
+    assert_eq!(views(&moved), [(3, Feed::Camera, false)]);
+    program.take(person(8, ParticipantChange::Moved { from }));
+    let camera = program.take(person(9, ParticipantChange::Camera(true)));
+    assert_eq!(views(&camera), [(9, Feed::Camera, true)]);
+    let people = &program.model.call.as_ref().unwrap().people;
+    let listed: Vec<_> = people
+        .iter()
+        .map(|person| (person.id, &*person.name))
+        .collect();
+    assert_eq!(listed, [(id(9), "ann")]);
+    let ann = || "ann".to_owned();
+    let want = [
+        ("joined", ann(), None),
+        ("camera", ann(), Some(true)),
+        ("reconnected", ann(), Some(true)),
+        ("camera", ann(), Some(true)),
+    ];
+    assert_eq!(told(&program), want);
+}
+
+#[test]
 fn only_pictures_on_the_screen_are_asked_for() {
     let mut program = hiking();
     let on = program.take(person(3, ParticipantChange::Camera(true)));

@@ -11,7 +11,7 @@ use str0m::ice::IceCreds;
 use str0m::media::{KeyframeRequestKind, MediaKind, Mid, Rid};
 use str0m::net::{DatagramSend, Protocol, Receive};
 use str0m::rtp::{RtpPacket, RtpWrite, Ssrc};
-use str0m::{Event as RtcEvent, Input, Output, Rtc};
+use str0m::{Event as RtcEvent, Input, Output, PacerReason, Reason, Rtc};
 
 use super::down::Down;
 use super::keyframe::KeyframeRequests;
@@ -353,6 +353,14 @@ impl Peer {
     /// Forgets a feed of somebody else.
     pub(super) fn forget(&mut self, mid: Mid) {
         self.rtc.direct_api().remove_media(mid);
+    }
+
+    /// Whether padding that measures the line is on its way: its portions want to leave in time.
+    pub(super) fn is_probing(&self) -> bool {
+        matches!(
+            self.rtc.last_timeout_reason(),
+            Reason::Pacer(PacerReason::Probe1 | PacerReason::Probe2)
+        )
     }
 
     /// Queues a packet.

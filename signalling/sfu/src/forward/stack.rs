@@ -28,8 +28,8 @@ pub(super) const PT_VP8: u8 = 96;
 /// RTX of VP8.
 pub(super) const PT_VP8_RTX: u8 = 97;
 
-/// Packets kept for retransmission, per picture: half a second of a layer of 4 Mbit/s.
-pub(super) const RESEND_PACKETS_MAX: usize = 256;
+/// Packets kept for retransmission, per picture: half a second at 3 Mbit/s, more than a client of ours sends in all.
+pub(super) const RESEND_PACKETS_MAX: usize = 160;
 /// How long they are kept: two round trips of a bad line.
 pub(super) const RESEND_TIME: Duration = Duration::from_millis(500);
 /// Of what is sent at most this part may be retransmissions.

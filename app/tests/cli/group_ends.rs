@@ -1,0 +1,68 @@
+//! Why the call of a group ends, with real processes: the word, the sentence and the exit status of each.
+
+use serde_json::Value;
+
+use super::PATIENCE;
+use super::groups::{GROUP, change, group, join};
+use crate::kit::{Done, Home, Hullo, Server};
+
+/// Somebody of the group, in the call.
+fn enter(home: &Home) -> Hullo {
+    let mut call = Hullo::spawn(home, &join(&["join", GROUP]));
+    call.wait_for_call("connected", PATIENCE);
+    call
+}
+
+/// It ended by itself, for this reason.
+fn assert_ended(done: &Done, reason: &str, words: &str) {
+    let is_end = |event: &&Value| event["event"] == "call" && event["state"] == "ended";
+    let ended = done.events.iter().find(is_end);
+    assert_eq!(
+        ended.map(|event| &event["reason"]),
+        Some(&Value::from(reason)),
+        "{}",
+        done.shown()
+    );
+    assert_eq!(done.event("summary")["reason"], reason);
+    assert!(done.says(words), "{}", done.shown());
+}
+
+#[test]
+fn a_full_call_a_server_that_stops_and_one_that_is_gone() {
+    let home = Home::new();
+    let limits = ["--people-max", "2", "--drain", "1", "--shards", "1"];
+    let server = Server::start_with(&home, "127.0.0.1:0", &limits);
+    let homes = group(&server, &["ann", "bob", "cat"]);
+    let mut inside: Vec<Hullo> = homes[..2].iter().map(enter).collect();
+    inside[0].wait_until(PATIENCE, |event| change(event, "joined", "bob"));
+    let full = Hullo::spawn(&homes[2], &join(&["join", GROUP])).finish(PATIENCE);
+    assert_ended(&full, "full", "the call is full");
+    assert_eq!(full.code, 4, "{}", full.shown());
+    server.stop();
+    for call in inside {
+        let done = call.finish(PATIENCE);
+        assert_ended(&done, "ended", "the call was ended");
+        assert_eq!(done.code, 0, "{}", done.shown());
+    }
+    drop(server);
+    let gone = Hullo::spawn(&homes[2], &join(&["join", GROUP])).finish(PATIENCE);
+    assert_ended(&gone, "unreachable", "server");
+    assert_eq!(gone.code, 5, "{}", gone.shown());
+}
+
+#[test]
+fn who_is_taken_out_of_the_group_leaves_the_call() {
+    let server = Server::start();
+    let homes = group(&server, &["ann", "bob", "cat"]);
+    let mut calls: Vec<Hullo> = homes.iter().map(enter).collect();
+    for (call, name) in calls.iter_mut().zip(["cat", "ann", "bob"]) {
+        call.wait_until(PATIENCE, |event| change(event, "joined", name));
+    }
+    homes[0].run(&["group", "remove", GROUP, "cat"]).success();
+    let removed = calls.pop().expect("three").finish(PATIENCE);
+    assert_ended(&removed, "removed", "no longer a member");
+    for call in &mut calls {
+        let left = call.wait_until(PATIENCE, |event| change(event, "left", "cat"));
+        assert_eq!(left["on"], false, "taken out, not gone by itself: {left}");
+    }
+}
