@@ -103,8 +103,9 @@ struct Query {
 #[derive(Debug)]
 pub struct Flow {
     queries: VecDeque<Query>,
-    /// Bytes sent after the last question.
+    /// Bytes sent after the last question; while none is open they count as taken in at the rate.
     unasked: usize,
+    drained: Instant,
     /// Bytes under the open questions.
     in_flight: usize,
     answered_bytes: u64,
@@ -146,6 +147,7 @@ impl Flow {
         Self {
             queries: VecDeque::new(),
             unasked: 0,
+            drained: now,
             in_flight: 0,
             answered_bytes: 0,
             answered: now,
@@ -171,6 +173,7 @@ impl Flow {
 
     /// What may be sent now; `None`: drop this frame, and encode none before there is room.
     pub fn allowance(&mut self, now: Instant) -> Option<Allowance> {
+        self.drain(now);
         let since = now.saturating_duration_since(self.sent).min(FRAME_TIME_MAX);
         let share = self.pace() * since.as_secs_f64();
         let room = self.window() - (self.in_flight + self.unasked) as f64;
@@ -196,6 +199,7 @@ impl Flow {
 
     /// Takes in one input.
     pub fn handle_input(&mut self, now: Instant, input: FlowInput) {
+        self.drain(now);
         match input {
             FlowInput::Sent { bytes, asked } => self.sent(now, bytes, asked),
             FlowInput::Answered => self.answer(now),
@@ -253,6 +257,17 @@ impl Flow {
 
     fn room(&self) -> bool {
         self.window() - (self.in_flight + self.unasked) as f64 >= FRAME_BYTES_MIN as f64
+    }
+
+    /// Text of the interface carries no question. With none open nothing would ever say that it arrived, and a page of
+    /// help would keep every later picture away: it is taken to have left at the rate.
+    fn drain(&mut self, now: Instant) {
+        let time = now.saturating_duration_since(self.drained);
+        self.drained = now;
+        if self.queries.is_empty() {
+            let taken = (self.pace() * time.as_secs_f64()) as usize;
+            self.unasked = self.unasked.saturating_sub(taken);
+        }
     }
 
     fn sent(&mut self, now: Instant, bytes: usize, asked: bool) {

@@ -255,3 +255,27 @@ fn a_queue_does_not_creep_up_over_minutes() {
     );
     assert!(world.rate_of(LONG) > 75_000.0, "{}", world.rate_of(LONG));
 }
+
+#[test]
+fn text_without_questions_keeps_no_later_picture_away() {
+    let mut world = World::new(400_000.0, 10, false);
+    // Pages of help before the first picture: far more than the smallest window.
+    for _ in 0..10 {
+        world.now += FRAME;
+        world.input(FlowInput::Sent {
+            bytes: 4_000,
+            asked: false,
+        });
+    }
+    assert_eq!(
+        world.flow.allowance(world.now),
+        None,
+        "text that may still be on its way leaves no room"
+    );
+    world.now += Duration::from_secs(1);
+    let allowance = world.flow.allowance(world.now);
+    assert!(
+        allowance.is_some_and(|allowance| allowance.ask),
+        "{allowance:?}"
+    );
+}
