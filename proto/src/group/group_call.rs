@@ -222,6 +222,8 @@ struct Timers {
     alone: Option<Instant>,
     state_update: Option<Instant>,
     timestamp: Option<Instant>,
+    /// When what the user switched too often may be switched.
+    switching: Option<Instant>,
 }
 
 /// See the module.
@@ -390,6 +392,9 @@ impl GroupCall {
         if self.timers.timestamp.take_if(|due| *due <= now).is_some() {
             self.warn(None, WarningKind::NoTimestamp);
         }
+        if self.timers.switching.take_if(|due| *due <= now).is_some() {
+            self.switch_again(now);
+        }
     }
 
     fn next_timeout(&self) -> Option<Instant> {
@@ -400,8 +405,10 @@ impl GroupCall {
             alone,
             state_update,
             timestamp,
+            switching,
         } = self.timers;
-        [alone, state_update, timestamp, self.sender.poll_timeout()]
+        let key = self.sender.poll_timeout();
+        [alone, state_update, timestamp, switching, key]
             .into_iter()
             .flatten()
             .min()

@@ -182,3 +182,54 @@ fn a_participant_who_joins_is_told_of_hold_and_not_of_devices() {
             .any(|event| matches!(event, Event::Captured(..)))
     );
 }
+
+#[test]
+fn a_key_held_down_sends_no_flood_and_the_last_wish_counts() {
+    let mut net = Net::of(9);
+    net.pass(Duration::from_secs(10));
+    net.events.clear();
+    // As a key repeats: thirty a second, for half a minute, everything in turn.
+    for turn in 0..900_u32 {
+        net.pass(Duration::from_millis(33));
+        let on = turn / 4 % 2 == 1;
+        net.input(
+            2,
+            match turn % 4 {
+                0 => Input::Capture(Device::Microphone, on),
+                1 => Input::Capture(Device::Camera, on),
+                2 => Input::Capture(Device::Screen, on),
+                _ => Input::Hold(!on),
+            },
+        );
+        if !on && turn % 4 == 0 {
+            let off = net.call(2).seal(Track::Microphone, &[1; 9]);
+            assert_eq!(
+                off,
+                Err(OwnFrameError::NotCapturing),
+                "muting is never late"
+            );
+        }
+    }
+    let heard = net
+        .events_of(1)
+        .into_iter()
+        .filter(|event| matches!(event, Event::Captured(..) | Event::OnHold(..)))
+        .count();
+    // 30 s earn 750 messages, 8 people share them.
+    assert!((20..=(300 + 750) / 8 + 16).contains(&heard), "{heard}");
+    net.input(2, Input::Hold(false));
+    net.input(2, Input::Capture(Device::Camera, false));
+    net.input(2, Input::Capture(Device::Microphone, true));
+    net.pass(Duration::from_secs(20));
+    assert!(!net.call(2).own().is_on_hold());
+    let last = net
+        .events_of(1)
+        .into_iter()
+        .rfind(|event| matches!(event, Event::Captured(_, Capture::Microphone(_))));
+    assert_eq!(
+        last,
+        Some(Event::Captured(id(2), Capture::Microphone(true)))
+    );
+    assert!(net.hears(1, 2));
+    assert!(!net.call(2).own().captures().camera);
+}
