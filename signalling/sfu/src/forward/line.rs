@@ -73,26 +73,25 @@ impl Line {
         }
     }
 
-    /// What was acknowledged of a second's packets: the part lost, how many were sent so far, and the round trip.
+    /// What was acknowledged of a second's packets: the part lost and the round trip, `None` if nothing was; `sent` so far,
+    /// of whatever kind.
     pub(super) fn acknowledged(
         &mut self,
         now: Instant,
-        loss: f32,
+        acknowledged: Option<(f32, Duration)>,
         sent: u64,
-        round_trip: Duration,
     ) {
         if self.sent.len() == REPORTS_PER_S {
             self.sent.pop_front();
         }
-        let before = self.sent.front().copied().unwrap_or(0);
+        let before = self.sent.front().copied().unwrap_or(sent);
         self.sent.push_back(sent);
-        let lost = loss * sent.saturating_sub(before) as f32;
-        let loss = if lost.round() as u64 >= LOST_MIN {
-            loss
-        } else {
-            0.0
+        let Some((loss, round_trip)) = acknowledged else {
+            return;
         };
-        self.report(now, loss, round_trip);
+        let lost = loss * sent.saturating_sub(before) as f32;
+        let is_many = lost.round() as u64 >= LOST_MIN;
+        self.report(now, if is_many { loss } else { 0.0 }, round_trip);
     }
 
     /// What the viewer reports: the part lost, and the round trip (zero if it is not known).
@@ -196,14 +195,16 @@ mod tests {
     #[test]
     fn a_packet_lost_of_twenty_is_no_distress_and_one_of_ten_of_many_is() {
         let (mut line, start) = (Line::default(), Instant::now());
-        line.acknowledged(start, 1.0 / 17.0, 17, FAST);
+        let told = |loss: f32| Some((loss, FAST));
+        // A connection's own handshakes are no measure.
+        line.acknowledged(start, told(1.0 / 17.0), 64);
         assert!(line.is_new());
         for quarter in 1..8_u32 {
             let now = start + quarter * Duration::from_millis(250);
-            line.acknowledged(now, 0.01, 17 + 20 * u64::from(quarter), FAST);
+            line.acknowledged(now, told(0.06), 64 + 10 * u64::from(quarter));
         }
         assert!(line.is_new());
-        line.acknowledged(start + Duration::from_secs(2), 0.1, 177, FAST);
+        line.acknowledged(start + Duration::from_secs(2), told(0.1), 264);
         assert!(!line.is_new());
     }
 

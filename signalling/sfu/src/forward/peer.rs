@@ -283,11 +283,11 @@ impl Peer {
                 }
                 // Of all that was sent in the last second, acknowledged packet by packet: seconds sooner than the reports
                 // of each feed. When nothing was, the round trip is an old one.
-                if let Some(loss) = stats.egress_loss_fraction {
-                    let round_trip = stats.rtt.unwrap_or_default();
-                    let sent = self.datagrams_sent;
-                    (self.line).acknowledged(stats.timestamp, loss, sent, round_trip);
-                }
+                let acknowledged = stats
+                    .egress_loss_fraction
+                    .map(|loss| (loss, stats.rtt.unwrap_or_default()));
+                self.line
+                    .acknowledged(stats.timestamp, acknowledged, self.datagrams_sent);
             }
             RtcEvent::MediaEgressStats(stats) => {
                 // A part of a feed's packets says nothing: some are few. What was lost of all is known already.
