@@ -96,7 +96,7 @@ pub(super) struct Peer {
     pub(super) listeners: Vec<(usize, usize)>,
     pub(super) wanted_sent: Option<LayersWanted>,
     bitrate_wanted: (u64, u64),
-    datagrams_sent: u64,
+    packets_sent: u64,
 }
 
 /// One feed of pictures as published.
@@ -138,7 +138,7 @@ impl Peer {
             listeners: Vec::new(),
             wanted_sent: None,
             bitrate_wanted: (0, 0),
-            datagrams_sent: 0,
+            packets_sent: 0,
         }
     }
 
@@ -248,7 +248,8 @@ impl Peer {
                 Output::Timeout(at) if self.rtc.is_alive() => return Ok(at),
                 Output::Timeout(_) => return Err(Broken::Closed),
                 Output::Transmit(transmit) => {
-                    self.datagrams_sent += 1;
+                    let is_rtp = ssrc_of_rtp(&transmit.contents).is_some();
+                    self.packets_sent += u64::from(is_rtp);
                     sent.push((transmit.destination, transmit.contents));
                 }
                 Output::Event(event) => self.event(event, events)?,
@@ -287,7 +288,7 @@ impl Peer {
                     .egress_loss_fraction
                     .map(|loss| (loss, stats.rtt.unwrap_or_default()));
                 self.line
-                    .acknowledged(stats.timestamp, acknowledged, self.datagrams_sent);
+                    .acknowledged(stats.timestamp, acknowledged, self.packets_sent);
             }
             RtcEvent::MediaEgressStats(stats) => {
                 // A part of a feed's packets says nothing: some are few. What was lost of all is known already.
