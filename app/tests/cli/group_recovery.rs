@@ -11,8 +11,9 @@ use super::PATIENCE;
 use super::groups::{GROUP, change, group, join};
 use crate::kit::{Home, Hullo, Server};
 
-/// A server that was killed is back after this: a supervisor that waits a moment.
-const DOWN: Duration = Duration::from_secs(1);
+/// A server that was killed is back after this, by turns: a supervisor that starts it at once, and one that waits until
+/// everybody noticed.
+const DOWN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(5)];
 
 /// A tone without pause, so that everybody is heard all the time: 2 s of mono sound at 48 kHz.
 fn tone() -> Vec<u8> {
@@ -45,7 +46,7 @@ fn a_server_that_is_killed_and_comes_back_finds_everybody_in_the_call_again() {
     let rounds = std::env::var("HULLO_RECOVERY_ROUNDS")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(1);
+        .unwrap_or(DOWN.len());
     let server_home = Home::new();
     let more = ["--shards", "1"];
     let mut server = Server::start_with(&server_home, "127.0.0.1:0", &more);
@@ -81,14 +82,18 @@ fn a_server_that_is_killed_and_comes_back_finds_everybody_in_the_call_again() {
         }
     }
     let mut gone_ms = Vec::new();
-    for _ in 0..rounds {
+    for round in 0..rounds {
         calls.iter_mut().for_each(Hullo::forget);
         drop(server);
-        std::thread::sleep(DOWN);
+        let down = DOWN[round % DOWN.len()];
+        std::thread::sleep(down);
         server = Server::start_with(&server_home, &address, &more);
         let answers = Instant::now();
         for (own, call) in calls.iter_mut().enumerate() {
-            call.wait_for_call("connected", PATIENCE);
+            if down > Duration::from_secs(4) {
+                call.wait_for_call("reconnecting", PATIENCE);
+                call.wait_for_call("connected", PATIENCE);
+            }
             for name in others(own) {
                 call.wait_until(PATIENCE, |event| speaks(event, name));
             }

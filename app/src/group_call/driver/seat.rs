@@ -247,7 +247,7 @@ impl Seats {
     }
 
     /// Goes over to the second connection if it carries media; the first one says goodbye. Who was seen there, if so.
-    pub(super) fn take_over(&mut self, now: Instant) -> Option<Vec<ParticipantId>> {
+    pub(super) fn take_over(&mut self, now: Instant) -> Option<Vec<(ParticipantId, Identity)>> {
         let carries = |beside: &mut Beside| {
             let waited = |at| now.saturating_duration_since(at) >= ANSWERS_MAX;
             beside.seat.engine.carries_media() || beside.joined_at.is_some_and(waited)
@@ -255,7 +255,8 @@ impl Seats {
         let beside = self.beside.take_if(carries)?;
         let before = std::mem::replace(&mut self.main, beside.seat);
         self.main.engine.succeed(&before.engine);
-        let people = before.engine.people().map(|(_, entry)| entry.id).collect();
+        let people = before.engine.people();
+        let people = people.map(|(who, entry)| (entry.id, who)).collect();
         self.recovery.look(now, Duration::ZERO);
         self.part(now, before);
         Some(people)

@@ -4,10 +4,13 @@
 //! binds only while the line shows distress: packets lost, or waiting in a queue. It binds for a while longer, longer
 //! each time the line relapses, and then loosens slowly, so that finding out what the line takes costs no sound.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Lost of what was sent: retransmission mends less without harm.
 const LOSS_MAX: f32 = 0.05;
+/// Fewer lost than this, of a second's packets, say nothing: a line that just began has sent twenty.
+const LOST_MIN: u64 = 3;
 /// Longer than the shortest round trip ever: a queue that sound waits in. Some hundred milliseconds are the viewer's own,
 /// who collects what it acknowledges.
 const QUEUE_MAX: Duration = Duration::from_millis(200);
@@ -21,8 +24,14 @@ const HOLD_MAX: Duration = Duration::from_secs(120);
 const RELAPSE: Duration = Duration::from_secs(60);
 /// After the hold the bound grows by this in a second, as the stack's own estimator does.
 const GROWTH: f64 = 1.08;
+/// While a new line carries less than is wanted, the wish is renewed so often: each time the stack measures again, for one
+/// lost packet can spoil a measurement.
+const WISH_RENEWED: Duration = Duration::from_millis(300);
 /// A line that takes this much is well: a gallery of sixteen large pictures.
 const FREE_BPS: f64 = 20e6;
+
+/// Reports of what was acknowledged come every quarter of a second.
+const REPORTS_PER_S: usize = 4;
 
 /// Assumed of a line until it is measured: a voice and the lowest layer of a picture, which tell more within a second.
 pub(super) const ESTIMATE_FIRST_BPS: u64 = 300_000;
@@ -37,6 +46,9 @@ pub(super) struct Line {
     /// The last distress binds until then.
     distress_until: Option<Instant>,
     hold: Duration,
+    started_at: Option<Instant>,
+    /// Packets sent until each of the last reports, of a quarter of a second each.
+    sent: VecDeque<u64>,
 }
 
 impl Default for Line {
@@ -47,12 +59,42 @@ impl Default for Line {
             bound_until: None,
             distress_until: None,
             hold: HOLD,
+            started_at: None,
+            sent: VecDeque::new(),
         }
     }
 }
 
 impl Line {
-    /// What the viewer reports of one feed: the part lost, and the round trip (zero if it is not known).
+    /// The stack's two figures: `smooth` averages three seconds, in which a new line grows tenfold, so there the newest counts.
+    pub(super) fn estimated(&mut self, smooth: bool, bps: u64) {
+        if smooth != self.is_new() {
+            self.estimate_bps = bps;
+        }
+    }
+
+    /// What was acknowledged of a second's packets: the part lost and the round trip, `None` if nothing was; packets
+    /// `sent` so far.
+    pub(super) fn acknowledged(
+        &mut self,
+        now: Instant,
+        acknowledged: Option<(f32, Duration)>,
+        sent: u64,
+    ) {
+        if self.sent.len() == REPORTS_PER_S {
+            self.sent.pop_front();
+        }
+        let before = self.sent.front().copied().unwrap_or(sent);
+        self.sent.push_back(sent);
+        let Some((loss, round_trip)) = acknowledged else {
+            return;
+        };
+        let lost = loss * sent.saturating_sub(before) as f32;
+        let is_many = lost.round() as u64 >= LOST_MIN;
+        self.report(now, if is_many { loss } else { 0.0 }, round_trip);
+    }
+
+    /// What the viewer reports: the part lost, and the round trip (zero if it is not known).
     pub(super) fn report(&mut self, now: Instant, loss: f32, round_trip: Duration) {
         let mut is_queued = false;
         if !round_trip.is_zero() {
@@ -77,6 +119,20 @@ impl Line {
     /// The viewer's first picture is to be chosen.
     pub(super) fn start(&mut self, now: Instant) {
         self.bound_until.get_or_insert(now + START);
+        self.started_at.get_or_insert(now);
+    }
+
+    /// What is wanted of the line, told so that it is measured again and again until it carries that.
+    pub(super) fn wish(&self, now: Instant, desired_bps: u64) -> u64 {
+        let Some(age) = self.started_at.map(|at| now.saturating_duration_since(at)) else {
+            return desired_bps;
+        };
+        let is_low = age.as_millis() / (WISH_RENEWED.as_millis() / 2) % 2 == 1;
+        if is_low && age < START && self.estimate_bps < desired_bps {
+            desired_bps * 4 / 5
+        } else {
+            desired_bps
+        }
     }
 
     /// Whether the line never was in distress: then something must be sent for it to be measured.
@@ -134,6 +190,51 @@ mod tests {
         );
         line.start(start + HOLD * 10);
         assert_eq!(line.bound_until, line.distress_until, "it began once");
+    }
+
+    #[test]
+    fn a_packet_lost_of_twenty_is_no_distress_and_one_of_ten_of_many_is() {
+        let (mut line, start) = (Line::default(), Instant::now());
+        let told = |loss: f32| Some((loss, FAST));
+        line.acknowledged(start, told(1.0 / 17.0), 64);
+        assert!(line.is_new());
+        for quarter in 1..8_u32 {
+            let now = start + quarter * Duration::from_millis(250);
+            line.acknowledged(now, told(0.06), 64 + 10 * u64::from(quarter));
+        }
+        assert!(line.is_new());
+        line.acknowledged(start + Duration::from_secs(2), told(0.1), 264);
+        assert!(!line.is_new());
+    }
+
+    #[test]
+    fn the_newest_estimate_counts_on_a_new_line_and_the_smooth_one_later() {
+        let (mut line, now) = (Line::default(), Instant::now());
+        line.estimated(true, 200_000);
+        assert_eq!(line.estimate_bps, ESTIMATE_FIRST_BPS);
+        line.estimated(false, 900_000);
+        assert_eq!(line.estimate_bps, 900_000);
+        line.report(now, 0.5, FAST);
+        line.estimated(false, 100_000);
+        assert_eq!(line.estimate_bps, 900_000);
+        line.estimated(true, 700_000);
+        assert_eq!(line.estimate_bps, 700_000);
+    }
+
+    #[test]
+    fn a_wish_is_renewed_while_a_new_line_does_not_carry_it() {
+        let (mut line, start) = (Line::default(), Instant::now());
+        let rises = |line: &Line, from: u64| {
+            let at = |ms: u64| line.wish(start + Duration::from_millis(ms), 1_000_000);
+            let steps = (from..from + 2_000).step_by(50);
+            steps.filter(|&ms| at(ms) < at(ms + 50)).count()
+        };
+        assert_eq!(rises(&line, 0), 0, "nothing is watched");
+        line.start(start);
+        assert_eq!(rises(&line, 0), 6);
+        assert_eq!(rises(&line, 20_000), 0, "it is not new any more");
+        line.estimate_bps = 1_200_000;
+        assert_eq!(rises(&line, 0), 0, "it carries what is wanted");
     }
 
     #[test]

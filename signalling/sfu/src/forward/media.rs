@@ -317,7 +317,8 @@ impl Forwarder {
         });
         let desired = (ideal_bps + voices_bps(peer)) * HEADROOM.0 / HEADROOM.1;
         let padded = (peer.line.estimate_bps * PADDED.0 / PADDED.1).min(desired);
-        peer.want_bitrate(if reached { 0 } else { padded }, desired);
+        let wish = peer.line.wish(now, desired);
+        peer.want_bitrate(if reached { 0 } else { padded }, wish);
         let mut awaited = Vec::new();
         for ((index, ..), target) in watched.iter().zip(chosen) {
             let Some(down) = peer.downs[*index].as_mut() else {

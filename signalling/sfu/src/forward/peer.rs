@@ -96,6 +96,7 @@ pub(super) struct Peer {
     pub(super) listeners: Vec<(usize, usize)>,
     pub(super) wanted_sent: Option<LayersWanted>,
     bitrate_wanted: (u64, u64),
+    packets_sent: u64,
 }
 
 /// One feed of pictures as published.
@@ -137,6 +138,7 @@ impl Peer {
             listeners: Vec::new(),
             wanted_sent: None,
             bitrate_wanted: (0, 0),
+            packets_sent: 0,
         }
     }
 
@@ -222,6 +224,7 @@ impl Peer {
         let guarded = catch_unwind(AssertUnwindSafe(|| {
             let mut deadline = self.at;
             for _ in 0..ROUNDS_MAX {
+                let before = sent.len();
                 self.rtc
                     .handle_input(Input::Timeout(self.at))
                     .map_err(|_| Broken::Rule)?;
@@ -229,7 +232,10 @@ impl Peer {
                 if deadline > self.at + AT_ONCE {
                     break;
                 }
-                self.at = deadline;
+                // While packets leave, time stands still: the stack's estimator remembers each moment for seconds.
+                if sent.len() == before {
+                    self.at = self.at.max(deadline);
+                }
             }
             Ok(deadline)
         }));
@@ -241,7 +247,11 @@ impl Peer {
             match self.rtc.poll_output().map_err(|_| Broken::Rule)? {
                 Output::Timeout(at) if self.rtc.is_alive() => return Ok(at),
                 Output::Timeout(_) => return Err(Broken::Closed),
-                Output::Transmit(transmit) => sent.push((transmit.destination, transmit.contents)),
+                Output::Transmit(transmit) => {
+                    let is_rtp = ssrc_of_rtp(&transmit.contents).is_some();
+                    self.packets_sent += u64::from(is_rtp);
+                    sent.push((transmit.destination, transmit.contents));
+                }
                 Output::Event(event) => self.event(event, events)?,
             }
         }
@@ -266,20 +276,24 @@ impl Peer {
             }
             RtcEvent::KeyframeRequest(request) => events.push(Event::KeyframeWanted(request.mid)),
             RtcEvent::EgressBitrateEstimate(BweKind::Twcc { estimate, .. }) => {
-                self.line.estimate_bps = estimate.as_u64();
+                self.line.estimated(true, estimate.as_u64());
             }
             RtcEvent::PeerStats(stats) => {
+                if let Some(estimate) = stats.bwe_tx {
+                    self.line.estimated(false, estimate.as_u64());
+                }
                 // Of all that was sent in the last second, acknowledged packet by packet: seconds sooner than the reports
                 // of each feed. When nothing was, the round trip is an old one.
-                if let Some(loss) = stats.egress_loss_fraction {
-                    let round_trip = stats.rtt.unwrap_or_default();
-                    self.line.report(stats.timestamp, loss, round_trip);
-                }
+                let acknowledged = stats
+                    .egress_loss_fraction
+                    .map(|loss| (loss, stats.rtt.unwrap_or_default()));
+                self.line
+                    .acknowledged(stats.timestamp, acknowledged, self.packets_sent);
             }
             RtcEvent::MediaEgressStats(stats) => {
-                let loss = stats.loss.unwrap_or(0.0);
-                self.line
-                    .report(stats.timestamp, loss, stats.rtt.unwrap_or_default());
+                // A part of a feed's packets says nothing: some are few. What was lost of all is known already.
+                let round_trip = stats.rtt.unwrap_or_default();
+                self.line.report(stats.timestamp, 0.0, round_trip);
             }
             _ => {}
         }

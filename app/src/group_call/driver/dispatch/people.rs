@@ -104,7 +104,7 @@ impl Dispatch {
     /// A second connection carries the call from now on; `before` were seen on the first. What the engine must be told.
     pub(in super::super) fn take_over(
         &mut self,
-        before: &[ParticipantId],
+        before: &[(ParticipantId, Identity)],
         engine: &Engine,
     ) -> Vec<Input<'static>> {
         let wishes = self.wishes;
@@ -117,6 +117,15 @@ impl Dispatch {
             inputs.push(Input::Hold(true));
         }
         let here: Vec<_> = engine.people().collect();
+        // First: a server that began anew gives the same numbers to others.
+        for &(id, who) in before {
+            if !here
+                .iter()
+                .any(|(now, entry)| (entry.id, *now) == (id, who))
+            {
+                self.went(id, false);
+            }
+        }
         for (identity, entry) in &here {
             // Streams of a new connection begin anew, also those of somebody who stayed.
             if let Some((media, _)) = &self.media {
@@ -126,11 +135,6 @@ impl Dispatch {
             if let Some(state) = self.states.get_mut(&entry.id) {
                 *state = (entry.captures, entry.on_hold);
                 self.tell_state(entry.id);
-            }
-        }
-        for &id in before {
-            if here.iter().all(|(_, entry)| entry.id != id) {
-                self.went(id, false);
             }
         }
         let views = self.views.iter();
