@@ -195,6 +195,8 @@ pub enum Action {
     },
     /// Your own camera through the whole picture path, no network.
     Mirror,
+    /// What works here and what does not, and what to do about it: terminal, devices, network.
+    Doctor,
     /// Tell a running hullo what to do.
     Ctl {
         /// `mute`, `unmute`, `toggle`, `video on|off|toggle`, `accept`, `reject`, `hold`, `hangup`, `status`,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::event::Event;
 use crate::model::Model;
 use crate::report::Report;
 use crate::screen::Screen;
@@ -56,10 +57,11 @@ pub trait Front {
         false
     }
 
-    /// The terminal answered a question at that moment; how the screen is to look from now on, if that is more than `look`.
-    fn reply(&mut self, reply: &Reply, at: Instant, look: Look) -> Option<Look> {
+    /// The terminal answered a question at that moment; what the model is to be told of it. `look` is how the screen
+    /// looks now.
+    fn reply(&mut self, reply: &Reply, at: Instant, look: Look) -> Vec<Event> {
         let _ = (reply, at, look);
-        None
+        Vec::new()
     }
 
     /// Rings the bell, where there is one.
@@ -146,7 +148,7 @@ impl<B: ratatui::backend::Backend<Error = io::Error> + Write> Front for Screen<B
         Screen::due_ms(self)
     }
 
-    fn reply(&mut self, reply: &Reply, at: Instant, look: Look) -> Option<Look> {
+    fn reply(&mut self, reply: &Reply, at: Instant, look: Look) -> Vec<Event> {
         self.take_reply(reply, at, look)
     }
 

@@ -22,6 +22,7 @@ pub mod config;
 pub mod control;
 pub mod conversation;
 pub mod demo;
+pub mod doctor;
 pub mod effect;
 pub mod event;
 pub mod front;

@@ -200,25 +200,29 @@ impl Glass {
             let due_ms = self.screen.as_ref().and_then(|(screen, _)| screen.due_ms());
             let due = due_ms.map_or(TICK, |at| Duration::from_millis(at.saturating_sub(now_ms)));
             let wait = self.ends_at.map_or(TICK, left).min(TICK).min(due);
-            let event = match self.inbox.recv_timeout(wait) {
-                Ok(Wake::Event(event)) => event,
+            let events = match self.inbox.recv_timeout(wait) {
+                Ok(Wake::Event(event)) => vec![event],
                 Ok(Wake::Pictures(_)) => {
                     self.pictures.taken();
-                    Event::Call(MIRROR, CallEvent::FarPicture(self.pictures.far.take()))
+                    let far = self.pictures.far.take();
+                    vec![Event::Call(MIRROR, CallEvent::FarPicture(far))]
                 }
                 Ok(Wake::Terminal(reply, at)) => {
                     let look = self.model.look;
                     let screen = self.screen.as_mut();
-                    let better = screen.and_then(|(screen, _)| screen.take_reply(&reply, at, look));
-                    better.map_or(Event::Tick, Event::Look)
+                    screen.map_or(Vec::new(), |(screen, _)| {
+                        screen.take_reply(&reply, at, look)
+                    })
                 }
                 Ok(_) => continue,
-                Err(_) => Event::Tick,
+                Err(_) => vec![Event::Tick],
             };
-            let stops = matches!(event, Event::Stop(StopReason::Signal));
             let ends = |effect: &Effect| matches!(effect, Effect::Quit(_) | Effect::HangUp(_));
-            if update(&mut self.model, event).iter().any(ends) || stops {
-                return Ok("quit");
+            for event in events {
+                let stops = matches!(event, Event::Stop(StopReason::Signal));
+                if update(&mut self.model, event).iter().any(ends) || stops {
+                    return Ok("quit");
+                }
             }
         }
     }

@@ -229,6 +229,9 @@ pub struct Model {
     pub(crate) now_ms: u64,
     /// When the first event came.
     pub(crate) begun_ms: Option<u64>,
+    /// The terminal tells when a key is let go ([`Event::KeyRelease`](crate::event::Event)): holding a key can mean
+    /// something. Usually false.
+    pub reports_releases: bool,
     /// The screen in cells; `None` without one.
     pub size: Option<(u16, u16)>,
     /// Who we are, once known.
@@ -315,6 +318,7 @@ impl Model {
             waiting: Vec::new(),
             ignored: Vec::new(),
             is_focused: false,
+            reports_releases: false,
             conversation: None,
             drafts: Drafts::default(),
             unseen: None,

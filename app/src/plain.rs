@@ -28,6 +28,13 @@ pub fn sentence(report: &Report) -> Option<String> {
             blocked,
             ..
         } => contact(name, *verified, *ready, *blocked),
+        Report::Finding {
+            section,
+            what,
+            state,
+            words,
+            remedy,
+        } => crate::doctor::sentence(section, what, *state, words, remedy.as_deref()),
         Report::Message { name, text } => format!("{name}: {text}"),
         Report::Entry(entry) => entry_sentence(entry),
         Report::Unseen { name, texts, calls } => text::unseen_sentence(name, *texts, *calls),

@@ -239,6 +239,13 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
         }),
         Some(Action::Demo { people }) => demo::run(&options, people, face),
         Some(Action::Mirror) => mirror(&options, face),
+        Some(Action::Doctor) => {
+            let around = crate::doctor::Surroundings {
+                options: &options,
+                folder: &folder,
+            };
+            crate::doctor::run(around, &mut *line_front(face))
+        }
         Some(Action::Serve {
             listen,
             announce,
@@ -296,6 +303,11 @@ fn line_front(face: Face) -> Box<dyn Front> {
 
 /// What the terminal shows, as far as the environment and `--color` tell.
 pub fn look(color: Color) -> Look {
+    look_in(color, |name| std::env::var(name).ok())
+}
+
+/// The same in an environment that `variable` looks up.
+pub(crate) fn look_in(color: Color, variable: impl Fn(&str) -> Option<String>) -> Look {
     let choice = match color {
         Color::Auto => ColourChoice::Auto,
         Color::Truecolor => ColourChoice::Fixed(ColourDepth::True),
@@ -303,7 +315,7 @@ pub fn look(color: Color) -> Look {
         Color::Ansi => ColourChoice::Fixed(ColourDepth::Palette16),
         Color::None => ColourChoice::Fixed(ColourDepth::None),
     };
-    Look::detect(choice, |name| std::env::var(name).ok())
+    Look::detect(choice, variable)
 }
 
 fn specs(options: &Options) -> MediaSpecs {

@@ -56,6 +56,20 @@ pub enum Report {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         lost: bool,
     },
+    /// Something that `hullo doctor` looked at.
+    Finding {
+        /// `terminal`, `devices` or `network`.
+        section: &'static str,
+        /// Stable word.
+        what: &'static str,
+        /// `ok`, `warn` or `fail`.
+        state: crate::doctor::State,
+        /// What was found.
+        words: String,
+        /// What to do about it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        remedy: Option<String>,
+    },
     /// A text message came.
     Message {
         /// Who wrote it.

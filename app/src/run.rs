@@ -224,8 +224,8 @@ impl Runner<'_> {
             Wake::Event(event) => self.event(event),
             Wake::Net(event) => self.net_event(event),
             Wake::Terminal(reply, at) => {
-                if let Some(look) = self.front.reply(&reply, at, self.model.look) {
-                    self.event(Event::Look(look));
+                for event in self.front.reply(&reply, at, self.model.look) {
+                    self.event(event);
                 }
             }
             Wake::Driver(number, event) => self.driver_event(number, event),

@@ -12,9 +12,10 @@ use base64::engine::general_purpose::STANDARD;
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 
+use crate::event::Event;
 use crate::model::Model;
-use crate::terminal::Reply;
 use crate::terminal::probe::Ability;
+use crate::terminal::{self, Reply};
 use crate::view::look::Look;
 use crate::view::{view, view_with_places};
 use pictures::{Counting, Pictures};
@@ -113,15 +114,15 @@ impl<B: Backend> Screen<B> {
         })
     }
 
-    /// The terminal answered a question; what the screen looks like from now on, if that is more than before.
-    pub fn take_reply(&mut self, reply: &Reply, at: Instant, look: Look) -> Option<Look> {
+    /// The terminal answered a question; what the model is to be told of it. Asks for more where it can do more.
+    pub fn take_reply(&mut self, reply: &Reply, at: Instant, look: Look) -> Vec<Event> {
         if let (Reply::Status, Some(pictures)) = (reply, &mut self.pictures) {
             pictures.answered(at);
             self.is_dirty |= pictures.due(at).is_some();
-            return None;
+            return Vec::new();
         }
         if !self.ability.take(reply) {
-            return None;
+            return Vec::new();
         }
         if let Some(pictures) = &mut self.pictures {
             pictures.synchronize(self.ability.is_synchronized);
@@ -130,7 +131,18 @@ impl<B: Backend> Screen<B> {
             }
         }
         let better = self.ability.improve(look, self.is_look_chosen);
-        (better != look).then_some(better)
+        let mut events = Vec::new();
+        if better != look {
+            events.push(Event::Look(better));
+        }
+        if self.ability.has_key_releases
+            && let Some(pictures) = &mut self.pictures
+            && let Some(sequence) = terminal::report_releases()
+        {
+            pictures.put(sequence);
+            events.push(Event::ReportsReleases(true));
+        }
+        events
     }
 
     /// Something changed. After every event.

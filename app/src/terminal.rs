@@ -9,7 +9,7 @@ use std::io::{self, Write, stdout};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossterm::event::{
     self, DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange,
@@ -30,6 +30,7 @@ use crate::event::{Event, StopReason};
 
 pub use input::{Input, Parser, Reply};
 
+pub mod ask;
 mod input;
 pub mod probe;
 
@@ -38,6 +39,18 @@ const BURST_BYTES: usize = 1_024;
 
 /// Whether there is something to restore: the panic hook and the guard may both want to.
 static IS_ENTERED: AtomicBool = AtomicBool::new(false);
+/// What else was switched on, to be switched off with the rest.
+static HAS_MOUSE: AtomicBool = AtomicBool::new(false);
+static HAS_RELEASES: AtomicBool = AtomicBool::new(false);
+
+/// Buttons and wheel, told in decimal numbers (xterm's modes 1000 and 1006); not the way of the pointer, which is bytes
+/// for nothing.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
+/// The kitty keyboard protocol: keys told apart (1) and their releases (2). It has a stack of its own for each page of the
+/// terminal, so it is pushed after the second page was taken and popped before it is left.
+const RELEASES_ON: &str = "\x1b[>3u";
+const RELEASES_OFF: &str = "\x1b[<u";
 static PANIC_HOOK: Once = Once::new();
 
 /// The terminal belongs to the screen while this lives: raw, on its second page, pasting in brackets.
@@ -83,8 +96,12 @@ impl Drop for Entered {
 pub fn restore() {
     if IS_ENTERED.swap(false, Ordering::SeqCst) {
         // Nothing can be done about a terminal that is gone, and nobody be told.
+        let mouse = HAS_MOUSE.swap(false, Ordering::SeqCst);
+        let releases = HAS_RELEASES.swap(false, Ordering::SeqCst);
         let _ = execute!(
             stdout(),
+            Print(if releases { RELEASES_OFF } else { "" }),
+            Print(if mouse { MOUSE_OFF } else { "" }),
             DisableFocusChange,
             DisableBracketedPaste,
             LeaveAlternateScreen,
@@ -94,6 +111,19 @@ pub fn restore() {
         let _ = disable_raw_mode();
         let _ = stdout().flush();
     }
+}
+
+/// Mouse reports on or off: what to write for it. While they are on the terminal does not select text by itself (most do
+/// with Shift held).
+pub fn set_mouse(is_on: bool) -> &'static str {
+    HAS_MOUSE.store(is_on, Ordering::SeqCst);
+    if is_on { MOUSE_ON } else { MOUSE_OFF }
+}
+
+/// Asks for keys that are let go: what to write for it, once; nothing when it was written.
+pub(crate) fn report_releases() -> Option<&'static str> {
+    let was_on = HAS_RELEASES.swap(true, Ordering::SeqCst);
+    (!was_on).then_some(RELEASES_ON)
 }
 
 /// Whether the terminal is the screen's now. It stops being so without the loop's doing when another thread panics: the
@@ -126,7 +156,7 @@ pub fn spawn_input(mut send: impl FnMut(Arrival) -> bool + Send + 'static) -> io
             let mut parser = Parser::default();
             loop {
                 let mut inputs = Vec::new();
-                let read = read_burst(&mut parser, |input| inputs.push(input));
+                let read = read_burst_until(&mut parser, None, |input| inputs.push(input));
                 for input in inputs {
                     let arrival = match input {
                         Input::Event(event) => translate(event).map(Arrival::Event),
@@ -145,19 +175,26 @@ pub fn spawn_input(mut send: impl FnMut(Arrival) -> bool + Send + 'static) -> io
     Ok(())
 }
 
-/// Waits for bytes of the terminal, or for the end of the parser's patience.
-fn read_burst(parser: &mut Parser, out: impl FnMut(Input)) -> io::Result<()> {
+/// Waits for bytes of the terminal, or for the end of the parser's patience, and no longer than `wait`.
+fn read_burst_until(
+    parser: &mut Parser,
+    wait: Option<Duration>,
+    out: impl FnMut(Input),
+) -> io::Result<()> {
     let stdin = rustix::stdio::stdin();
-    let limit = parser
-        .patience()
-        .and_then(|limit| Timespec::try_from(limit).ok());
+    let patience = parser.patience();
+    let limit = [patience, wait].into_iter().flatten().min();
+    let is_wait_shorter = wait.is_some_and(|wait| patience.is_none_or(|patience| wait < patience));
+    let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
     let mut wanted = [PollFd::new(&stdin, PollFlags::IN)];
     let ready = match rustix::event::poll(&mut wanted, limit.as_ref()) {
         Err(Errno::INTR) => return Ok(()),
         ready => ready?,
     };
     if ready == 0 {
-        parser.pause(out);
+        if !is_wait_shorter {
+            parser.pause(out);
+        }
         return Ok(());
     }
     let mut bytes = [0; BURST_BYTES];
@@ -175,12 +212,13 @@ fn read_burst(parser: &mut Parser, out: impl FnMut(Input)) -> io::Result<()> {
 #[must_use]
 pub fn translate(event: event::Event) -> Option<Event> {
     match event {
-        event::Event::Key(key) if key.kind != KeyEventKind::Release => Some(Event::Key(key)),
+        event::Event::Key(key) if key.kind == KeyEventKind::Release => Some(Event::KeyRelease(key)),
+        event::Event::Key(key) => Some(Event::Key(key)),
+        event::Event::Mouse(mouse) => Some(Event::Mouse(mouse)),
         event::Event::Paste(text) => Some(Event::Paste(text)),
         event::Event::Resize(columns, rows) => Some(Event::Resize(columns, rows)),
         event::Event::FocusGained => Some(Event::Focus(true)),
         event::Event::FocusLost => Some(Event::Focus(false)),
-        _ => None,
     }
 }
 
@@ -239,8 +277,15 @@ mod tests {
 
     #[test]
     fn a_release_is_no_key_press() {
-        let key = |kind| KeyEvent::new_with_kind(KeyCode::Char('m'), KeyModifiers::NONE, kind);
-        assert!(translate(event::Event::Key(key(KeyEventKind::Press))).is_some());
-        assert!(translate(event::Event::Key(key(KeyEventKind::Release))).is_none());
+        let told = |kind| {
+            let key = KeyEvent::new_with_kind(KeyCode::Char('m'), KeyModifiers::NONE, kind);
+            translate(event::Event::Key(key))
+        };
+        assert!(matches!(told(KeyEventKind::Press), Some(Event::Key(_))));
+        assert!(matches!(told(KeyEventKind::Repeat), Some(Event::Key(_))));
+        assert!(matches!(
+            told(KeyEventKind::Release),
+            Some(Event::KeyRelease(_))
+        ));
     }
 }

@@ -38,6 +38,9 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
     model.begun_ms.get_or_insert(model.now_ms);
     match event {
         Event::Key(key) => keys::press(model, key, effects_of),
+        // Nothing is held yet, and nothing is clicked on.
+        Event::KeyRelease(_) | Event::Mouse(_) => {}
+        Event::ReportsReleases(are) => model.reports_releases = are,
         Event::Paste(pasted) => keys::paste(model, &pasted),
         Event::Resize(columns, rows) => model.size = Some((columns, rows)),
         Event::Look(look) => model.look = look,

@@ -114,6 +114,12 @@ impl Pictures {
         self.out.flush()
     }
 
+    /// Writes a sequence that draws nothing. A terminal that is gone shows with what follows.
+    pub(super) fn put(&mut self, sequence: &str) {
+        let _ = self.out.write_all(sequence.as_bytes());
+        let _ = self.out.flush();
+    }
+
     /// The last answer came.
     pub(super) fn all_answered(&mut self) {
         self.is_asked = false;

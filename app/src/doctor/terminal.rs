@@ -1,0 +1,414 @@
+//! The doctor's look at the terminal: what it can show, how that was found out, and what stands between.
+
+use std::io::IsTerminal as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{Finding, Section, Surroundings, TERMINAL_STATUS};
+use crate::attention::terminal::Notifier;
+use crate::cli::Color;
+use crate::terminal::ask::{Answers, ask};
+use crate::view::look::{ColourDepth, Glyphs, Look, is_full_screen_possible};
+
+/// Round trips above this are felt at every key.
+const ROUND_TRIP_LONG: Duration = Duration::from_millis(150);
+/// Below this many cells the screen is one line.
+const CELLS_MIN: (u16, u16) = (40, 10);
+/// From here on everything has its place.
+const CELLS_USUAL: (u16, u16) = (80, 24);
+
+/// What was found; nothing is looked up in [`findings`].
+#[derive(Clone, Debug, Default)]
+struct Facts {
+    /// Columns and rows.
+    size: Option<(u16, u16)>,
+    /// Both ends are a terminal: `None`, nothing was asked.
+    answers: Option<Answers>,
+    color: Option<Color>,
+    /// tmux lets notifications through: what its option says.
+    passthrough: Option<String>,
+}
+
+/// Looks at the terminal the program runs in.
+pub(super) fn look(around: Surroundings<'_>) -> Section {
+    let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let facts = Facts {
+        size: is_terminal
+            .then(|| crossterm::terminal::size().ok())
+            .flatten(),
+        // A terminal that cannot be made raw cannot be asked; that shows as one that answers nothing.
+        answers: is_terminal.then(|| ask(&variable).unwrap_or_default()),
+        color: Some(around.options.color),
+        passthrough: variable("TMUX").and_then(|_| tmux_passthrough()),
+    };
+    Section {
+        name: "terminal",
+        status: TERMINAL_STATUS,
+        findings: findings(&facts, &variable),
+    }
+}
+
+/// What tmux's `allow-passthrough` is; `None` where it is too old to have it, and lets everything through.
+fn tmux_passthrough() -> Option<String> {
+    let asked = Command::new("tmux")
+        .args(["display-message", "-p", "#{allow-passthrough}"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let word = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
+    (asked.status.success() && !word.is_empty()).then_some(word)
+}
+
+fn findings(facts: &Facts, variable: &impl Fn(&str) -> Option<String>) -> Vec<Finding> {
+    let Some(answers) = &facts.answers else {
+        let mut found = vec![Finding::warn(
+            "screen",
+            "input or output is no terminal: one sentence per change is written",
+            "Run it in a terminal to have the rest looked at.",
+        )];
+        found.push(locale(variable));
+        found.extend(ssh(variable));
+        return found;
+    };
+    let mut found = vec![
+        screen(variable),
+        size(facts.size),
+        colours(facts, answers, variable),
+        locale(variable),
+        characters(variable),
+        status_reports(answers),
+        synchronized(answers),
+        key_releases(answers),
+    ];
+    found.push(multiplexer(answers, variable));
+    found.push(notifications(facts, variable));
+    found.extend(ssh(variable));
+    found
+}
+
+fn screen(variable: &impl Fn(&str) -> Option<String>) -> Finding {
+    if is_full_screen_possible(variable) {
+        let term = variable("TERM").unwrap_or_default();
+        return Finding::ok("screen", format!("full screen, TERM is {term:?}"));
+    }
+    Finding::warn(
+        "screen",
+        "TERM=dumb has no full screen: one sentence per change is written",
+        "Set TERM to what the terminal is, for example TERM=xterm-256color.",
+    )
+}
+
+fn size(size: Option<(u16, u16)>) -> Finding {
+    let Some((columns, rows)) = size.filter(|(columns, rows)| *columns > 0 && *rows > 0) else {
+        return Finding::fail(
+            "size",
+            "the terminal does not tell its size",
+            "Set it: stty columns 80 rows 24.",
+        );
+    };
+    let words = format!("{columns}x{rows} cells");
+    if columns < CELLS_MIN.0 || rows < CELLS_MIN.1 {
+        let remedy = format!(
+            "Pictures need {}x{}; below that the screen is one line.",
+            CELLS_MIN.0, CELLS_MIN.1
+        );
+        Finding::warn("size", words, remedy)
+    } else if columns < CELLS_USUAL.0 || rows < CELLS_USUAL.1 {
+        let remedy = format!(
+            "With {}x{} nothing is left out.",
+            CELLS_USUAL.0, CELLS_USUAL.1
+        );
+        Finding::warn("size", words, remedy)
+    } else {
+        Finding::ok("size", words)
+    }
+}
+
+/// How many colours, and who says so: the order is that of [`Look::detect`] and of the terminal's answers.
+fn colours(
+    facts: &Facts,
+    answers: &Answers,
+    variable: &impl Fn(&str) -> Option<String>,
+) -> Finding {
+    let color = facts.color.unwrap_or_default();
+    let before = crate::program::look_in(color, variable);
+    let look = answers.ability.improve(before, color != Color::Auto);
+    let depth = match look.depth {
+        ColourDepth::True => "24 bits",
+        ColourDepth::Palette256 => "256",
+        ColourDepth::Palette16 => "16",
+        ColourDepth::None => "none",
+    };
+    let term = variable("TERM").unwrap_or_default();
+    let says = if color != Color::Auto {
+        "--color says so".to_owned()
+    } else if look.depth == ColourDepth::None && variable("NO_COLOR").is_some() {
+        "NO_COLOR says so".to_owned()
+    } else if look.depth == ColourDepth::None && variable("CLICOLOR").is_some() {
+        "CLICOLOR says so".to_owned()
+    } else if look != before {
+        match &answers.ability.version {
+            Some(version) => format!("the terminal says so, it is {version}"),
+            None => "the terminal showed one when asked".to_owned(),
+        }
+    } else if look.depth == ColourDepth::True && variable("COLORTERM").is_some() {
+        "COLORTERM says so".to_owned()
+    } else {
+        format!("as TERM={term} and no answer says more")
+    };
+    let words = format!("{depth}, {says}");
+    if look.depth == ColourDepth::Palette256 && color == Color::Auto {
+        return Finding::warn(
+            "colours",
+            words,
+            "If it has 24 bits, say --color truecolor, or set COLORTERM=truecolor.",
+        );
+    }
+    Finding::ok("colours", words)
+}
+
+fn locale(variable: &impl Fn(&str) -> Option<String>) -> Finding {
+    let name = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(variable);
+    match Look::detect(Default::default(), variable).glyphs {
+        Glyphs::Unicode => Finding::ok("locale", format!("{}: UTF-8", name.unwrap_or_default())),
+        Glyphs::Ascii => Finding::warn(
+            "locale",
+            match name {
+                Some(name) => format!("{name} is not UTF-8: pictures and borders are ASCII"),
+                None => "none is set: pictures and borders are ASCII".to_owned(),
+            },
+            "Set LANG to a UTF-8 locale, for example LANG=C.UTF-8.",
+        ),
+    }
+}
+
+fn characters(variable: &impl Fn(&str) -> Option<String>) -> Finding {
+    let look = Look::detect(Default::default(), variable);
+    if look.glyphs == Glyphs::Ascii || look.depth == ColourDepth::None {
+        Finding::ok("characters", "pictures of ASCII characters")
+    } else if crate::screen::PictureTerminal::detect(variable).has_halves_only {
+        Finding::ok(
+            "characters",
+            "pictures of half blocks: the console's font has no quarters",
+        )
+    } else {
+        Finding::ok("characters", "pictures of quarter blocks")
+    }
+}
+
+fn status_reports(answers: &Answers) -> Finding {
+    let Some(round_trip) = answers.round_trip else {
+        return Finding::warn(
+            "status reports",
+            "the terminal does not answer: pictures are sent at a fixed rate",
+            "On a slow line set budget_kbps under [screen] in config.toml.",
+        );
+    };
+    let words = format!("answered after {:.1} ms", 1000.0 * round_trip.as_secs_f64());
+    if round_trip > ROUND_TRIP_LONG {
+        Finding::warn(
+            "status reports",
+            words,
+            "Every key takes as long to show: a nearer host or a better line would help.",
+        )
+    } else {
+        Finding::ok("status reports", words)
+    }
+}
+
+fn synchronized(answers: &Answers) -> Finding {
+    Finding::ok(
+        "synchronized output",
+        if answers.ability.is_synchronized {
+            "there: a picture is never shown half"
+        } else {
+            "not there: large changes may be seen being drawn"
+        },
+    )
+}
+
+fn key_releases(answers: &Answers) -> Finding {
+    if answers.ability.has_key_releases {
+        return Finding::ok("key releases", "reported: holding a key can mean something");
+    }
+    Finding::ok(
+        "key releases",
+        "not reported: a key that is held cannot be told from one that is pressed",
+    )
+}
+
+fn multiplexer(answers: &Answers, variable: &impl Fn(&str) -> Option<String>) -> Finding {
+    let version = answers.ability.version.clone();
+    let name = if variable("TMUX").is_some() {
+        Some("tmux")
+    } else if variable("STY").is_some() {
+        Some("screen")
+    } else if variable("ZELLIJ").is_some() {
+        Some("zellij")
+    } else {
+        None
+    };
+    match (name, version) {
+        (Some(name), version) => {
+            let version = version.filter(|version| version.to_lowercase().contains(name));
+            let name = version.unwrap_or_else(|| name.to_owned());
+            Finding::ok(
+                "between",
+                format!("{name} answers in the terminal's place: pictures are sent carefully"),
+            )
+        }
+        (None, Some(version)) => {
+            Finding::ok("between", format!("nothing, the terminal is {version}"))
+        }
+        (None, None) => Finding::ok(
+            "between",
+            "nothing that says so; the terminal tells no name",
+        ),
+    }
+}
+
+fn notifications(facts: &Facts, variable: &impl Fn(&str) -> Option<String>) -> Finding {
+    let is_known = Notifier::detect(variable).note("x").is_some();
+    let is_blocked = facts
+        .passthrough
+        .as_deref()
+        .is_some_and(|word| word == "off" || word == "0");
+    match (is_known, is_blocked) {
+        (false, _) => Finding::ok(
+            "notifications",
+            "not of this terminal's: the bell and the title tell of a call",
+        ),
+        (true, true) => Finding::warn(
+            "notifications",
+            "tmux does not let them through",
+            "Say in .tmux.conf: set -g allow-passthrough on.",
+        ),
+        (true, false) => Finding::ok("notifications", "the terminal shows them"),
+    }
+}
+
+fn ssh(variable: &impl Fn(&str) -> Option<String>) -> Option<Finding> {
+    variable("SSH_CONNECTION").map(|_| {
+        Finding::ok(
+            "ssh",
+            "this is an ssh session: sound and camera are those of this host",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::State;
+    use crate::terminal::Reply;
+
+    fn found(facts: &Facts, environment: &[(&str, &str)]) -> Vec<Finding> {
+        findings(facts, &|name: &str| {
+            let found = environment.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    fn of(findings: &[Finding], what: &str) -> Finding {
+        let found = findings.iter().find(|finding| finding.what == what);
+        found
+            .unwrap_or_else(|| panic!("{what}: {findings:?}"))
+            .clone()
+    }
+
+    fn answered(replies: &[Reply]) -> Facts {
+        let mut answers = Answers::default();
+        for reply in replies {
+            answers.ability.take(reply);
+        }
+        answers.round_trip = Some(Duration::from_millis(3));
+        Facts {
+            size: Some((120, 34)),
+            answers: Some(answers),
+            ..Facts::default()
+        }
+    }
+
+    #[test]
+    fn a_good_terminal_is_all_well() {
+        let facts = answered(&[
+            Reply::Version("kitty 0.40".into()),
+            Reply::Mode(2026, 2),
+            Reply::Keyboard(0),
+            Reply::Attributes(vec![62]),
+        ]);
+        let all = found(&facts, &[("TERM", "xterm-256color"), ("LANG", "C.UTF-8")]);
+        assert!(
+            all.iter().all(|finding| finding.state == State::Ok),
+            "{all:?}"
+        );
+        let colours = of(&all, "colours").words;
+        assert!(
+            colours.contains("24 bits") && colours.contains("kitty"),
+            "{colours}"
+        );
+        assert!(of(&all, "key releases").words.starts_with("reported"));
+    }
+
+    #[test]
+    fn a_terminal_that_answers_nothing_is_told_with_what_to_do() {
+        let facts = Facts {
+            size: Some((30, 9)),
+            answers: Some(Answers::default()),
+            ..Facts::default()
+        };
+        let all = found(&facts, &[("TERM", "xterm")]);
+        for what in ["size", "colours", "locale", "status reports"] {
+            let finding = of(&all, what);
+            assert_eq!(finding.state, State::Warn, "{finding:?}");
+            assert!(finding.remedy.is_some(), "{finding:?}");
+        }
+        assert_eq!(
+            of(
+                &found(
+                    &Facts {
+                        size: None,
+                        ..facts
+                    },
+                    &[]
+                ),
+                "size"
+            )
+            .state,
+            State::Fail
+        );
+    }
+
+    #[test]
+    fn tmux_is_named_and_its_lock_on_notifications_seen() {
+        let facts = Facts {
+            passthrough: Some("off".into()),
+            ..answered(&[Reply::Version("tmux 3.3a".into())])
+        };
+        let environment = [
+            ("TERM", "tmux-256color"),
+            ("TMUX", "/tmp/x,1,0"),
+            ("KITTY_WINDOW_ID", "1"),
+            ("SSH_CONNECTION", "10.0.0.5 1 10.0.0.6 22"),
+        ];
+        let all = found(&facts, &environment);
+        assert!(of(&all, "between").words.contains("tmux 3.3a"));
+        assert_eq!(of(&all, "notifications").state, State::Warn);
+        let ssh = of(&all, "ssh").words;
+        assert!(
+            !ssh.contains("10.0.0.5"),
+            "addresses stay out of reports: {ssh}"
+        );
+    }
+
+    #[test]
+    fn no_terminal_is_no_failure() {
+        let all = found(&Facts::default(), &[("LANG", "C.UTF-8")]);
+        assert_eq!(of(&all, "screen").state, State::Warn);
+        assert_eq!(of(&all, "locale").state, State::Ok);
+    }
+}
