@@ -41,7 +41,12 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Paste(pasted) => keys::paste(model, &pasted),
         Event::Resize(columns, rows) => model.size = Some((columns, rows)),
         Event::Look(look) => model.look = look,
-        Event::Focus(is_focused) => model.is_focused = is_focused,
+        Event::Focus(is_focused) => {
+            model.is_focused = is_focused;
+            if !is_focused {
+                call::talk::window_left(model, effects_of);
+            }
+        }
         Event::Command(command) => command::run(model, command, effects_of),
         Event::Groups(groups) => group::take(model, groups, effects_of),
         Event::GroupNews(words) => notice(model, words, effects_of),
@@ -88,6 +93,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Stop(reason) => stop(model, reason, effects_of),
     }
     deadline::settle(model, effects_of);
+    call::focus::settle(model);
     once::advance(model, effects_of);
     history::settle(model, effects_of);
     want_picture(model, effects_of);
