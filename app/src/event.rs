@@ -178,6 +178,8 @@ pub enum ParticipantChange {
     Hold(bool),
     /// True: it is heard right now.
     Speaking(bool),
+    /// True: it administers the call, as the call's administrators say.
+    Admin(bool),
     /// The newest picture.
     Picture(Feed, Arc<Picture>),
 }
@@ -281,6 +283,21 @@ pub enum CallState {
     },
 }
 
+impl CallState {
+    /// The stable word for scripts.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Inviting => "inviting",
+            Self::Ringing => "ringing",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Reconnecting => "reconnecting",
+            Self::Ended { .. } => "ended",
+        }
+    }
+}
+
 /// One change of the current call.
 #[derive(Clone, Debug)]
 pub enum CallEvent {
@@ -357,6 +374,18 @@ pub enum Command {
     Video(Switch),
     /// Pause or resume both.
     Hold(Switch),
+    /// Hear nothing, and be muted.
+    Deafen(Switch),
+    /// Microphone open until said otherwise or for two minutes.
+    Talk(Switch),
+    /// Large picture of the participant of this name, of whoever is the `speaker`, or `off`.
+    Focus(String),
+    /// Loudness of the person of this name, per cent of what is sent.
+    Volume(String, u16),
+    /// One sentence for each in the call.
+    Who,
+    /// The answer of this number to what was asked last; the first is 1.
+    Choose(usize),
     /// Hold this call and go back to the one held longest.
     Swap,
     /// Let nothing ring.

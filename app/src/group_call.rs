@@ -7,6 +7,7 @@ pub mod driver;
 pub mod end;
 pub mod engine;
 mod figures;
+mod loudness;
 pub mod media;
 pub mod queue;
 mod recovery;

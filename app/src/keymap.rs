@@ -34,6 +34,20 @@ pub enum Action {
     Join,
     /// Show our screen in the call of a group, or no longer.
     Screen,
+    /// Push-to-talk: the microphone is open while the key is held, or until it is pressed again.
+    Talk,
+    /// Hear nothing and be muted, or as before.
+    Deafen,
+    /// The list of people in the call of a group.
+    Roster,
+    /// A large picture of the chosen person, or of whoever speaks.
+    Focus,
+    /// The chosen person a step louder.
+    Louder,
+    /// The same softer.
+    Softer,
+    /// The chosen person is not heard here, or is again.
+    Silence,
     /// Copy the link that is shown.
     Copy,
     /// Do the obvious: call the chosen contact, or add what was typed.
@@ -117,7 +131,7 @@ pub struct Binding {
 }
 
 /// The table, in the order of the bottom bar and the help. The first valid row of a key wins.
-pub const BINDINGS: [Binding; 32] = [
+pub const BINDINGS: [Binding; 39] = [
     row(&[letter('a')], Action::Accept, Group::Call),
     row(&[letter('e')], Action::EndAndAccept, Group::Call),
     row(&[letter('x')], Action::Decline, Group::Call),
@@ -131,6 +145,13 @@ pub const BINDINGS: [Binding; 32] = [
     // A capital: `j` goes down in the lists, and a slip must not open a microphone.
     row(&[letter('J')], Action::Join, Group::Call),
     row(&[letter('S')], Action::Screen, Group::Call),
+    row(&[letter(' ')], Action::Talk, Group::Call),
+    row(&[letter('d')], Action::Deafen, Group::Call),
+    row(&[letter('r')], Action::Roster, Group::Call),
+    row(&[letter('f')], Action::Focus, Group::Call),
+    row(&[letter('+')], Action::Louder, Group::Call),
+    row(&[letter('-')], Action::Softer, Group::Call),
+    row(&[letter('M')], Action::Silence, Group::Call),
     row(&[letter('c')], Action::Copy, Group::Contacts),
     row(&[plain(KeyCode::Enter)], Action::Confirm, Group::Contacts),
     row(&[letter('c')], Action::CallAudio, Group::Contacts),
@@ -189,6 +210,7 @@ impl Key {
     #[must_use]
     pub fn name(self) -> String {
         let name = match self.code {
+            KeyCode::Char(' ') => "Space".to_owned(),
             KeyCode::Char(character) => character.to_string(),
             KeyCode::Enter => "Enter".to_owned(),
             KeyCode::Esc => "Esc".to_owned(),
@@ -256,6 +278,17 @@ pub fn action(model: &Model, event: KeyEvent) -> Option<Action> {
         .map(|binding| binding.action)
 }
 
+/// Whether the key talks while it is held. Modifiers do not count: they may be let go before it.
+#[must_use]
+pub fn is_talk_key(event: KeyEvent) -> bool {
+    let talks = |binding: &&Binding| binding.action == Action::Talk;
+    let mut keys = BINDINGS
+        .iter()
+        .filter(talks)
+        .flat_map(|binding| binding.keys);
+    keys.any(|key| key.code == event.code)
+}
+
 /// Whether letters are text now.
 #[must_use]
 pub fn has_text_field(model: &Model) -> bool {
@@ -286,8 +319,18 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
             .incoming
             .as_ref()
             .is_some_and(|incoming| incoming.media == Media::Video),
-        Action::Mute | Action::Video | Action::HangUp | Action::Hold => {
+        Action::Mute | Action::Video | Action::HangUp | Action::Hold | Action::Deafen => {
             model.taken_call().is_some()
+        }
+        Action::Talk | Action::Louder | Action::Softer => {
+            (model.taken_call()).is_some_and(|call| call.is_connected() && !call.is_held())
+        }
+        Action::Roster | Action::Focus => {
+            let joined = |call: &Call| is_of_a_group(call) && call.is_connected();
+            model.taken_call().is_some_and(joined)
+        }
+        Action::Silence => {
+            (model.taken_call()).is_some_and(|call| call.is_connected() && call.seat.is_roster_open)
         }
         Action::Copy | Action::Qr | Action::Words | Action::Same | Action::Different => {
             is_valid_for_people(model, action)
@@ -316,12 +359,18 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
             can && !has_text_field(model)
         }
         Action::PageUp | Action::PageDown => {
-            crate::view::shows_conversation(model) && crate::view::conversation_scroll(model).1 > 0
+            crate::view::picture_pages(model) > 1
+                || (crate::view::shows_conversation(model)
+                    && crate::view::conversation_scroll(model).1 > 0)
         }
         Action::Up | Action::Down => match model.overlay {
             Some(Overlay::Help(_)) => crate::view::help_scroll_max(model.size) > 0,
             Some(_) => false,
-            None => model.contacts().len() + model.groups().len() > 1 && !has_text_field(model),
+            None => {
+                let has_roster = (model.taken_call()).is_some_and(|call| call.seat.is_roster_open);
+                let lines = model.contacts().len() + model.groups().len();
+                (lines > 1 || has_roster) && !has_text_field(model)
+            }
         },
         Action::Help | Action::DoNotDisturb => !has_text_field(model),
         Action::Close => {

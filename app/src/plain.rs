@@ -1,7 +1,9 @@
 //! A report as one sentence: what `--plain` appends, for logs, screen readers and pipes.
 
+use crate::choice;
 use crate::event::Unrung;
 use crate::report::{EntryReport, PersonFigures, Report, Summary};
+use crate::seat::Volume;
 use crate::text;
 
 /// The sentence for a report, in one line fit for a terminal; `None` for what only machines want, like each second's
@@ -48,6 +50,7 @@ pub fn sentence(report: &Report) -> Option<String> {
         }
         Report::Notice { text } => text::sentence(text),
         Report::Error { text } => format!("Error: {text}"),
+        Report::Status(status) => status.text.clone(),
         Report::Summary(figures) => summary(figures),
         of_a_call => call_sentence(of_a_call)?,
     };
@@ -58,8 +61,20 @@ pub fn sentence(report: &Report) -> Option<String> {
 fn call_sentence(report: &Report) -> Option<String> {
     Some(match report {
         Report::Incoming {
-            name, by: Some(by), ..
-        } => text::group_call_begun(name, by),
+            name,
+            by: Some(by),
+            busy,
+            ..
+        } => {
+            let begun = text::group_call_begun(name, by);
+            // Nobody is asked to leave a call by a number.
+            if *busy {
+                begun
+            } else {
+                let choices = choice::words(&choice::of_group_call(name));
+                format!("{begun} {choices}.")
+            }
+        }
         Report::GroupCall {
             name,
             running,
@@ -70,11 +85,13 @@ fn call_sentence(report: &Report) -> Option<String> {
             name,
             video,
             verified,
+            busy,
             ..
         } => {
             let kind = if *video { "video call" } else { "audio call" };
             let trust = if *verified { "" } else { ", unverified" };
-            format!("Call from {name} ({kind}{trust}): accept or reject?")
+            let choices = choice::words(&choice::of_incoming(*video, *busy));
+            format!("Call from {name} ({kind}{trust}): {choices}.")
         }
         Report::Call {
             state,
@@ -99,12 +116,25 @@ fn call_sentence(report: &Report) -> Option<String> {
         Report::Own {
             hold: true, name, ..
         } => format!("The call with {name} is on hold: nobody hears or sees you."),
+        Report::Own { deafened: true, .. } => text::DEAFENED_SENTENCE.to_owned(),
+        Report::Own { talking: true, .. } => text::ON_AIR_SENTENCE.to_owned(),
         Report::Own {
             muted,
             camera,
             screen,
             ..
         } => own(*muted, *camera, *screen),
+        Report::Volume {
+            name,
+            percent,
+            silenced,
+        } => text::volume(
+            name,
+            Volume {
+                percent: *percent,
+                is_silenced: *silenced,
+            },
+        ),
         Report::Media {
             kind,
             direction: "received",
@@ -211,6 +241,8 @@ fn participant(change: &str, name: &str, on: Option<bool>) -> String {
         ("left", true) => format!("{name} left."),
         ("reconnected", _) => format!("{name} is back on a new connection."),
         ("left", false) => format!("{name} was taken out of the group and left."),
+        ("admin", true) => format!("{name} administers the call."),
+        ("admin", false) => format!("{name} no longer administers the call."),
         ("screen", true) => format!("{name} shows a screen."),
         ("screen", false) => format!("{name} no longer shows a screen."),
         (other, _) => format!("{name}: {other}."),
@@ -278,9 +310,11 @@ mod tests {
                 name: "bob".into(),
                 video: true,
                 verified: false,
+                busy: false,
                 by: None,
             },
-            "Call from bob (video call, unverified): accept or reject?",
+            "Call from bob (video call, unverified): 1 to accept with your camera, 2 to accept with sound only, \
+             3 to reject, 4 to ignore.",
         );
         check(
             Report::Own {
@@ -288,6 +322,8 @@ mod tests {
                 camera: false,
                 hold: false,
                 screen: false,
+                deafened: false,
+                talking: false,
                 name: "bob".into(),
             },
             "You are muted, your camera is off.",

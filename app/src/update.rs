@@ -38,13 +38,19 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
     model.begun_ms.get_or_insert(model.now_ms);
     match event {
         Event::Key(key) => keys::press(model, key, effects_of),
-        // Nothing is held yet, and nothing is clicked on.
-        Event::KeyRelease(_) | Event::Mouse(_) => {}
+        Event::KeyRelease(key) => keys::press(model, key, effects_of),
+        // Nothing is clicked on yet.
+        Event::Mouse(_) => {}
         Event::ReportsReleases(are) => model.reports_releases = are,
         Event::Paste(pasted) => keys::paste(model, &pasted),
         Event::Resize(columns, rows) => model.size = Some((columns, rows)),
         Event::Look(look) => model.look = look,
-        Event::Focus(is_focused) => model.is_focused = is_focused,
+        Event::Focus(is_focused) => {
+            model.is_focused = is_focused;
+            if !is_focused {
+                call::talk::window_left(model, effects_of);
+            }
+        }
         Event::Command(command) => command::run(model, command, effects_of),
         Event::Groups(groups) => group::take(model, groups, effects_of),
         Event::GroupNews(words) => notice(model, words, effects_of),
@@ -91,6 +97,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Stop(reason) => stop(model, reason, effects_of),
     }
     deadline::settle(model, effects_of);
+    call::focus::settle(model);
     once::advance(model, effects_of);
     history::settle(model, effects_of);
     want_picture(model, effects_of);

@@ -69,6 +69,13 @@ const SOURCE: Step = Step {
     bitrate_bps: VIDEO_BITRATE_MAX_BPS,
 };
 
+/// Nobody looks.
+const NOTHING: Step = Step {
+    width: 0,
+    height: 0,
+    bitrate_bps: 0,
+};
+
 /// One step above the smallest that covers what the far side's cells can show: scaled down there, it is sharper than
 /// the bare size at the same rate.
 fn worth_sending((width, height): (u32, u32)) -> Step {
@@ -98,6 +105,8 @@ pub struct MediaSpecs {
     pub record_video: Option<PathBuf>,
     /// What is shown as our screen in the call of a group; nothing when absent.
     pub screen: Option<CameraSpec>,
+    /// Pictures of others are neither drawn nor kept nor counted for a program: none are asked for.
+    pub nobody_looks: bool,
 }
 
 impl MediaSpecs {
@@ -389,6 +398,13 @@ impl CallMedia {
         }
     }
 
+    /// How loud the other side is; 1 is as sent.
+    pub fn set_volume(&self, volume: f32) {
+        if let Some(decode) = &self.audio_decode {
+            decode.set_volume(volume);
+        }
+    }
+
     /// Opens the camera on a thread of its own, which may take a second.
     pub fn open_camera(
         &mut self,
@@ -460,9 +476,9 @@ impl CallMedia {
         }
     }
 
-    /// The largest picture the far side can show.
-    pub fn set_size_max(&mut self, size: (u32, u32)) {
-        let limits = worth_sending(size);
+    /// The largest picture the far side can show; `None`: it shows none, and none is encoded.
+    pub fn set_size_max(&mut self, size: Option<(u32, u32)>) {
+        let limits = size.map_or(NOTHING, worth_sending);
         if self.limits != limits {
             self.limits = limits;
             if let Camera::On(encode) = &self.camera {

@@ -1,8 +1,8 @@
 //! Key presses and pasted text.
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, KeyEventKind};
 
-use super::call::{self, hold, ring};
+use super::call::{self, focus, hold, ring, seat, talk};
 use super::{command, group, history, notice, people, say, stop};
 use crate::effect::Effect;
 use crate::event::{GroupNumber, Meanwhile, Media, StopReason, Switch};
@@ -18,7 +18,23 @@ const INTERRUPT_MS: u64 = 3_000;
 
 /// One key.
 pub(super) fn press(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
+    let is_talk_key = keymap::is_talk_key(key);
+    if key.kind == KeyEventKind::Release {
+        if is_talk_key {
+            talk::release(model, effects);
+        }
+        return;
+    }
+    if !is_talk_key {
+        talk::other_key(model);
+    }
     match keymap::action(model, key) {
+        Some(Action::Talk) => {
+            let is_repeat = key.kind == KeyEventKind::Repeat;
+            if let Err(words) = talk::press(model, is_repeat, effects) {
+                say(model, words);
+            }
+        }
         Some(action) => {
             if let Err(words) = act(model, action, effects) {
                 say(model, words);
@@ -78,6 +94,13 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         Action::Swap => hold::swap(model, effects),
         Action::Join => group::join_running(model, effects),
         Action::Screen => call::set_screen(model, Switch::Toggle, effects),
+        Action::Talk => talk::press(model, false, effects),
+        Action::Deafen => seat::set_deafened(model, Switch::Toggle, effects),
+        Action::Roster => seat::turn_roster(model),
+        Action::Focus => focus::turn(model, effects),
+        Action::Louder => seat::step_volume(model, true, effects),
+        Action::Softer => seat::step_volume(model, false, effects),
+        Action::Silence => seat::turn_silence(model, effects),
         Action::DoNotDisturb => {
             call::set_do_not_disturb(model, Switch::Toggle, effects);
             Ok(())
@@ -107,7 +130,10 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         }
         Action::Write => history::write(model),
         Action::PageUp | Action::PageDown => {
-            history::scroll(model, action == Action::PageUp, effects);
+            let is_back = action == Action::PageUp;
+            if !seat::turn_page(model, is_back) {
+                history::scroll(model, is_back, effects);
+            }
             Ok(())
         }
         Action::Qr => {
@@ -191,6 +217,9 @@ fn start(model: &mut Model, media: Media, effects: &mut Vec<Effect>) -> Result<(
 
 /// One line up or down in the help or the contacts.
 fn step(model: &mut Model, by: isize) -> Result<(), String> {
+    if model.overlay.is_none() && seat::step(model, by) {
+        return Ok(());
+    }
     match &mut model.overlay {
         Some(Overlay::Help(scroll)) => {
             let last = crate::view::help_scroll_max(model.size);

@@ -5,6 +5,7 @@ mod groups;
 mod history;
 mod once;
 mod people;
+mod seat;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -510,6 +511,8 @@ fn the_outside_is_told_each_change_once() {
     assert_eq!(count(&far("camera")), 1);
     assert_eq!(
         count(&Report::Own {
+            deafened: false,
+            talking: false,
             muted: false,
             camera: true,
             hold: false,

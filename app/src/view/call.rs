@@ -104,6 +104,21 @@ fn draw_call<'m>(
     } else {
         text::call_facts(call, name, is_verified)
     };
+    let more = if call.is_of_a_group() && call.is_connected() && !call.is_held() {
+        grid::facts(call, below)
+    } else {
+        String::new()
+    };
+    let room = usize::from(inner.width).saturating_sub(fit::width(&more) + 1);
+    let facts = if more.is_empty() {
+        facts
+    } else {
+        // What this view leaves out is said whole; names are cut.
+        format!(
+            "{}; {more}",
+            fit::clip(&text::shown(&facts), room.saturating_sub(1))
+        )
+    };
     fit::put(buffer, inner, 1, &facts, Style::new());
     let is_group = matches!(call.party, Party::Group(_));
     if is_group && call.is_connected() && !call.is_held() {

@@ -3,6 +3,7 @@
 mod conversation;
 
 mod groups;
+mod roster;
 
 mod several;
 

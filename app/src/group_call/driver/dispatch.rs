@@ -19,6 +19,7 @@ use hullo_proto::group::wire::View;
 use super::super::end::GroupEnd;
 use super::super::engine::{Event, Input};
 use super::super::figures::Figures;
+use super::super::loudness::Loudness;
 use super::super::media::GroupMedia;
 use super::super::queue::LayerQueue;
 use super::super::shown::Shown;
@@ -47,6 +48,7 @@ pub(super) struct Dispatch {
     media: Option<(GroupMedia, CardTimes)>,
     is_opening: bool,
     wishes: Wishes,
+    loudness: Loudness,
     /// What the call says that our devices do.
     captures: Captures,
     figures: Figures,
@@ -107,6 +109,7 @@ impl Dispatch {
             media: None,
             is_opening: false,
             wishes,
+            loudness: Loudness::default(),
             captures: Captures::default(),
             figures: Figures::default(),
             latency: Latency::default(),

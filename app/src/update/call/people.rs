@@ -37,10 +37,12 @@ pub(super) fn take(
         }
         (Err(at), ParticipantChange::Joined { name }) => {
             call.people.insert(at, Participant::new(id, name.clone()));
+            super::seat::came(call, id, &name, effects);
             ("joined", name, None)
         }
         (Ok(at), ParticipantChange::Left { is_removed }) => {
             let name = call.people.remove(at).name;
+            super::seat::went(call, id, at);
             // The switch of `left` says whether it went by itself; most readers need not know.
             ("left", name, is_removed.then_some(false))
         }

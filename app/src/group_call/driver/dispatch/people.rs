@@ -27,8 +27,8 @@ impl Dispatch {
             Told::Moved(from) => self.person(id, ParticipantChange::Moved { from }),
             Told::Nothing | Told::Went => {}
         }
-        if self.pictures.drawn {
-            // The screen says what it has room for.
+        if self.pictures.drawn || self.specs.nobody_looks {
+            // The screen says what it has room for; where there is none, nothing is worth sending.
             return Vec::new();
         }
         let whole = Some(View::default());
