@@ -354,6 +354,17 @@ impl World {
         }
     }
 
+    /// The line of the newest connection carries everything again.
+    pub fn mend(&mut self, index: usize) {
+        let person = &mut self.people[index];
+        let line = person.line;
+        if let Some(seat) = person.seats.last_mut() {
+            seat.is_cut = false;
+            seat.up.set_config(line.netem(self.seed ^ 0xc));
+            seat.down.set_config(line.netem(self.seed ^ 0xd));
+        }
+    }
+
     /// Gives the person's sending connection something to do.
     pub fn input(&mut self, index: usize, input: Input<'_>) {
         let now = self.now;

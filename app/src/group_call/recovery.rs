@@ -1,5 +1,6 @@
 //! When a second connection to the call is asked for: as soon as the first one falls silent, each at a moment of its own,
-//! and again while nothing comes of it.
+//! and again while nothing comes of it. Also when the first one is back and what comes does not open: keys that changed
+//! meanwhile lie in its message channel, which tries again after as long a while as it was cut off.
 //!
 //! Pure: time and randomness are given.
 
@@ -16,6 +17,9 @@ const SPREAD_MS: u64 = 500;
 /// From a refusal to the next try: a server that starts anew takes a second.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
 
+/// A line that is back must open everything for so long to count as well.
+const WELL_AFTER: Duration = Duration::from_millis(500);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Well,
@@ -27,6 +31,12 @@ enum State {
 /// See the module.
 pub(super) struct Recovery {
     state: State,
+    /// Since when the first connection is heard again, while it does not count as well yet.
+    back_at: Option<Instant>,
+    /// It was asked for anew since: an earlier request may be lost with the line.
+    is_asked_anew: bool,
+    /// Frames that did not open, and when there was the last.
+    unopened: (u64, Option<Instant>),
     rng: ChaCha20Rng,
 }
 
@@ -34,16 +44,23 @@ impl Recovery {
     pub(super) fn new(rng: ChaCha20Rng) -> Self {
         Self {
             state: State::Well,
+            back_at: None,
+            is_asked_anew: false,
+            unopened: (0, None),
             rng,
         }
     }
 
-    /// Whether a second connection is to be asked for now; `silence`: how long the first has heard nothing.
-    pub(super) fn look(&mut self, now: Instant, silence: Duration) -> bool {
-        if silence < SILENCE_MAX {
-            self.state = State::Well;
-            return false;
+    /// Whether a second connection is to be asked for now; `silence`: how long the first has heard nothing; `unopened`: how
+    /// many frames did not open in all.
+    pub(super) fn look(&mut self, now: Instant, silence: Duration, unopened: u64) -> bool {
+        if unopened > self.unopened.0 {
+            self.unopened = (unopened, Some(now));
         }
+        if silence < SILENCE_MAX {
+            return self.look_back(now);
+        }
+        (self.back_at, self.is_asked_anew) = (None, false);
         match self.state {
             State::Well => {
                 self.state = State::Due(now + self.spread());
@@ -55,6 +72,28 @@ impl Recovery {
             }
             State::Due(_) | State::Asked => false,
         }
+    }
+
+    /// The first connection is heard.
+    fn look_back(&mut self, now: Instant) -> bool {
+        if self.state == State::Well {
+            return false;
+        }
+        let back_at = *self.back_at.get_or_insert(now);
+        let last = self.unopened.1.filter(|&at| at > back_at);
+        if last.is_some() && !self.is_asked_anew {
+            (self.state, self.is_asked_anew) = (State::Asked, true);
+            return true;
+        }
+        if now >= last.unwrap_or(back_at) + WELL_AFTER {
+            self.over();
+        }
+        false
+    }
+
+    /// All is well, on whichever connection.
+    pub(super) fn over(&mut self) {
+        (self.state, self.back_at, self.is_asked_anew) = (State::Well, None, false);
     }
 
     /// Nothing came of it, for now.
@@ -94,7 +133,7 @@ mod tests {
             .step_by(10)
             .filter(|&ms| {
                 let since = Duration::from_millis(ms);
-                recovery.look(start + since, since)
+                recovery.look(start + since, since, 0)
             })
             .collect()
     }
@@ -120,15 +159,40 @@ mod tests {
         assert!(moments[19] - moments[0] > 250, "{moments:?}");
     }
 
-    #[test]
-    fn a_line_that_comes_back_is_asked_nothing_of() {
-        let (start, mut recovery) = (Instant::now(), Recovery::new(ChaCha20Rng::seed_from_u64(1)));
-        assert!(!recovery.look(start, SILENCE_MAX));
+    /// Silent for two seconds, then heard again.
+    fn back() -> (Recovery, Instant) {
+        let mut recovery = Recovery::new(ChaCha20Rng::seed_from_u64(1));
+        let start = Instant::now();
+        assert!(!recovery.look(start, SILENCE_MAX, 7));
         assert!(recovery.is_wanted() && recovery.deadline().is_some());
-        assert!(!recovery.look(start + Duration::from_secs(1), Duration::ZERO));
+        let now = start + Duration::from_secs(1);
+        assert!(!recovery.look(now, Duration::ZERO, 7));
+        (recovery, now)
+    }
+
+    #[test]
+    fn a_line_that_comes_back_and_opens_everything_is_well_soon() {
+        let (mut recovery, now) = back();
+        assert!(recovery.is_wanted(), "not yet");
+        assert!(!recovery.look(now + WELL_AFTER, Duration::ZERO, 7));
         assert!(!recovery.is_wanted() && recovery.deadline().is_none());
-        // A late refusal is no news.
-        recovery.failed(start);
+        // A late refusal is no news, and frames that do not open are none without a silence before.
+        recovery.failed(now);
+        assert!(!recovery.look(now + WELL_AFTER * 2, Duration::ZERO, 8));
         assert!(!recovery.is_wanted());
+    }
+
+    #[test]
+    fn a_line_that_comes_back_without_its_keys_is_replaced() {
+        let (mut recovery, now) = back();
+        let at = |ms: u64| now + Duration::from_millis(ms);
+        let looks = (1..30).filter(|step| recovery.look(at(step * 50), Duration::ZERO, 7 + step));
+        assert_eq!(looks.count(), 1, "asked for once");
+        assert!(recovery.is_wanted());
+        assert!(!recovery.look(at(1_450) + WELL_AFTER, Duration::ZERO, 36));
+        assert!(
+            !recovery.is_wanted(),
+            "the keys came by the first one after all"
+        );
     }
 }

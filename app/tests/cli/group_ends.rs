@@ -1,5 +1,7 @@
 //! Why the call of a group ends, with real processes: the word, the sentence and the exit status of each.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use super::PATIENCE;
@@ -63,5 +65,42 @@ fn who_is_taken_out_of_the_group_leaves_the_call() {
     assert_ended(&removed, "removed", "no longer a member");
     for call in &mut calls {
         call.wait_until(PATIENCE, |event| change(event, "left", "cat"));
+    }
+}
+
+/// The processes that this one started, by number.
+#[cfg(target_os = "linux")]
+fn helpers(of: u32) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").expect("Linux");
+    let numbers = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let is_child = |number: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{number}/status")).unwrap_or_default();
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+        parent.is_some_and(|parent| parent.trim().parse() == Ok(of))
+    };
+    numbers.filter(is_child).collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_demo_that_is_killed_takes_its_helpers_along() {
+    let home = Home::new();
+    let demo = [
+        "demo", "--people", "2", "--json", "--camera", "test", "--mic", "test",
+    ];
+    let args: Vec<&str> = demo.into_iter().chain(["--speaker", "none"]).collect();
+    let mut demo = Hullo::spawn(&home, &args);
+    demo.wait_for_call("connected", PATIENCE * 2);
+    let helpers = helpers(demo.number());
+    assert_eq!(helpers.len(), 3, "a server and two people");
+    demo.signal(rustix::process::Signal::KILL);
+    let is_there = |number: &u32| {
+        let line = std::fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains("--until-input-ends")
+    };
+    let end = Instant::now() + PATIENCE;
+    while helpers.iter().any(is_there) {
+        assert!(Instant::now() < end, "still there: {helpers:?}");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }

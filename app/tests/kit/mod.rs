@@ -89,6 +89,11 @@ impl Hullo {
         }
     }
 
+    /// Its number at the system.
+    pub(crate) fn number(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)

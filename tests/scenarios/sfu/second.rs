@@ -1,6 +1,6 @@
 //! A fresh connection beside an old one: how a call survives a network that changes or dies.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hullo_proto::group::group_call::Input;
 use hullo_proto::group::wire::Device;
@@ -75,4 +75,48 @@ fn a_second_connection_takes_over_from_a_dead_one_and_the_dead_one_leaves_all_ro
     );
     let quality = world.measure(Duration::from_secs(2));
     assert!(quality.is_perfect(), "{quality:?}");
+}
+
+/// A blackout of so long for person 0, in which the others' keys changed twice; when it ended.
+fn blackout(duration: Duration) -> (World, Instant) {
+    let mut world = three_people();
+    world.cut(0);
+    world.run(Duration::from_secs(1));
+    world.leave(2, true);
+    world.run(duration.saturating_sub(Duration::from_secs(2)));
+    world.join(2);
+    world.run(Duration::from_secs(1));
+    world.mend(0);
+    let now = world.now;
+    (world, now)
+}
+
+/// How long until this connection of person 0 hears person 1.
+fn deaf(world: &mut World, seat: usize, since: Instant) -> Duration {
+    let speaker = world.people[1].seats[0].id;
+    let sound = |world: &World| {
+        let heard = &world.people[0].seats[seat].heard;
+        heard.get(&speaker).map_or(0, |heard| heard.sound)
+    };
+    let before = sound(world);
+    world.run_until_true(Duration::from_secs(20), |world| sound(world) > before + 5);
+    world.now - since
+}
+
+#[test]
+fn a_second_connection_knows_the_keys_of_a_blackout_before_the_first() {
+    for seconds in [5, 8, 10] {
+        let duration = Duration::from_secs(seconds);
+        let (mut world, since) = blackout(duration);
+        let first = deaf(&mut world, 0, since);
+        // Asked for when frames do not open, with three round trips for the request.
+        let (mut world, since) = blackout(duration);
+        world.run(Duration::from_millis(400));
+        world.join(0);
+        let second = deaf(&mut world, 1, since);
+        assert!(
+            second <= Duration::from_secs(2) && second < first,
+            "{second:?} and {first:?} after a blackout of {seconds} s"
+        );
+    }
 }

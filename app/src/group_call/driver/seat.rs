@@ -190,7 +190,9 @@ impl Seats {
     /// Whether a second connection is to be asked for.
     pub(super) fn wants_beside(&mut self, now: Instant) -> bool {
         self.gone.take_if(|(_, until)| now >= *until);
-        let is_asked = (self.recovery).look(now, self.main.engine.silence(now));
+        let engine = &self.main.engine;
+        let is_asked =
+            (self.recovery).look(now, engine.silence(now), engine.undecryptable_in_all());
         if !self.recovery.is_wanted() {
             // The first one works again.
             self.give_up_beside(now);
@@ -257,7 +259,7 @@ impl Seats {
         self.main.engine.succeed(&before.engine);
         let people = before.engine.people();
         let people = people.map(|(who, entry)| (entry.id, who)).collect();
-        self.recovery.look(now, Duration::ZERO);
+        self.recovery.over();
         self.part(now, before);
         Some(people)
     }

@@ -72,7 +72,7 @@ fn sealed_frames_pass_untouched_in_spite_of_loss() {
         panic!("two")
     };
     w.shape(a, lossy(2.0), line());
-    w.shape(b, line(), lossy(2.0));
+    w.shape(b, line(), lossy(3.0));
     w.subscribe(b, a, Subscription::Microphone(true));
     w.watch(b, a, 640, 360);
     w.clients[a].publishing = ALL_LAYERS;
@@ -90,9 +90,9 @@ fn sealed_frames_pass_untouched_in_spite_of_loss() {
         .filter(|(_, frame)| frame.len() != 80)
         .count();
     assert!(came >= 5_000 / 33 * 95 / 100, "{came} pictures");
-    // Sound has no retransmission: 2 % are lost on each of two lines.
+    // Sound has no retransmission: 2 and 3 % are lost on two lines.
     assert!(
-        sound_percent(&w, b, a, since) >= 93,
+        sound_percent(&w, b, a, since) >= 92,
         "{} % of sound",
         sound_percent(&w, b, a, since)
     );
