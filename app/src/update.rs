@@ -40,6 +40,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Key(key) => keys::press(model, key, effects_of),
         // Nothing is held yet, and nothing is clicked on.
         Event::KeyRelease(_) | Event::Mouse(_) => {}
+        Event::Resumed => say(model, text::RESUMED),
         Event::ReportsReleases(are) => model.reports_releases = are,
         Event::Paste(pasted) => keys::paste(model, &pasted),
         Event::Resize(columns, rows) => model.size = Some((columns, rows)),
