@@ -153,7 +153,7 @@ impl<B: ratatui::backend::Backend<Error = io::Error> + Write> Front for Screen<B
     }
 
     fn is_gone(&self) -> bool {
-        !crate::terminal::is_entered()
+        !crate::terminal::is_entered() || self.is_terminal_gone()
     }
 
     fn bell(&mut self) {

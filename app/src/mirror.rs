@@ -114,10 +114,12 @@ pub fn run(
     let screen = if on_screen {
         let entered = terminal::Entered::enter().map_err(failed)?;
         model.size = Some(crossterm::terminal::size().map_err(failed)?);
+        let screen_wake = wake.clone();
         terminal::spawn_input(move |arrival| wake.send(arrival.into()).is_ok()).map_err(failed)?;
         let is_look_chosen = options.color != crate::cli::Color::Auto;
         let terminal = PictureTerminal::detect(|name| std::env::var(name).ok());
-        let screen = Screen::on_stdout(terminal, is_look_chosen).map_err(failed)?;
+        let wake = move || drop(screen_wake.try_send(Wake::Screen));
+        let screen = Screen::on_stdout(terminal, is_look_chosen, wake).map_err(failed)?;
         Some((screen, entered))
     } else {
         None
@@ -194,6 +196,9 @@ impl Glass {
             let now_ms = u64::try_from((now - self.started).as_millis()).unwrap_or(u64::MAX);
             self.model.set_now(now_ms);
             if let Some((screen, _)) = &mut self.screen {
+                if screen.is_gone() {
+                    return Ok("quit");
+                }
                 screen.draw(&self.model).map_err(failed)?;
             }
             let left = |at: Instant| at.saturating_duration_since(now);

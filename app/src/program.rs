@@ -562,6 +562,9 @@ fn open_front(
     let input = wake.clone();
     terminal::spawn_input(move |arrival| input.send(arrival.into()).is_ok()).map_err(failed)?;
     let terminal = PictureTerminal::detect(|name| std::env::var(name).ok());
-    let screen = Screen::on_stdout(terminal, options.color != Color::Auto).map_err(failed)?;
+    let wake = wake.clone();
+    // A full queue wakes the loop as well.
+    let wake = move || drop(wake.try_send(Wake::Screen));
+    let screen = Screen::on_stdout(terminal, is_look_chosen, wake).map_err(failed)?;
     Ok((Box::new(screen), Some(entered)))
 }

@@ -52,6 +52,8 @@ pub enum Wake {
     Terminal(Reply, Instant),
     /// From a thread of the call of a group: which of them, for one may take another's place.
     GroupDriver(ThreadNumber, group_call::driver::DriverEvent),
+    /// The terminal has room again, or is gone.
+    Screen,
     /// New pictures lie in the slots of this call.
     Pictures(CallNumber),
     /// Another process of the same user asks something.
@@ -223,6 +225,8 @@ impl Runner<'_> {
         match wake {
             Wake::Event(event) => self.event(event),
             Wake::Net(event) => self.net_event(event),
+            // Drawing follows every wake-up.
+            Wake::Screen => {}
             Wake::Terminal(reply, at) => {
                 for event in self.front.reply(&reply, at, self.model.look) {
                     self.event(event);

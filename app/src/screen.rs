@@ -3,8 +3,6 @@
 #![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
 
 use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use base64::Engine as _;
@@ -15,17 +13,18 @@ use ratatui::backend::{Backend, CrosstermBackend};
 use crate::event::Event;
 use crate::model::Model;
 use crate::terminal::probe::Ability;
+use crate::terminal::writer::Writer;
 use crate::terminal::{self, Reply};
 use crate::view::look::Look;
 use crate::view::{view, view_with_places};
-use pictures::{Counting, Pictures};
+use pictures::{Interface, Pictures};
 
 pub use pictures::PictureTerminal;
 
 mod pictures;
 
 /// What the backend of the real screen writes to.
-pub type Out = Counting<io::Stdout>;
+pub type Out = Interface;
 
 /// Time between two pictures of the screen: 30 a second. Less costs bytes over ssh, more shows as stutter.
 const DRAW_EVERY_MS: u64 = 33;
@@ -40,22 +39,31 @@ pub struct Screen<B: Backend> {
     /// When pictures go on though nothing changed.
     again_at_ms: Option<u64>,
     ability: Ability,
+    /// The terminal had not taken the last drawing when the next was due.
+    is_blocked: bool,
+    /// How often the terminal had been taken again when it was last drawn on.
+    times_resumed: usize,
     /// The colours were chosen by the user: no answer of the terminal changes them.
     is_look_chosen: bool,
 }
 
 impl Screen<CrosstermBackend<Out>> {
-    /// The screen on stdout. Enter the terminal first ([`crate::terminal::Entered`]).
+    /// The screen on stdout. Enter the terminal first ([`crate::terminal::Entered`]). `wake` is called from another thread
+    /// when a drawing that had no room has some now, or the terminal is gone ([`Self::is_terminal_gone`]).
     ///
     /// # Errors
-    /// The terminal does not tell its size.
-    pub fn on_stdout(terminal: PictureTerminal, is_look_chosen: bool) -> io::Result<Self> {
-        let written = Arc::new(AtomicUsize::new(0));
-        let out = Counting::new(io::stdout(), Arc::clone(&written));
-        let now = Instant::now();
-        let mut pictures = Pictures::new(now, terminal, Box::new(io::stdout()), written);
+    /// The terminal does not tell its size, or the system gives no thread.
+    pub fn on_stdout(
+        terminal: PictureTerminal,
+        is_look_chosen: bool,
+        wake: impl Fn() + Send + 'static,
+    ) -> io::Result<Self> {
+        let out = Interface::default();
+        let writer = Writer::start(io::stdout(), wake)?;
+        writer.make_current();
+        let mut pictures = Pictures::new(Instant::now(), terminal, writer, out.clone());
         if terminal.can_be_asked {
-            pictures.ask()?;
+            pictures.ask();
         }
         Ok(Self {
             pictures: Some(pictures),
@@ -92,8 +100,12 @@ impl<B: Backend + Write> Screen<B> {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let backend = self.terminal.backend_mut();
-        backend.write_all(bytes)?;
-        Write::flush(backend)
+        let Some(pictures) = &mut self.pictures else {
+            backend.write_all(bytes)?;
+            return Write::flush(backend);
+        };
+        pictures.put(bytes);
+        Ok(())
     }
 }
 
@@ -110,6 +122,8 @@ impl<B: Backend> Screen<B> {
             pictures: None,
             again_at_ms: None,
             ability: Ability::default(),
+            is_blocked: false,
+            times_resumed: terminal::times_resumed(),
             is_look_chosen: false,
         })
     }
@@ -139,7 +153,7 @@ impl<B: Backend> Screen<B> {
             && let Some(pictures) = &mut self.pictures
             && let Some(sequence) = terminal::report_releases()
         {
-            pictures.put(sequence);
+            pictures.put(sequence.as_bytes());
             events.push(Event::ReportsReleases(true));
         }
         events
@@ -150,9 +164,19 @@ impl<B: Backend> Screen<B> {
         self.is_dirty = true;
     }
 
+    /// Whether writing to the terminal failed.
+    #[must_use]
+    pub fn is_terminal_gone(&self) -> bool {
+        self.pictures.as_ref().is_some_and(Pictures::has_failed)
+    }
+
     /// When [`draw_if_due`](Self::draw_if_due) will draw; `None` while nothing changed.
     #[must_use]
     pub fn due_ms(&self) -> Option<u64> {
+        if self.is_blocked {
+            // The writer wakes whoever waits.
+            return None;
+        }
         let next = self.drawn_at_ms.map_or(0, |drawn| drawn + DRAW_EVERY_MS);
         let changed = self.is_dirty.then_some(next);
         let again = self.again_at_ms.map(|at| at.max(next));
@@ -164,8 +188,28 @@ impl<B: Backend> Screen<B> {
     /// # Errors
     /// The terminal is gone.
     pub fn draw_if_due(&mut self, now_ms: u64, model: &Model) -> Result<bool, B::Error> {
+        if let Some(pictures) = &self.pictures
+            && self.is_blocked
+        {
+            self.is_blocked = !pictures.takes_drawing();
+        }
         if self.due_ms().is_none_or(|due| now_ms < due) {
             return Ok(false);
+        }
+        if let Some(pictures) = &self.pictures
+            && !pictures.takes_drawing()
+        {
+            // Drawn later, and then what is true then.
+            self.is_blocked = true;
+            return Ok(false);
+        }
+        let now = Instant::now();
+        if self.times_resumed != terminal::times_resumed() {
+            self.times_resumed = terminal::times_resumed();
+            self.terminal.clear()?;
+            if let Some(pictures) = &mut self.pictures {
+                pictures.forget(now);
+            }
         }
         self.is_dirty = false;
         self.drawn_at_ms = Some(now_ms);
@@ -173,18 +217,13 @@ impl<B: Backend> Screen<B> {
             self.terminal.draw(|frame| view(model, frame))?;
             return Ok(true);
         };
-        pictures.begin();
         let mut placed = Vec::new();
         let drawn = self.terminal.draw(|frame| {
             placed = view_with_places(model, frame);
             pictures.arrange(&placed, frame.buffer_mut());
         })?;
         let size = (drawn.area.width, drawn.area.height);
-        let now = Instant::now();
-        if let Err(error) = pictures.draw(now, &placed, size, model.look) {
-            // The next drawing of the interface meets the same and ends the program.
-            tracing::debug!(%error, "pictures cannot be written");
-        }
+        pictures.draw(now, &placed, size, model.look);
         self.again_at_ms = pictures.due(now).map(|at| {
             let wait = at.saturating_duration_since(now).as_millis();
             now_ms + u64::try_from(wait).unwrap_or(DRAW_EVERY_MS)

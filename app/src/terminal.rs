@@ -7,7 +7,7 @@
 
 use std::io::{self, Write, stdout};
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,10 +19,10 @@ use crossterm::style::Print;
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
-use crossterm::{cursor, execute};
+use crossterm::{cursor, queue};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::iterator::Signals;
 
 use crate::attention::terminal::{POP_TITLE, PUSH_TITLE};
@@ -33,12 +33,14 @@ pub use input::{Input, Parser, Reply};
 pub mod ask;
 mod input;
 pub mod probe;
+pub mod writer;
 
 /// Read at once: more than anybody types, and a paste comes in several.
 const BURST_BYTES: usize = 1_024;
 
 /// Whether there is something to restore: the panic hook and the guard may both want to.
 static IS_ENTERED: AtomicBool = AtomicBool::new(false);
+static TIMES_ENTERED: AtomicUsize = AtomicUsize::new(0);
 /// What else was switched on, to be switched off with the rest.
 static HAS_MOUSE: AtomicBool = AtomicBool::new(false);
 static HAS_RELEASES: AtomicBool = AtomicBool::new(false);
@@ -51,6 +53,12 @@ const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
 /// terminal, so it is pushed after the second page was taken and popped before it is left.
 const RELEASES_ON: &str = "\x1b[>3u";
 const RELEASES_OFF: &str = "\x1b[<u";
+/// The end of a synchronized update that may have been begun; others do not know the mode and ignore it.
+const END_UPDATE: &str = "\x1b[?2026l";
+/// How long a terminal gets to take what gives it back.
+const RESTORE_WAIT: Duration = Duration::from_millis(500);
+/// Said on the page of the shell that comes back.
+const STOPPED: &str = "hullo is stopped, its sound and pictures too. `fg` goes on.\r\n";
 static PANIC_HOOK: Once = Once::new();
 
 /// The terminal belongs to the screen while this lives: raw, on its second page, pasting in brackets.
@@ -74,14 +82,8 @@ impl Entered {
         enable_raw_mode()?;
         IS_ENTERED.store(true, Ordering::SeqCst);
         let entered = Self(());
-        execute!(
-            stdout(),
-            Print(PUSH_TITLE),
-            EnterAlternateScreen,
-            EnableBracketedPaste,
-            EnableFocusChange,
-            cursor::Hide
-        )?;
+        stdout().write_all(&entering())?;
+        stdout().flush()?;
         Ok(entered)
     }
 }
@@ -92,25 +94,100 @@ impl Drop for Entered {
     }
 }
 
+/// What makes the terminal the screen's.
+fn entering() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // Memory takes all.
+    let _ = queue!(
+        bytes,
+        Print(PUSH_TITLE),
+        EnterAlternateScreen,
+        EnableBracketedPaste,
+        EnableFocusChange,
+        cursor::Hide
+    );
+    if HAS_RELEASES.load(Ordering::SeqCst) {
+        bytes.extend_from_slice(RELEASES_ON.as_bytes());
+    }
+    if HAS_MOUSE.load(Ordering::SeqCst) {
+        bytes.extend_from_slice(MOUSE_ON.as_bytes());
+    }
+    bytes
+}
+
+/// What gives it back, and `words` on the page that stays.
+fn leaving(words: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if HAS_RELEASES.load(Ordering::SeqCst) {
+        bytes.extend_from_slice(RELEASES_OFF.as_bytes());
+    }
+    if HAS_MOUSE.load(Ordering::SeqCst) {
+        bytes.extend_from_slice(MOUSE_OFF.as_bytes());
+    }
+    // Memory takes all.
+    let _ = queue!(
+        bytes,
+        Print(END_UPDATE),
+        DisableFocusChange,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        Print(POP_TITLE),
+        cursor::Show,
+        Print(words)
+    );
+    bytes
+}
+
 /// Gives the terminal back as it was; does nothing when it was never entered or already given back.
+///
+/// A terminal that takes nothing is left as it is after [`RESTORE_WAIT`]: a program that hangs would be worse.
 pub fn restore() {
     if IS_ENTERED.swap(false, Ordering::SeqCst) {
+        give_back("", false);
+        HAS_RELEASES.store(false, Ordering::SeqCst);
+        HAS_MOUSE.store(false, Ordering::SeqCst);
+    }
+}
+
+fn give_back(words: &str, pauses: bool) {
+    let last = leaving(words);
+    let is_writable = || {
+        let stdout = rustix::stdio::stdout();
+        let mut wanted = [PollFd::new(&stdout, PollFlags::OUT)];
+        let wait = Timespec::try_from(RESTORE_WAIT).ok();
+        rustix::event::poll(&mut wanted, wait.as_ref()).is_ok_and(|ready| ready > 0)
+    };
+    if writer::interrupt_current(&last, RESTORE_WAIT, pauses).is_none() && is_writable() {
         // Nothing can be done about a terminal that is gone, and nobody be told.
-        let mouse = HAS_MOUSE.swap(false, Ordering::SeqCst);
-        let releases = HAS_RELEASES.swap(false, Ordering::SeqCst);
-        let _ = execute!(
-            stdout(),
-            Print(if releases { RELEASES_OFF } else { "" }),
-            Print(if mouse { MOUSE_OFF } else { "" }),
-            DisableFocusChange,
-            DisableBracketedPaste,
-            LeaveAlternateScreen,
-            Print(POP_TITLE),
-            cursor::Show
-        );
-        let _ = disable_raw_mode();
+        let _ = stdout().write_all(&last);
         let _ = stdout().flush();
     }
+    let _ = disable_raw_mode();
+}
+
+/// Stops the program as Ctrl-Z does: the terminal is given back first, and taken again when the program goes on. False:
+/// no shell waits for it that could let it go on, and nothing was done.
+fn suspend() -> bool {
+    // In the process group of the session's first process there is no job control: ssh or tmux runs the program itself.
+    let is_a_job =
+        rustix::process::getsid(None).is_ok_and(|session| session != rustix::process::getpgrp());
+    if !is_a_job || !is_entered() {
+        return false;
+    }
+    give_back(STOPPED, true);
+    // It comes back when the program goes on.
+    let _ = signal_hook::low_level::emulate_default_handler(SIGTSTP);
+    // A terminal that cannot be made raw is gone, which the next reading tells.
+    let _ = enable_raw_mode();
+    TIMES_ENTERED.fetch_add(1, Ordering::SeqCst);
+    writer::resume_current(&entering());
+    true
+}
+
+/// How often the terminal was taken again after the program had been stopped: nothing of what was shown is there then.
+#[must_use]
+pub fn times_resumed() -> usize {
+    TIMES_ENTERED.load(Ordering::SeqCst)
 }
 
 /// Mouse reports on or off: what to write for it. While they are on the terminal does not select text by itself (most do
@@ -158,6 +235,11 @@ pub fn spawn_input(mut send: impl FnMut(Arrival) -> bool + Send + 'static) -> io
                 let mut inputs = Vec::new();
                 let read = read_burst_until(&mut parser, None, |input| inputs.push(input));
                 for input in inputs {
+                    if is_stop_key(&input) {
+                        // Raw, the terminal does not make a signal of it.
+                        let _ = signal_hook::low_level::raise(SIGTSTP);
+                        continue;
+                    }
                     let arrival = match input {
                         Input::Event(event) => translate(event).map(Arrival::Event),
                         Input::Reply(reply) => Some(Arrival::Reply(reply, Instant::now())),
@@ -173,6 +255,17 @@ pub fn spawn_input(mut send: impl FnMut(Arrival) -> bool + Send + 'static) -> io
             }
         })?;
     Ok(())
+}
+
+/// Ctrl-Z, pressed.
+fn is_stop_key(input: &Input) -> bool {
+    matches!(
+        input,
+        Input::Event(event::Event::Key(key))
+            if key.code == event::KeyCode::Char('z')
+                && key.modifiers == event::KeyModifiers::CONTROL
+                && key.kind == KeyEventKind::Press
+    )
 }
 
 /// Waits for bytes of the terminal, or for the end of the parser's patience, and no longer than `wait`.
@@ -228,13 +321,17 @@ pub fn translate(event: event::Event) -> Option<Event> {
 /// # Errors
 /// The system gives no handler or no thread.
 pub fn spawn_signals(mut send: impl FnMut(Event) -> bool + Send + 'static) -> io::Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGWINCH])?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH])?;
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
             let mut is_first = true;
             for signal in signals.forever() {
-                if signal == SIGWINCH {
+                if signal == SIGTSTP {
+                    let is_back = suspend();
+                    is_first &= !(is_back && !send(Event::Resumed));
+                }
+                if signal == SIGWINCH || signal == SIGTSTP {
                     // A size that cannot be read is that of a terminal that is gone, which is told elsewhere.
                     if let Ok((columns, rows)) = crossterm::terminal::size()
                         && !send(Event::Resize(columns, rows))

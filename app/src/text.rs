@@ -30,6 +30,9 @@ pub(crate) use history::{
 };
 pub use history::{call, date_and_time, day, length, time_of_day, unseen};
 
+/// After a stop by Ctrl-Z.
+pub const RESUMED: &str = "Back. While hullo was stopped nothing was sent or heard.";
+
 /// Stands for the name of a contact that is no longer in the list.
 pub const UNKNOWN_CONTACT: &str = "somebody";
 /// Our own microphone is off. The one word that must always be readable.

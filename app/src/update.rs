@@ -41,6 +41,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::KeyRelease(key) => keys::press(model, key, effects_of),
         // Nothing is clicked on yet.
         Event::Mouse(_) => {}
+        Event::Resumed => say(model, text::RESUMED),
         Event::ReportsReleases(are) => model.reports_releases = are,
         Event::Paste(pasted) => keys::paste(model, &pasted),
         Event::Resize(columns, rows) => model.size = Some((columns, rows)),

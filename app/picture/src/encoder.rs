@@ -114,6 +114,8 @@ pub struct Encoder {
     turn: usize,
     /// Where the last frame ran out of bytes: the next one begins there.
     first_row: usize,
+    /// Where the last frame may be cut.
+    cuts: Vec<usize>,
     classic: [[u8; 3]; 256],
 }
 
@@ -138,6 +140,7 @@ impl Encoder {
             claims: vec![0; usize::from(columns) * usize::from(rows)],
             turn: 0,
             first_row: 0,
+            cuts: Vec::new(),
             classic: xterm(),
         }
     }
@@ -163,6 +166,19 @@ impl Encoder {
     #[must_use]
     pub fn shown(&self) -> &Grid {
         &self.grid
+    }
+
+    /// Where the bytes of the last frame may be cut, counted from the first of them: what follows a cut says place and
+    /// colours anew. Pieces are at most [`PIECE_BYTES`](crate::PIECE_BYTES); a short frame has no cut.
+    #[must_use]
+    pub fn cuts(&self) -> &[usize] {
+        &self.cuts
+    }
+
+    /// Takes in where pictures and what covers them are now, and draws nothing: for a frame that is left out. What was
+    /// drawn over a picture meanwhile is known then, and drawn again when it goes.
+    pub fn lay_out(&mut self, tiles: &[Tile<'_>], mask: &Mask) {
+        self.arrange(&tiles[..tiles.len().min(TILES_MAX)], mask);
     }
 
     /// Appends to `out` what brings the screen closest to `tiles` in at most about `budget_bytes` bytes: a frame may take
@@ -196,7 +212,8 @@ impl Encoder {
         let mut writer = Writer::new(out, self.columns);
         let cells = self.write(&mut plan, &mut writer);
         let lambda = plan.lambda(writer.bytes()) / 7.0;
-        let bytes = writer.finish();
+        let (bytes, cuts) = writer.finish();
+        self.cuts = cuts;
         self.rate.learn(&plan, budget_bytes, cells, bytes);
         FrameStats {
             bytes,

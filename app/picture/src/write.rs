@@ -12,10 +12,15 @@ pub(crate) const FRAME_BYTES: usize = SAVE.len() + FIRST_SGR.len() + RESTORE.len
 pub(crate) const CELL_BYTES_MAX: usize =
     "\x1b[2048;2048H".len() + "\x1b[38;2;255;255;255;48;2;255;255;255m".len() + "▀".len();
 
+/// Most that is written at once without a look at what is more urgent.
+pub const PIECE_BYTES: usize = 4096;
+/// Room that a piece keeps for its last cell and for what is put around it when something comes in between.
+const PIECE_END_BYTES: usize = CELL_BYTES_MAX + FRAME_BYTES;
+
 /// DECSC.
-const SAVE: &[u8] = b"\x1b7";
+pub(crate) const SAVE: &[u8] = b"\x1b7";
 /// Colours back, then DECRC. The reset is for terminals that do not bring colours back with the cursor.
-const RESTORE: &[u8] = b"\x1b[m\x1b8";
+pub(crate) const RESTORE: &[u8] = b"\x1b[m\x1b8";
 /// The beginning of the first selection: nothing is known of what was selected before.
 const FIRST_SGR: &[u8] = b"0;";
 
@@ -32,6 +37,10 @@ pub(crate) struct Writer<'a> {
     background: Colour,
     /// Something was selected: the two above are true.
     selected: bool,
+    /// Where the piece being written begins, in `out`.
+    piece: usize,
+    /// Where pieces after the first begin, from the frame's first byte.
+    cuts: Vec<usize>,
 }
 
 impl<'a> Writer<'a> {
@@ -44,7 +53,15 @@ impl<'a> Writer<'a> {
             foreground: Colour::Default,
             background: Colour::Default,
             selected: false,
+            piece: 0,
+            cuts: Vec::new(),
         }
+        .begun()
+    }
+
+    fn begun(mut self) -> Self {
+        self.piece = self.start;
+        self
     }
 
     /// Bytes of the frame so far, its end included.
@@ -79,6 +96,8 @@ impl<'a> Writer<'a> {
     ) {
         if self.out.len() == self.start {
             self.out.extend_from_slice(SAVE);
+        } else if self.out.len() - self.piece + PIECE_END_BYTES > PIECE_BYTES {
+            self.cut();
         }
         self.go_to(column, row);
         self.select(colours);
@@ -90,13 +109,22 @@ impl<'a> Writer<'a> {
         self.cursor = (next < self.columns).then_some((next, row));
     }
 
-    /// Ends the frame; bytes of it, none when nothing was drawn.
-    pub(crate) fn finish(self) -> usize {
+    /// Begins a piece: nothing is taken as known, so that something else may be written in between.
+    fn cut(&mut self) {
+        self.piece = self.out.len();
+        self.cuts.push(self.piece - self.start);
+        self.cursor = None;
+        self.selected = false;
+        (self.foreground, self.background) = (Colour::Default, Colour::Default);
+    }
+
+    /// Ends the frame: bytes of it, none when nothing was drawn, and where it may be cut.
+    pub(crate) fn finish(self) -> (usize, Vec<usize>) {
         let bytes = self.bytes();
         if bytes > 0 {
             self.out.extend_from_slice(RESTORE);
         }
-        bytes
+        (bytes, self.cuts)
     }
 
     fn go_to(&mut self, column: u16, row: u16) {
@@ -203,7 +231,8 @@ mod tests {
         let mut out = Vec::new();
         let mut writer = Writer::new(&mut out, 80);
         draw(&mut writer);
-        let bytes = writer.finish();
+        let (bytes, cuts) = writer.finish();
+        assert!(cuts.is_empty());
         assert_eq!(bytes, out.len());
         String::from_utf8(out).unwrap()
     }
@@ -236,6 +265,36 @@ mod tests {
             writer.put((1, 0), '@', plain);
         });
         assert_eq!(drawn, "\x1b7\x1b[1;1H\x1b[m#@\x1b[m\x1b8");
+    }
+
+    #[test]
+    fn a_long_frame_is_in_pieces_that_need_nothing_of_one_another() {
+        let mut out = b"before".to_vec();
+        let mut writer = Writer::new(&mut out, 200);
+        for place in 0..2000u16 {
+            let level = (place % 251) as u8;
+            let colours = (Colour::Rgb([level, 0, 7]), Colour::Rgb([9, level, 0]));
+            writer.put((place % 200, place / 200), '▀', colours);
+        }
+        let (bytes, cuts) = writer.finish();
+        assert_eq!(out.len(), 6 + bytes);
+        let mut starts = vec![0];
+        starts.extend(&cuts);
+        starts.push(bytes);
+        assert!(starts.len() > 10, "{cuts:?}");
+        for pair in starts.windows(2) {
+            assert!(pair[1] - pair[0] + SAVE.len() + RESTORE.len() <= PIECE_BYTES);
+        }
+        for cut in cuts {
+            let piece = String::from_utf8_lossy(&out[6 + cut..]).into_owned();
+            // A place and both colours, from nothing.
+            assert!(piece.starts_with("\x1b["), "{piece:.30}");
+            let (place, rest) = piece[2..].split_once('H').expect("a place");
+            assert!(
+                place.contains(';') && rest.starts_with("\x1b[0;38;2;"),
+                "{piece:.40}"
+            );
+        }
     }
 
     #[test]

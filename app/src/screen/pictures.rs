@@ -9,18 +9,18 @@
 #![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
 
 use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hullo_media::frame::Picture;
 use hullo_picture::{
-    Colours, Encoder, EncoderOptions, Flow, FlowInput, FlowOutput, Glyphs, Mask, PictureRef, Plane,
-    QUERY, Rect, Tile,
+    Colours, Encoder, EncoderOptions, Flow, FlowInput, FlowOutput, Glyphs, Mask, PIECE_BYTES,
+    PictureRef, Place, Plane, QUERY, Rect, Tile,
 };
 use ratatui::buffer::{Buffer, CellDiffOption};
 
 use crate::terminal::probe::QUESTIONS;
+use crate::terminal::writer::Writer;
 use crate::view::canvas::Placed;
 use crate::view::look::{self, ColourDepth, Look};
 
@@ -35,9 +35,11 @@ const LATE_ANSWERS: Duration = Duration::from_millis(100);
 
 /// Draws pictures; see the module.
 pub(super) struct Pictures {
-    out: Box<dyn Write + Send>,
-    /// Bytes that the interface wrote since the last frame.
-    written: Arc<AtomicUsize>,
+    writer: Writer,
+    /// What ratatui draws and nobody has written yet.
+    interface: Interface,
+    /// The cursor was left on the screen.
+    is_cursor_shown: bool,
     encoder: Encoder,
     drawn_with: (EncoderOptions, u16, u16),
     has_halves_only: bool,
@@ -45,6 +47,8 @@ pub(super) struct Pictures {
     /// Cells that showed a picture, row by row.
     covered: Vec<bool>,
     mask: Mask,
+    /// Where pictures were, and what was masked, when the newest frame was made.
+    laid_out: (Vec<Rect>, Mask),
     is_synchronized: bool,
     /// What the terminal can do was asked; the answers may be on their way.
     is_asked: bool,
@@ -84,19 +88,21 @@ impl Pictures {
     pub(super) fn new(
         now: Instant,
         terminal: PictureTerminal,
-        out: Box<dyn Write + Send>,
-        written: Arc<AtomicUsize>,
+        writer: Writer,
+        interface: Interface,
     ) -> Self {
         let options = EncoderOptions::default();
         Self {
-            out,
-            written,
+            writer,
+            interface,
+            is_cursor_shown: false,
             encoder: Encoder::new(options, 0, 0),
             drawn_with: (options, 0, 0),
             has_halves_only: terminal.has_halves_only,
             flow: Flow::new(now, terminal.is_multiplexed),
             covered: Vec::new(),
             mask: Mask::new(),
+            laid_out: (Vec::new(), Mask::new()),
             is_synchronized: false,
             is_asked: false,
             is_behind: false,
@@ -105,19 +111,31 @@ impl Pictures {
     }
 
     /// Asks what the terminal can do.
-    ///
-    /// # Errors
-    /// The terminal is gone.
-    pub(super) fn ask(&mut self) -> io::Result<()> {
+    pub(super) fn ask(&mut self) {
         self.is_asked = true;
-        self.out.write_all(QUESTIONS.as_bytes())?;
-        self.out.flush()
+        self.put(QUESTIONS.as_bytes());
     }
 
-    /// Writes a sequence that draws nothing. A terminal that is gone shows with what follows.
-    pub(super) fn put(&mut self, sequence: &str) {
-        let _ = self.out.write_all(sequence.as_bytes());
-        let _ = self.out.flush();
+    /// Writes sequences that draw nothing.
+    pub(super) fn put(&mut self, sequence: &[u8]) {
+        self.writer.put_text(sequence, Place::Urgent);
+    }
+
+    /// Whether the terminal has taken the last drawing; if not, whoever waits is woken when it has.
+    pub(super) fn takes_drawing(&self) -> bool {
+        self.writer.takes_text()
+    }
+
+    /// Whether the terminal is gone.
+    pub(super) fn has_failed(&self) -> bool {
+        self.writer.has_failed()
+    }
+
+    /// Nothing is known of what the terminal shows.
+    pub(super) fn forget(&mut self, now: Instant) {
+        self.encoder.invalidate();
+        // What was asked before is not answered any more.
+        self.flow.handle_input(now, FlowInput::Due);
     }
 
     /// The last answer came.
@@ -128,14 +146,6 @@ impl Pictures {
     /// Whether the terminal can be told that a picture of the screen is not whole yet.
     pub(super) fn synchronize(&mut self, is_possible: bool) {
         self.is_synchronized = is_possible;
-    }
-
-    /// The interface is about to be drawn.
-    pub(super) fn begin(&mut self) {
-        if self.is_synchronized {
-            // A terminal that is gone shows with what follows.
-            let _ = self.out.write_all(BEGIN_UPDATE);
-        }
     }
 
     /// The terminal took in all before a question.
@@ -208,37 +218,83 @@ impl Pictures {
         self.covered = covers;
     }
 
-    /// After the cells were written.
-    ///
-    /// # Errors
-    /// The terminal is gone.
+    /// After ratatui drew: hands over what it drew, and the pictures as they are now as far as there is room.
     pub(super) fn draw(
         &mut self,
         now: Instant,
         placed: &[Placed<'_>],
         size: (u16, u16),
         look: Look,
-    ) -> io::Result<()> {
-        let interface = self.written.swap(0, Ordering::Relaxed);
+    ) {
+        let mut text = self.interface.take();
+        if self.is_idle(&text) {
+            text.clear();
+        }
         self.flow.handle_input(now, FlowInput::Due);
         self.bytes.clear();
-        let asked = self.encode(now, placed, size, look);
-        if self.is_synchronized {
-            // Before the question: its answer is to say that all was shown.
-            let end = self.bytes.len() - if asked { QUERY.len() } else { 0 };
-            self.bytes.splice(end..end, END_UPDATE.iter().copied());
-        }
-        if !self.bytes.is_empty() {
-            self.out.write_all(&self.bytes)?;
-            self.out.flush()?;
-        }
-        // Together: a frame's share of the rate is what came due since the last bytes of any kind.
-        let sent = FlowInput::Sent {
-            bytes: interface + self.bytes.len(),
-            asked,
+        let has_slot = self.writer.takes_picture();
+        let laid_out = (
+            placed.iter().map(|placed| rect(placed.rect)).collect(),
+            self.mask.clone(),
+        );
+        let asked = self.encode(now, placed, size, look, has_slot);
+        // A frame that waits was made for where things were then.
+        let place = if has_slot || laid_out == self.laid_out {
+            Place::Urgent
+        } else {
+            Place::BehindPicture
         };
-        self.flow.handle_input(Instant::now(), sent);
-        Ok(())
+        if has_slot {
+            self.laid_out = laid_out;
+        }
+        let bytes = self.hand_over(text, place, asked);
+        // Together: a frame's share of the rate is what came due since the last bytes of any kind.
+        self.flow
+            .handle_input(Instant::now(), FlowInput::Sent { bytes, asked });
+    }
+
+    /// Text that changes nothing: ratatui ends every drawing with the same few sequences.
+    fn is_idle(&mut self, text: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(text);
+        if text.contains("\x1b[?25h") {
+            self.is_cursor_shown = true;
+            return false;
+        }
+        let mut rest = text.into_owned();
+        for idle in ["\x1b[?25l", "\x1b[39m", "\x1b[49m", "\x1b[59m", "\x1b[0m"] {
+            rest = rest.replace(idle, "");
+        }
+        rest.is_empty() && !std::mem::take(&mut self.is_cursor_shown)
+    }
+
+    /// Gives text and the frame in `self.bytes` to the writer; the number of bytes. Where the terminal can be told, small
+    /// changes of both are shown together, and a large picture does not hold the text back.
+    fn hand_over(&mut self, text: Vec<u8>, place: Place, asked: bool) -> usize {
+        let mut frame = std::mem::take(&mut self.bytes);
+        let mut cuts = self.encoder.cuts().to_vec();
+        let mut text = text;
+        let is_together = text.len() + frame.len() < PIECE_BYTES && place == Place::Urgent;
+        if self.is_synchronized && !frame.is_empty() {
+            // Before the question: its answer is to say that all was shown.
+            let end = frame.len() - if asked { QUERY.len() } else { 0 };
+            frame.splice(end..end, END_UPDATE.iter().copied());
+        }
+        if self.is_synchronized && !text.is_empty() {
+            text.splice(0..0, BEGIN_UPDATE.iter().copied());
+            if frame.is_empty() || !is_together {
+                text.extend_from_slice(END_UPDATE);
+            }
+        }
+        if self.is_synchronized && !frame.is_empty() && (text.is_empty() || !is_together) {
+            frame.splice(0..0, BEGIN_UPDATE.iter().copied());
+            cuts.iter_mut().for_each(|cut| *cut += BEGIN_UPDATE.len());
+        }
+        let bytes = text.len() + frame.len();
+        self.writer.put_text(&text, place);
+        if !frame.is_empty() {
+            self.writer.put_picture(frame, &cuts);
+        }
+        bytes
     }
 
     /// The pictures as they are now, as far as there is room; whether a question ends them.
@@ -248,6 +304,7 @@ impl Pictures {
         placed: &[Placed<'_>],
         (columns, rows): (u16, u16),
         look: Look,
+        has_slot: bool,
     ) -> bool {
         let wanted = (self.options(look), columns, rows);
         if self.drawn_with != wanted {
@@ -256,13 +313,15 @@ impl Pictures {
         }
         let tiles: Vec<Tile<'_>> = placed.iter().filter_map(tile).collect();
         self.is_behind = false;
-        if tiles.is_empty() {
-            // Nothing is shown of what was: a place taken up again is drawn anew.
-            self.encoder.encode(&[], &self.mask, 0, &mut self.bytes);
-            return false;
-        }
-        let Some(allowance) = self.flow.allowance(now) else {
-            self.is_behind = true;
+        let allowance = if tiles.is_empty() || !has_slot {
+            None
+        } else {
+            self.flow.allowance(now)
+        };
+        let Some(allowance) = allowance else {
+            // What is drawn over a picture now, and what a picture leaves, must be known when it comes back.
+            self.encoder.lay_out(&tiles, &self.mask);
+            self.is_behind = !tiles.is_empty();
             return false;
         };
         let question = if allowance.ask { QUERY.len() } else { 0 };
@@ -332,35 +391,38 @@ fn tile<'m>(placed: &Placed<'m>) -> Option<Tile<'m>> {
         plane(u, chroma),
         plane(v, chroma),
     );
-    let rect = placed.rect;
+    let rect = rect(placed.rect);
     Some(Tile {
-        rect: Rect::new(rect.x, rect.y, rect.width, rect.height),
+        rect,
         // A picture whose planes are too short was never decoded right: nothing is drawn.
         picture: picture.ok()?,
     })
 }
 
-/// Counts what passes through.
-pub struct Counting<W> {
-    inner: W,
-    written: Arc<AtomicUsize>,
+fn rect(cells: ratatui::layout::Rect) -> Rect {
+    Rect::new(cells.x, cells.y, cells.width, cells.height)
 }
 
-impl<W> Counting<W> {
-    pub(super) fn new(inner: W, written: Arc<AtomicUsize>) -> Self {
-        Self { inner, written }
+/// What ratatui writes to: kept until it is handed to the writer together with the pictures.
+#[derive(Clone, Debug, Default)]
+pub struct Interface(Arc<Mutex<Vec<u8>>>);
+
+impl Interface {
+    /// All since the last time.
+    pub(super) fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl<W: Write> Write for Counting<W> {
+impl Write for Interface {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.inner.write(bytes)?;
-        self.written.fetch_add(count, Ordering::Relaxed);
-        Ok(count)
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
+        Ok(())
     }
 }
 
@@ -407,12 +469,12 @@ mod tests {
     }
 
     fn pictures(sink: &Sink, now: Instant) -> Pictures {
-        let written = Arc::new(AtomicUsize::new(0));
+        let writer = Writer::start(sink.clone(), || {}).expect("a thread");
         Pictures::new(
             now,
             PictureTerminal::default(),
-            Box::new(sink.clone()),
-            written,
+            writer,
+            Interface::default(),
         )
     }
 
@@ -431,9 +493,11 @@ mod tests {
         over(&mut canvas);
         let placed = canvas.into_placed();
         pictures.arrange(&placed, &mut buffer);
-        pictures
-            .draw(now, &placed, (AREA.width, AREA.height), LOOK)
-            .expect("a sink takes all");
+        // The sink takes all, and soon.
+        while !pictures.writer.takes_picture() {
+            std::thread::yield_now();
+        }
+        pictures.draw(now, &placed, (AREA.width, AREA.height), LOOK);
         buffer
     }
 
