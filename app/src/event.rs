@@ -18,6 +18,12 @@ use crate::view::look::Look;
 pub enum Event {
     /// A key press (never a release), from the terminal.
     Key(crossterm::event::KeyEvent),
+    /// A key was let go. Only where the terminal reports it ([`Model::reports_releases`](crate::model::Model)), and then
+    /// for every key that was told by [`Event::Key`] but Enter, Tab and Backspace. One may still get lost: the window can
+    /// lose the focus ([`Event::Focus`]) while a key is down.
+    KeyRelease(crossterm::event::KeyEvent),
+    /// Whether the terminal reports keys that are let go, from now on.
+    ReportsReleases(bool),
     /// Text pasted into the terminal (bracketed paste), never run as keys.
     Paste(String),
     /// The terminal's new size in cells: columns, rows.

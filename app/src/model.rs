@@ -234,6 +234,9 @@ pub struct Model {
     pub(crate) now_ms: u64,
     /// When the first event came.
     pub(crate) begun_ms: Option<u64>,
+    /// The terminal tells when a key is let go ([`Event::KeyRelease`](crate::event::Event)): holding a key can mean
+    /// something. Usually false.
+    pub reports_releases: bool,
     /// The screen in cells; `None` without one.
     pub size: Option<(u16, u16)>,
     /// Who we are, once known.
@@ -264,8 +267,6 @@ pub struct Model {
     pub ignored: Vec<Incoming>,
     /// The user looks at the window, as far as the terminal says so.
     pub is_focused: bool,
-    /// The terminal tells when a key is let go.
-    pub tells_releases: bool,
     /// The chosen contact's conversation; `None` before the history was read, and without a screen.
     pub conversation: Option<Conversation>,
     /// Texts begun and not sent.
@@ -322,7 +323,7 @@ impl Model {
             waiting: Vec::new(),
             ignored: Vec::new(),
             is_focused: false,
-            tells_releases: false,
+            reports_releases: false,
             conversation: None,
             drafts: Drafts::default(),
             unseen: None,

@@ -17,7 +17,7 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Join => "join",
         Action::Screen if call?.own_screen => "hide screen",
         Action::Screen => return None,
-        Action::Talk if call?.seat.talk.is_some() && !model.tells_releases => "end talking",
+        Action::Talk if call?.seat.talk.is_some() && !model.reports_releases => "end talking",
         Action::Talk if call?.own.mic_muted && !call?.seat.is_deafened() => "talk",
         Action::Talk => return None,
         Action::Deafen if call?.seat.is_deafened() => "hear again",

@@ -18,14 +18,7 @@ const INTERRUPT_MS: u64 = 3_000;
 
 /// One key.
 pub(super) fn press(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
-    let is_talk_key = keymap::is_talk_key(key);
-    if key.kind == KeyEventKind::Release {
-        if is_talk_key {
-            talk::release(model, effects);
-        }
-        return;
-    }
-    if !is_talk_key {
+    if !keymap::is_talk_key(key) {
         talk::other_key(model);
     }
     match keymap::action(model, key) {
@@ -49,6 +42,13 @@ pub(super) fn press(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>)
         }
     }
     history::look(model, effects);
+}
+
+/// A key was let go.
+pub(super) fn release(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
+    if keymap::is_talk_key(key) {
+        talk::release(model, effects);
+    }
 }
 
 /// Text pasted: into the field, or a link into a field opened for it. Never run as keys.

