@@ -50,9 +50,9 @@ pub fn sentence(report: &Report) -> Option<String> {
     Some(text::shown(&words))
 }
 
-/// The same for what happens to calls and in them.
-fn call_sentence(report: &Report) -> Option<String> {
-    Some(match report {
+/// Somebody calls, or has begun a call in a group: who, and what to answer.
+fn incoming(report: &Report) -> String {
+    match report {
         Report::Incoming {
             name,
             by: Some(by),
@@ -68,16 +68,6 @@ fn call_sentence(report: &Report) -> Option<String> {
                 format!("{begun} {choices}.")
             }
         }
-        Report::GroupCall {
-            name,
-            running,
-            people,
-            started_at_ms,
-        } => {
-            let at = std::time::Duration::from_millis(started_at_ms.unwrap_or_default());
-            let since = text::time_of_day(at, crate::threads::wall_clock());
-            text::group_call_runs(name, running.then_some(since.as_str()), people)
-        }
         Report::Incoming {
             name,
             video,
@@ -90,6 +80,24 @@ fn call_sentence(report: &Report) -> Option<String> {
             let choices = choice::words(&choice::of_incoming(*video, *busy));
             format!("Call from {name} ({kind}{trust}): {choices}.")
         }
+        _ => String::new(),
+    }
+}
+
+/// The same for what happens to calls and in them.
+fn call_sentence(report: &Report) -> Option<String> {
+    Some(match report {
+        Report::GroupCall {
+            name,
+            running,
+            people,
+            started_at_ms,
+        } => {
+            let at = std::time::Duration::from_millis(started_at_ms.unwrap_or_default());
+            let since = text::time_of_day(at, crate::threads::wall_clock());
+            text::group_call_runs(name, running.then_some(since.as_str()), people)
+        }
+        Report::Incoming { .. } => incoming(report),
         Report::Call {
             state,
             name,

@@ -43,12 +43,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Paste(pasted) => keys::paste(model, &pasted),
         Event::Resize(columns, rows) => model.size = Some((columns, rows)),
         Event::Look(look) => model.look = look,
-        Event::Focus(is_focused) => {
-            model.is_focused = is_focused;
-            if !is_focused {
-                call::talk::window_left(model, effects_of);
-            }
-        }
+        Event::Focus(is_focused) => call::talk::window_looked_at(model, is_focused, effects_of),
         Event::Command(command) => command::run(model, command, effects_of),
         Event::Groups(groups) => group::take(model, groups, effects_of),
         Event::GroupNews(words) => notice(model, words, effects_of),
