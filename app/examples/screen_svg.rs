@@ -252,6 +252,7 @@ fn model() -> Result<Model, Box<dyn Error>> {
             up: true,
             reason: None,
         },
+        Event::Command(Command::Join("hikers".to_owned(), Media::Video)),
         of_call(CallEvent::Started {
             party: Party::Group(HIKERS),
             media: Media::Video,

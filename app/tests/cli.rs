@@ -8,6 +8,8 @@
 
 #[path = "cli/calls.rs"]
 mod calls;
+#[path = "cli/ctl.rs"]
+mod ctl;
 #[path = "cli/groups.rs"]
 mod groups;
 mod kit;
