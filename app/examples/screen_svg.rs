@@ -39,6 +39,7 @@ const FRAMES: usize = 12;
 /// More than any frame takes.
 const BUDGET_BYTES: usize = 1 << 20;
 const PICTURE_SIZE: (u32, u32) = (320, 180);
+const HIKERS: GroupNumber = GroupNumber(1);
 /// Alice, bob, and we.
 const SITTERS: [Sitter; 3] = [
     Sitter {
@@ -222,6 +223,13 @@ fn model() -> Result<Model, Box<dyn Error>> {
         depth: ColourDepth::True,
         glyphs: Glyphs::Unicode,
     };
+    let number = CallNumber(1);
+    let of_call = |event| Event::Call(number, event);
+    let own = CallEvent::Own {
+        mic_muted: false,
+        camera_on: true,
+        on_hold: false,
+    };
     let contact = |id, name: &str, verified, ready| Contact {
         id: ContactId(id),
         name: name.to_owned(),
@@ -231,35 +239,6 @@ fn model() -> Result<Model, Box<dyn Error>> {
         blocked: false,
         lost: false,
     };
-    let member = |name: &str, vouched| GroupMember {
-        name: name.to_owned(),
-        id: "AAAAAAAA".to_owned(),
-        vouched,
-        creator: name == "alice",
-        invited: false,
-    };
-    let group = GroupNumber(1);
-    let hikers = GroupLine {
-        number: group.0,
-        name: "hikers".to_owned(),
-        revision: 1,
-        is_ours: false,
-        is_joined: true,
-        members: vec![
-            member("alice", "verified"),
-            member("bob", "contact"),
-            member("dave", "group"),
-            member("carol", "you"),
-        ],
-        trouble: None,
-    };
-    let number = CallNumber(1);
-    let of_call = |event| Event::Call(number, event);
-    let own = CallEvent::Own {
-        mic_muted: false,
-        camera_on: true,
-        on_hold: false,
-    };
     let mut events = vec![
         Event::Resize(COLUMNS, ROWS),
         Event::Contacts(vec![
@@ -268,13 +247,14 @@ fn model() -> Result<Model, Box<dyn Error>> {
             contact(3, "erin", true, true),
             contact(4, "frank", false, false),
         ]),
-        Event::Groups(vec![hikers]),
+        Event::Groups(vec![hikers()]),
         Event::Server {
             up: true,
             reason: None,
         },
+        Event::Command(Command::Join("hikers".to_owned(), Media::Video)),
         of_call(CallEvent::Started {
-            party: Party::Group(group),
+            party: Party::Group(HIKERS),
             media: Media::Video,
         }),
         of_call(CallEvent::State(CallState::Connecting)),
@@ -297,6 +277,31 @@ fn model() -> Result<Model, Box<dyn Error>> {
     // What was said long ago is gone from the screen.
     let _ = update(&mut model, Event::Tick);
     Ok(model)
+}
+
+/// The group whose call it is.
+fn hikers() -> GroupLine {
+    let member = |name: &str, vouched| GroupMember {
+        name: name.to_owned(),
+        id: "AAAAAAAA".to_owned(),
+        vouched,
+        creator: name == "alice",
+        invited: false,
+    };
+    GroupLine {
+        number: HIKERS.0,
+        name: "hikers".to_owned(),
+        revision: 1,
+        is_ours: false,
+        is_joined: true,
+        members: vec![
+            member("alice", "verified"),
+            member("bob", "contact"),
+            member("dave", "group"),
+            member("carol", "you"),
+        ],
+        trouble: None,
+    }
 }
 
 /// Who is in the call, and what each does.

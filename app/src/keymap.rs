@@ -322,16 +322,12 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         Action::Mute | Action::Video | Action::HangUp | Action::Hold | Action::Deafen => {
             model.taken_call().is_some()
         }
-        Action::Talk | Action::Louder | Action::Softer => {
-            (model.taken_call()).is_some_and(|call| call.is_connected() && !call.is_held())
-        }
-        Action::Roster | Action::Focus => {
-            let joined = |call: &Call| is_of_a_group(call) && call.is_connected();
-            model.taken_call().is_some_and(joined)
-        }
-        Action::Silence => {
-            (model.taken_call()).is_some_and(|call| call.is_connected() && call.seat.is_roster_open)
-        }
+        Action::Talk
+        | Action::Louder
+        | Action::Softer
+        | Action::Roster
+        | Action::Focus
+        | Action::Silence => is_valid_in_seat(model, action),
         Action::Copy | Action::Qr | Action::Words | Action::Same | Action::Different => {
             is_valid_for_people(model, action)
         }
@@ -380,6 +376,18 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         }
         Action::Back => model.overlay.is_some() || (is_free && !has_text_field(model)),
         Action::Interrupt => true,
+    }
+}
+
+/// The same for how one sits in a call: only where it is connected.
+fn is_valid_in_seat(model: &Model, action: Action) -> bool {
+    let Some(call) = model.taken_call().filter(|call| call.is_connected()) else {
+        return false;
+    };
+    match action {
+        Action::Roster | Action::Focus => is_of_a_group(call),
+        Action::Silence => call.seat.is_roster_open,
+        _ => !call.is_held(),
     }
 }
 

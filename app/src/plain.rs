@@ -57,9 +57,9 @@ pub fn sentence(report: &Report) -> Option<String> {
     Some(text::shown(&words))
 }
 
-/// The same for what happens to calls and in them.
-fn call_sentence(report: &Report) -> Option<String> {
-    Some(match report {
+/// Somebody calls, or has begun a call in a group: who, and what to answer.
+fn incoming(report: &Report) -> String {
+    match report {
         Report::Incoming {
             name,
             by: Some(by),
@@ -75,12 +75,6 @@ fn call_sentence(report: &Report) -> Option<String> {
                 format!("{begun} {choices}.")
             }
         }
-        Report::GroupCall {
-            name,
-            running,
-            people,
-            ..
-        } => text::group_call_runs(name, *running, people),
         Report::Incoming {
             name,
             video,
@@ -93,6 +87,24 @@ fn call_sentence(report: &Report) -> Option<String> {
             let choices = choice::words(&choice::of_incoming(*video, *busy));
             format!("Call from {name} ({kind}{trust}): {choices}.")
         }
+        _ => String::new(),
+    }
+}
+
+/// The same for what happens to calls and in them.
+fn call_sentence(report: &Report) -> Option<String> {
+    Some(match report {
+        Report::GroupCall {
+            name,
+            running,
+            people,
+            started_at_ms,
+        } => {
+            let at = std::time::Duration::from_millis(started_at_ms.unwrap_or_default());
+            let since = text::time_of_day(at, crate::threads::wall_clock());
+            text::group_call_runs(name, running.then_some(since.as_str()), people)
+        }
+        Report::Incoming { .. } => incoming(report),
         Report::Call {
             state,
             name,
@@ -353,6 +365,127 @@ mod tests {
                 reason: Some("connection refused.".into()),
             },
             "The server does not answer: connection refused.",
+        );
+    }
+
+    fn told(report: Report) -> String {
+        sentence(&report).unwrap_or_else(|| panic!("no sentence for {report:?}"))
+    }
+
+    fn own(deafened: bool, talking: bool, hold: bool) -> Report {
+        Report::Own {
+            muted: deafened,
+            camera: true,
+            hold,
+            screen: true,
+            deafened,
+            talking,
+            name: "bob".into(),
+        }
+    }
+
+    /// What a screen reader says of everything that happens in calls: one line, no drawing, an end.
+    #[test]
+    fn every_event_of_a_call_has_a_sentence_of_its_own() {
+        let participant = |change, on| Report::Participant {
+            participant: Some(4),
+            change,
+            name: "bob".into(),
+            on,
+        };
+        let call = |state| Report::Call {
+            state,
+            name: "hikers".into(),
+            reason: None,
+            words: None,
+            duration_ms: None,
+        };
+        let volume = |percent, silenced| Report::Volume {
+            name: "bob".into(),
+            percent,
+            silenced,
+        };
+        let incoming = |by: Option<&str>, busy| Report::Incoming {
+            name: "hikers".into(),
+            video: false,
+            verified: true,
+            busy,
+            by: by.map(str::to_owned),
+        };
+        let runs = |running| Report::GroupCall {
+            name: "hikers".into(),
+            running,
+            people: vec!["ann".into()],
+            started_at_ms: Some(1_763_651_100_000),
+        };
+        let mut reports = vec![
+            incoming(None, false),
+            incoming(None, true),
+            incoming(Some("ann"), false),
+            incoming(Some("ann"), true),
+            runs(true),
+            runs(false),
+            own(false, false, false),
+            own(true, false, false),
+            own(false, true, false),
+            own(false, false, true),
+            volume(50, false),
+            volume(100, false),
+            volume(0, false),
+            volume(75, true),
+            participant("joined", None),
+            participant("left", None),
+            participant("left", Some(false)),
+        ];
+        for change in ["muted", "camera", "screen", "hold", "admin"] {
+            reports.extend([true, false].map(|on| participant(change, Some(on))));
+        }
+        for state in [
+            "inviting",
+            "ringing",
+            "connecting",
+            "connected",
+            "reconnecting",
+            "ended",
+        ] {
+            reports.push(call(state));
+        }
+        for reason in ["unanswered", "do_not_disturb", "too_many", "no_turn"] {
+            let name = "bob".into();
+            reports.push(Report::Missed { name, reason });
+        }
+        let sentences: Vec<String> = reports.into_iter().map(told).collect();
+        for (index, words) in sentences.iter().enumerate() {
+            assert!(words.ends_with(['.', '?']), "{words}");
+            assert!(words.chars().all(|c| !c.is_control()), "{words}");
+            let is_drawing = |c| ('\u{2500}'..='\u{259f}').contains(&c);
+            assert!(!words.contains(is_drawing), "{words}");
+            assert!(!sentences[..index].contains(words), "said twice: {words}");
+        }
+    }
+
+    #[test]
+    fn ears_and_mouth_are_told_in_words() {
+        check(own(true, false, false), text::DEAFENED_SENTENCE);
+        check(own(false, true, false), text::ON_AIR_SENTENCE);
+        check(
+            Report::Volume {
+                name: "bob".into(),
+                percent: 50,
+                silenced: false,
+            },
+            "bob is at 50 % of the loudness sent.",
+        );
+        let group = Report::Incoming {
+            name: "hikers".into(),
+            video: false,
+            verified: false,
+            busy: false,
+            by: Some("ann".into()),
+        };
+        check(
+            group,
+            "ann has begun a call in hikers: J or `join hikers` joins. 1 to join, 2 to join with your camera.",
         );
     }
 

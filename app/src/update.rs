@@ -38,7 +38,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
     model.begun_ms.get_or_insert(model.now_ms);
     match event {
         Event::Key(key) => keys::press(model, key, effects_of),
-        Event::KeyRelease(key) => keys::press(model, key, effects_of),
+        Event::KeyRelease(key) => keys::release(model, key, effects_of),
         // Nothing is clicked on yet.
         Event::Mouse(_) => {}
         Event::Resumed => say(model, text::RESUMED),
@@ -46,12 +46,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Paste(pasted) => keys::paste(model, &pasted),
         Event::Resize(columns, rows) => model.size = Some((columns, rows)),
         Event::Look(look) => model.look = look,
-        Event::Focus(is_focused) => {
-            model.is_focused = is_focused;
-            if !is_focused {
-                call::talk::window_left(model, effects_of);
-            }
-        }
+        Event::Focus(is_focused) => call::talk::window_looked_at(model, is_focused, effects_of),
         Event::Command(command) => command::run(model, command, effects_of),
         Event::Groups(groups) => group::take(model, groups, effects_of),
         Event::GroupNews(words) => notice(model, words, effects_of),

@@ -8,6 +8,8 @@
 
 #[path = "cli/calls.rs"]
 mod calls;
+#[path = "cli/ctl.rs"]
+mod ctl;
 #[path = "cli/group_ends.rs"]
 mod group_ends;
 #[path = "cli/group_recovery.rs"]

@@ -35,7 +35,8 @@ const VIDEO_BITRATE_START_BPS: u32 = 450_000;
 pub const VIDEO_BITRATE_MAX_BPS: u32 = 2_500_000;
 
 /// A picture size and what it may cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The default is nothing: nobody looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Step {
     width: u32,
     height: u32,
@@ -67,13 +68,6 @@ const SOURCE: Step = Step {
     width: u32::MAX,
     height: u32::MAX,
     bitrate_bps: VIDEO_BITRATE_MAX_BPS,
-};
-
-/// Nobody looks.
-const NOTHING: Step = Step {
-    width: 0,
-    height: 0,
-    bitrate_bps: 0,
 };
 
 /// One step above the smallest that covers what the far side's cells can show: scaled down there, it is sharper than
@@ -478,7 +472,7 @@ impl CallMedia {
 
     /// The largest picture the far side can show; `None`: it shows none, and none is encoded.
     pub fn set_size_max(&mut self, size: Option<(u32, u32)>) {
-        let limits = size.map_or(NOTHING, worth_sending);
+        let limits = size.map_or_else(Step::default, worth_sending);
         if self.limits != limits {
             self.limits = limits;
             if let Camera::On(encode) = &self.camera {

@@ -80,17 +80,7 @@ pub(super) fn take(
         }
         CallEvent::Stats(stats) => {
             effects.push(Effect::Report(Report::Stats(stats.clone())));
-            if let Some(call) = model.numbered_mut(number) {
-                for figures in &stats.people {
-                    let mut people = call.people.iter_mut();
-                    if let Some(person) =
-                        people.find(|person| person.id.number() == figures.participant)
-                    {
-                        person.quality.take(figures);
-                    }
-                }
-                call.stats = Some(stats);
-            }
+            people::measure(model, number, stats);
         }
         CallEvent::Notice(words) => notice(model, words, effects),
     }

@@ -18,14 +18,7 @@ const INTERRUPT_MS: u64 = 3_000;
 
 /// One key.
 pub(super) fn press(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
-    let is_talk_key = keymap::is_talk_key(key);
-    if key.kind == KeyEventKind::Release {
-        if is_talk_key {
-            talk::release(model, effects);
-        }
-        return;
-    }
-    if !is_talk_key {
+    if !keymap::is_talk_key(key) {
         talk::other_key(model);
     }
     match keymap::action(model, key) {
@@ -49,6 +42,13 @@ pub(super) fn press(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>)
         }
     }
     history::look(model, effects);
+}
+
+/// A key was let go.
+pub(super) fn release(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
+    if keymap::is_talk_key(key) {
+        talk::release(model, effects);
+    }
 }
 
 /// Text pasted: into the field, or a link into a field opened for it. Never run as keys.
@@ -94,13 +94,13 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         Action::Swap => hold::swap(model, effects),
         Action::Join => group::join_running(model, effects),
         Action::Screen => call::set_screen(model, Switch::Toggle, effects),
-        Action::Talk => talk::press(model, false, effects),
-        Action::Deafen => seat::set_deafened(model, Switch::Toggle, effects),
-        Action::Roster => seat::turn_roster(model),
-        Action::Focus => focus::turn(model, effects),
-        Action::Louder => seat::step_volume(model, true, effects),
-        Action::Softer => seat::step_volume(model, false, effects),
-        Action::Silence => seat::turn_silence(model, effects),
+        Action::Talk
+        | Action::Deafen
+        | Action::Roster
+        | Action::Focus
+        | Action::Louder
+        | Action::Softer
+        | Action::Silence => act_in_seat(model, action, effects),
         Action::DoNotDisturb => {
             call::set_do_not_disturb(model, Switch::Toggle, effects);
             Ok(())
@@ -130,10 +130,7 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         }
         Action::Write => history::write(model),
         Action::PageUp | Action::PageDown => {
-            let is_back = action == Action::PageUp;
-            if !seat::turn_page(model, is_back) {
-                history::scroll(model, is_back, effects);
-            }
+            turn_page(model, action == Action::PageUp, effects);
             Ok(())
         }
         Action::Qr => {
@@ -155,6 +152,20 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
     }
 }
 
+/// The same for how one sits in a call.
+fn act_in_seat(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(), String> {
+    match action {
+        Action::Talk => talk::press(model, false, effects),
+        Action::Deafen => seat::set_deafened(model, Switch::Toggle, effects),
+        Action::Roster => seat::turn_roster(model),
+        Action::Focus => focus::turn(model, effects),
+        Action::Louder => seat::step_volume(model, true, effects),
+        Action::Softer => seat::step_volume(model, false, effects),
+        Action::Silence => seat::turn_silence(model, effects),
+        _ => Ok(()),
+    }
+}
+
 fn copy(model: &mut Model, effects: &mut Vec<Effect>) {
     if let Some(Overlay::Invite(Invite {
         link: Some(link), ..
@@ -168,6 +179,12 @@ fn copy(model: &mut Model, effects: &mut Vec<Effect>) {
 fn offers_sound_only(model: &Model) -> bool {
     let incoming = model.incoming.as_ref();
     incoming.is_some_and(|incoming| incoming.media == Media::Audio)
+}
+
+fn turn_page(model: &mut Model, is_back: bool, effects: &mut Vec<Effect>) {
+    if !seat::turn_page(model, is_back) {
+        history::scroll(model, is_back, effects);
+    }
 }
 
 fn turn_help(model: &mut Model) {

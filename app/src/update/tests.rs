@@ -330,7 +330,7 @@ fn who_mutes_before_the_call_connects_sees_it_at_once() {
 #[test]
 fn letters_are_text_while_a_field_has_the_keys() {
     let mut program = Program::talking();
-    program.press('+');
+    program.press('A');
     for character in "mvHxq?".chars() {
         assert_eq!(program.press(character), []);
     }
@@ -346,7 +346,9 @@ fn letters_are_text_while_a_field_has_the_keys() {
         [Effect::HangUp(OUT)]
     );
     let enter = Event::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
-    assert_eq!(program.take(enter), [Effect::Add("mvHxq?".to_owned())]);
+    // The picture that the field lay over is asked for again behind it.
+    let added = Effect::Add("mvHxq?".to_owned());
+    assert_eq!(program.take(enter).first(), Some(&added));
     assert!(program.model.overlay.is_none());
 }
 

@@ -164,14 +164,17 @@ fn pack(people: &[&Participant], width: u16) -> Vec<String> {
     fit::pack(&pieces, usize::from(width))
 }
 
-/// Those who have no tile.
+/// Those who have no tile, here or on another page; everybody where there are no tiles.
 fn listed<'a>(
     call: &'a Call,
     tiles: impl Iterator<Item = Shown<'a>> + Clone,
 ) -> Vec<&'a Participant> {
+    let has_tiles = tiles.clone().next().is_some();
     let has_tile = |person: &&Participant| {
         let mut tiles = tiles.clone();
-        tiles.any(|shown| matches!(shown, Shown::Other(other, _) if other.id == person.id))
+        let sends = [Feed::Camera, Feed::Screen].map(|feed| person.sends(feed));
+        (has_tiles && sends.contains(&true))
+            || tiles.any(|shown| matches!(shown, Shown::Other(other, _) if other.id == person.id))
     };
     call.people
         .iter()

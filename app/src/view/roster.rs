@@ -41,7 +41,7 @@ const TRUST_CELLS: usize = 11;
 const ROLE_CELLS: usize = 8;
 const VOLUME_CELLS: usize = 9;
 const WORD_CELLS: usize = 4;
-const FIGURES_CELLS: usize = 16;
+const FIGURES_CELLS: usize = 18;
 
 /// Rows that the whole list takes, at most those there are.
 pub(super) fn rows(call: &Call, available: u16) -> u16 {

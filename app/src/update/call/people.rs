@@ -8,7 +8,7 @@ use crate::effect::Effect;
 use crate::event::{CallNumber, ParticipantChange, ParticipantId, Party};
 use crate::model::Model;
 use crate::participant::Participant;
-use crate::report::Report;
+use crate::report::{Report, Stats};
 use crate::{text, view};
 
 /// One change of one of them.
@@ -62,6 +62,21 @@ pub(super) fn take(
     if on.is_none() || change == "left" {
         super::say(model, text::came_or_went(&name, change, count));
     }
+}
+
+/// Figures of a second of a call, and of each in it.
+pub(super) fn measure(model: &mut Model, number: CallNumber, stats: Box<Stats>) {
+    let Some(call) = model.numbered_mut(number) else {
+        return;
+    };
+    for figures in &stats.people {
+        let mut people = call.people.iter_mut();
+        let of = people.find(|person| person.id.number() == figures.participant);
+        if let Some(person) = of {
+            person.quality.take(figures);
+        }
+    }
+    call.stats = Some(stats);
 }
 
 /// Tells the call how large each picture is drawn, when that changed. Without a screen nothing is said: recordings

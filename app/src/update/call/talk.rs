@@ -17,7 +17,7 @@ pub(crate) fn press(
     is_repeat: bool,
     effects: &mut Vec<Effect>,
 ) -> Result<(), String> {
-    let (now_ms, reports_releases) = (model.now_ms, model.reports_releases);
+    let (now_ms, tells_releases) = (model.now_ms, model.reports_releases);
     let (call, _) = taken_mut(model)?;
     let seat = &mut call.seat;
     let pressed_at_ms = seat.talk_pressed_at_ms.replace(now_ms);
@@ -125,9 +125,16 @@ fn end_if(model: &mut Model, is_meant: impl Fn(&Talk) -> bool, effects: &mut Vec
     true
 }
 
-/// The window is no longer looked at: a release there would not reach us.
-pub(in crate::update) fn window_left(model: &mut Model, effects: &mut Vec<Effect>) {
-    release(model, effects);
+/// The window is looked at, or no longer: a release there would not reach us.
+pub(in crate::update) fn window_looked_at(
+    model: &mut Model,
+    is_focused: bool,
+    effects: &mut Vec<Effect>,
+) {
+    model.is_focused = is_focused;
+    if !is_focused {
+        release(model, effects);
+    }
 }
 
 /// Ends what has lasted long enough.
