@@ -237,6 +237,8 @@ pub struct Model {
     /// The terminal tells when a key is let go ([`Event::KeyRelease`](crate::event::Event)): holding a key can mean
     /// something. Usually false.
     pub reports_releases: bool,
+    /// Something was named to show as our screen (`--screen`).
+    pub has_screen: bool,
     /// The screen in cells; `None` without one.
     pub size: Option<(u16, u16)>,
     /// Who we are, once known.
@@ -333,6 +335,7 @@ impl Model {
             invited: None,
             message: None,
             is_relay_only: false,
+            has_screen: true,
             settings: Settings::default(),
             picture_wanted: None,
             views_wanted: BTreeMap::new(),

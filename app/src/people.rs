@@ -118,7 +118,7 @@ impl People {
             }
             GroupEvent::CallStarted { .. } => return Vec::new(),
             GroupEvent::CallsForgotten { group } => {
-                format!("Somebody left {}: its call is over.", name(group))
+                format!("Somebody left {}: the next call there has a new key.", name(group))
             }
             GroupEvent::Refused { group, words } => {
                 format!("{}: {}", name(group), sentence(&words))

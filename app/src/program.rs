@@ -409,6 +409,7 @@ fn main_loop(
     let group_calls = GroupCalls::of_profile(profile.folder());
     let unread_calls = group_calls.as_ref().err().map(ToString::to_string);
     let mut model = begun(mode, options.color, config.relay_only);
+    model.has_screen = options.screen.is_some();
     let (mut front, entered) = open_front(face, &wake, &mut model, options)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
     let is_drawn = face == Face::Screen;
@@ -565,6 +566,6 @@ fn open_front(
     let wake = wake.clone();
     // A full queue wakes the loop as well.
     let wake = move || drop(wake.try_send(Wake::Screen));
-    let screen = Screen::on_stdout(terminal, is_look_chosen, wake).map_err(failed)?;
+    let screen = Screen::on_stdout(terminal, options.color != Color::Auto, wake).map_err(failed)?;
     Ok((Box::new(screen), Some(entered)))
 }

@@ -253,6 +253,11 @@ pub(crate) fn more_lines(count: usize) -> String {
     format!("  and {count} more lines")
 }
 
+/// Nothing to join in the chosen group.
+pub(crate) fn no_call_runs(group: &str) -> String {
+    format!("No call runs in {group}: Enter, or `join {group}`, begins one.")
+}
+
 pub(crate) const MUTED_AT_FIRST: &str =
     "Several people are in the call, so you begin muted: m or `unmute` lets them hear you.";
 pub(crate) const NO_CAMERA_HERE: &str = "There is no camera here; you send sound only.";

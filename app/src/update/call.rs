@@ -381,6 +381,9 @@ pub(super) fn set_screen(
         return Err(text::NOT_A_GROUP_CALL.to_owned());
     }
     let on = switched(switch, call.own_screen);
+    if on && !model.has_screen {
+        return Err(text::NO_SCREEN_NAMED.to_owned());
+    }
     effects.push(Effect::SetScreen(number, on));
     Ok(())
 }

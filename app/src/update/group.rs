@@ -111,7 +111,10 @@ pub(super) fn join_running(model: &mut Model, effects: &mut Vec<Effect>) -> Resu
         _ => None,
     };
     let group = chosen.or(model.call_news).or_else(only);
-    let group = group.ok_or(text::NO_SUCH_CALL)?;
+    let group = group.ok_or_else(|| match model.selected_group {
+        Some(group) => text::no_call_runs(model.name_of_party(Party::Group(group))),
+        None => text::NO_SUCH_CALL.to_owned(),
+    })?;
     call::start(model, Party::Group(group), Media::Audio, effects)
 }
 

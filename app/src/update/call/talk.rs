@@ -17,7 +17,7 @@ pub(crate) fn press(
     is_repeat: bool,
     effects: &mut Vec<Effect>,
 ) -> Result<(), String> {
-    let (now_ms, tells_releases) = (model.now_ms, model.reports_releases);
+    let (now_ms, reports_releases) = (model.now_ms, model.reports_releases);
     let (call, _) = taken_mut(model)?;
     let seat = &mut call.seat;
     let pressed_at_ms = seat.talk_pressed_at_ms.replace(now_ms);
