@@ -36,16 +36,15 @@ fn run(mut world: World, live: Duration, settle: Duration) -> (Result<(), String
     let (seed, people) = (world.seed(), world.people.len());
     world.live(live);
     world.settle(settle);
-    if !world.rosters_agree() {
-        let fault = format!("seed {seed}: rosters differ\n{}", world.describe());
-        return (Err(fault), world.counts);
-    }
+    let agree = world.rosters_agree();
     let quality = world.measure(Duration::from_secs(2));
     // On lines that lose a packet in fifty. Among 240 pairs one may just be waiting for its key frame.
-    let all_well = quality.sound_least >= 85
+    let all_well = agree
+        && quality.sound_least >= 85
         && quality.pictures_mean >= 92
         && quality.pictures_least >= if people <= 4 { 80 } else { 60 };
-    let text = format!("seed {seed}: {people} people, {quality:?}");
+    let rosters = if agree { "" } else { ", rosters differ" };
+    let text = format!("seed {seed}: {people} people, {quality:?}{rosters}");
     let result = if all_well {
         Ok(())
     } else {
@@ -174,7 +173,8 @@ fn two_to_four_people_come_and_go_on_bad_lines() {
     let alone = number("HULLO_SEED").is_some();
     let people = |seed| 2 + usize::try_from(seed % 3).expect("small");
     let worlds = seeds.map(|seed| World::new(seed, people(seed), line));
-    let total = run_all(worlds, (6, 4), SPARE);
+    // One alone is looked into, so its fault is told.
+    let total = run_all(worlds, (6, 4), if alone { 0 } else { SPARE });
     // Worlds in which nothing happens prove nothing.
     assert!(
         alone || (total.joins > 40 && total.leaves > 10 && total.muted > 300),
