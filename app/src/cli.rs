@@ -65,6 +65,9 @@ pub struct Options {
     /// How many colours to draw with.
     #[arg(long, global = true, value_name = "WHICH", default_value = "auto")]
     pub color: Color,
+    /// The demo's: pictures are counted even where they are not shown.
+    #[arg(skip)]
+    pub counts_pictures: bool,
 }
 
 /// How many colours to draw with.

@@ -371,7 +371,9 @@ fn main_loop(
     let started = Instant::now();
     // Sentences show no pictures; a recording or a program that reads figures wants those of the source's size.
     let specs = MediaSpecs {
-        nobody_looks: face == Face::Plain && options.record_video.is_none(),
+        nobody_looks: face == Face::Plain
+            && options.record_video.is_none()
+            && !options.counts_pictures,
         ..specs(options)
     };
     let server = options.server.as_deref().map(parse_server).transpose()?;

@@ -15,9 +15,13 @@ const DEMO_TIME: Duration = Duration::from_secs(10);
 
 /// With one friend, or with so many people in the call of a group.
 pub(super) fn run(options: &Options, people: Option<u16>, face: Face) -> Result<u8, Failure> {
+    let options = Options {
+        counts_pictures: true,
+        ..options.clone()
+    };
     match people {
-        None => one(options, face),
-        Some(people) => of_a_group(options, people, face),
+        None => one(&options, face),
+        Some(people) => of_a_group(&options, people, face),
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn ctl_does_what_the_keys_do_and_fails_in_words_with_a_status() {
     let server = Server::start();
-    let (alice, bob) = contacts(&server);
+    let (alice, bob) = ready_contacts(&server);
     let ctl = |words: &str| {
         let mut command = vec!["ctl"];
         command.extend(words.split(' '));
