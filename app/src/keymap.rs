@@ -2,10 +2,20 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+use key::{control, letter, plain};
+
 use crate::event::{Media, Party};
 use crate::model::{CALLS_MAX, Call, Mode, Model, Overlay};
 use crate::text;
 use crate::view::look::Glyphs;
+
+mod key;
+mod name;
+mod table;
+
+pub use key::{KEYS_ALLOWED, Key};
+pub use name::Context;
+pub use table::{Collision, KEYS_MAX, Keymap, Row};
 
 /// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,25 +97,7 @@ pub enum Group {
     Program,
 }
 
-/// A key without its meaningless modifiers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key {
-    code: KeyCode,
-    is_control: bool,
-}
-
-const fn plain(code: KeyCode) -> Key {
-    Key {
-        code,
-        is_control: false,
-    }
-}
-
-const fn letter(character: char) -> Key {
-    plain(KeyCode::Char(character))
-}
-
-/// One row of the table.
+/// One row of the table of defaults.
 #[derive(Clone, Copy, Debug)]
 pub struct Binding {
     /// All keys that do it; the first is the one the bottom bar names.
@@ -116,8 +108,9 @@ pub struct Binding {
     pub group: Group,
 }
 
-/// The table, in the order of the bottom bar and the help. The first valid row of a key wins.
-pub const BINDINGS: [Binding; 32] = [
+/// The defaults, in the order of the bottom bar and the help. The first valid row of a key wins. A new action stands here,
+/// and its name and context in `keymap/name.rs`; `[keys]` of the configuration can then change its keys.
+pub const BINDINGS: &[Binding] = &[
     row(&[letter('a')], Action::Accept, Group::Call),
     row(&[letter('e')], Action::EndAndAccept, Group::Call),
     row(&[letter('x')], Action::Decline, Group::Call),
@@ -167,10 +160,7 @@ pub const BINDINGS: [Binding; 32] = [
     row(&[plain(KeyCode::Esc)], Action::Close, Group::Program),
     row(&[letter('q')], Action::Back, Group::Program),
     row(
-        &[Key {
-            code: KeyCode::Char('c'),
-            is_control: true,
-        }],
+        &[control('c')],
         Action::Interrupt,
         Group::Program,
     ),
@@ -184,46 +174,6 @@ const fn row(keys: &'static [Key], action: Action, group: Group) -> Binding {
     }
 }
 
-impl Key {
-    /// The key's name as shown.
-    #[must_use]
-    pub fn name(self) -> String {
-        let name = match self.code {
-            KeyCode::Char(character) => character.to_string(),
-            KeyCode::Enter => "Enter".to_owned(),
-            KeyCode::Esc => "Esc".to_owned(),
-            KeyCode::Up => "Up".to_owned(),
-            KeyCode::Down => "Down".to_owned(),
-            KeyCode::Tab => "Tab".to_owned(),
-            KeyCode::PageUp => "PgUp".to_owned(),
-            KeyCode::PageDown => "PgDn".to_owned(),
-            other => other.to_string(),
-        };
-        if self.is_control {
-            format!("Ctrl-{}", name.to_uppercase())
-        } else {
-            name
-        }
-    }
-
-    fn matches(self, event: KeyEvent) -> bool {
-        self.code == event.code
-            && self.is_control == event.modifiers.contains(KeyModifiers::CONTROL)
-    }
-}
-
-impl Binding {
-    /// All its keys, for the help.
-    #[must_use]
-    pub fn names(&self) -> String {
-        self.keys
-            .iter()
-            .map(|key| key.name())
-            .collect::<Vec<_>>()
-            .join(" ")
-    }
-}
-
 /// What this key press means now; `None` for a key without meaning, and for text while a field has the keys.
 ///
 /// A key that is bound and not valid now is still returned: whoever pressed it is told why nothing happened.
@@ -233,27 +183,25 @@ pub fn action(model: &Model, event: KeyEvent) -> Option<Action> {
         return None;
     }
     let bound = || {
-        BINDINGS
-            .iter()
-            .filter(|binding| binding.keys.iter().any(|key| key.matches(event)))
+        let rows = model.keymap.rows().iter();
+        rows.filter(|row| row.keys.iter().any(|key| key.matches(event)))
     };
     if has_text_field(model) {
         let is_alt = event.modifiers.contains(KeyModifiers::ALT);
         return bound()
-            .find(|binding| match binding.action {
-                Action::Confirm
-                | Action::Close
-                | Action::Interrupt
-                | Action::PageUp
-                | Action::PageDown => !is_alt,
-                _ => is_alt && binding.group == Group::Call,
+            .find(|row| {
+                if is_alt {
+                    row.group == Group::Call
+                } else {
+                    row.action.is_done_while_typing()
+                }
             })
-            .map(|binding| binding.action);
+            .map(|row| row.action);
     }
     bound()
-        .find(|binding| is_valid(model, binding.action))
+        .find(|row| is_valid(model, row.action))
         .or_else(|| bound().next_back())
-        .map(|binding| binding.action)
+        .map(|row| row.action)
 }
 
 /// Whether letters are text now.
@@ -319,7 +267,7 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
             crate::view::shows_conversation(model) && crate::view::conversation_scroll(model).1 > 0
         }
         Action::Up | Action::Down => match model.overlay {
-            Some(Overlay::Help(_)) => crate::view::help_scroll_max(model.size) > 0,
+            Some(Overlay::Help(_)) => crate::view::help_scroll_max(model) > 0,
             Some(_) => false,
             None => model.contacts().len() + model.groups().len() > 1 && !has_text_field(model),
         },
@@ -370,7 +318,7 @@ fn is_valid_in_mirror(model: &Model, action: Action) -> bool {
     match action {
         Action::Up | Action::Down => {
             matches!(model.overlay, Some(Overlay::Help(_)))
-                && crate::view::help_scroll_max(model.size) > 0
+                && crate::view::help_scroll_max(model) > 0
         }
         Action::Close => model.overlay.is_some(),
         Action::Help | Action::Back | Action::Interrupt => true,
@@ -382,13 +330,12 @@ fn is_valid_in_mirror(model: &Model, action: Action) -> bool {
 #[must_use]
 pub fn hints(model: &Model) -> Vec<(String, &'static str)> {
     let in_field = has_text_field(model);
-    let mut hints: Vec<_> = BINDINGS
-        .iter()
-        .filter(|binding| is_valid(model, binding.action))
-        .filter_map(|binding| {
-            let words = text::hint(model, binding.action)?;
-            let name = binding.keys.first()?.name();
-            let needs_alt = in_field && binding.group == Group::Call;
+    let mut hints: Vec<_> = (model.keymap.rows().iter())
+        .filter(|row| is_valid(model, row.action))
+        .filter_map(|row| {
+            let words = text::hint(model, row.action)?;
+            let name = row.keys.first()?.name();
+            let needs_alt = in_field && row.group == Group::Call;
             Some((
                 if needs_alt {
                     format!("Alt-{name}")
@@ -396,7 +343,7 @@ pub fn hints(model: &Model) -> Vec<(String, &'static str)> {
                     name
                 },
                 words,
-                binding.action,
+                row.action,
             ))
         })
         .collect();
@@ -415,6 +362,7 @@ mod tests {
     fn every_action_has_help_and_stands_once_in_the_table() {
         for (index, binding) in BINDINGS.iter().enumerate() {
             assert!(!text::help(binding.action).is_empty());
+            assert_eq!(Action::named(binding.action.name()), Some(binding.action));
             assert!(!binding.keys.is_empty());
             assert!(
                 BINDINGS[..index]

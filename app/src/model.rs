@@ -15,6 +15,7 @@ use crate::event::{
     Party, RunningCall, Settings, StopReason,
 };
 use crate::groups::GroupLine;
+use crate::keymap::Keymap;
 use crate::participant::Participant;
 use crate::report::Stats;
 use crate::update::field::Field;
@@ -225,6 +226,8 @@ pub struct Model {
     pub mode: Mode,
     /// What the terminal can show.
     pub look: Look,
+    /// Which key does what.
+    pub keymap: Keymap,
     /// Milliseconds since the program's start.
     pub(crate) now_ms: u64,
     /// When the first event came.
@@ -298,6 +301,7 @@ impl Model {
         Self {
             mode,
             look,
+            keymap: Keymap::default(),
             now_ms: 0,
             begun_ms: None,
             size: None,

@@ -133,7 +133,7 @@ fn draw<'m>(model: &'m Model, area: Rect, buffer: &mut Canvas<'_, 'm>) -> Option
     }
     let cursor = match &model.overlay {
         Some(Overlay::Help(scroll)) => {
-            overlay::draw_help(*scroll, panes.main, buffer);
+            overlay::draw_help(model, *scroll, panes.main, buffer);
             None
         }
         Some(Overlay::Invite(invite)) => {

@@ -191,9 +191,9 @@ fn start(model: &mut Model, media: Media, effects: &mut Vec<Effect>) -> Result<(
 
 /// One line up or down in the help or the contacts.
 fn step(model: &mut Model, by: isize) -> Result<(), String> {
+    let last = crate::view::help_scroll_max(model);
     match &mut model.overlay {
         Some(Overlay::Help(scroll)) => {
-            let last = crate::view::help_scroll_max(model.size);
             *scroll = if by < 0 {
                 scroll.saturating_sub(1)
             } else {
