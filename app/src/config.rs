@@ -8,6 +8,9 @@
 //! url = "turns:turn.example.org:5349"   # turn: or turns:
 //! username = "me"
 //! password = "secret"
+//!
+//! [keys]
+//! mute = ["m", "F2"]                    # actions by name: a key, several, or [] for none
 //! ```
 //!
 //! A file that is wrong anywhere counts nowhere, but for a `relay_only = true` that can be seen in it: who asked not
@@ -20,8 +23,13 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::attention::AttentionSettings;
+use crate::keymap::Keymap;
 use thiserror::Error;
 use zeroize::Zeroize;
+
+mod keys;
+
+use keys::{KeysTable, Span};
 
 /// A file of settings is short; a larger one is something else.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -40,6 +48,20 @@ pub struct Config {
     pub turn: Vec<TurnServer>,
     /// How a call draws attention.
     pub attention: AttentionSettings,
+    /// What `[keys]` says.
+    keys: KeysTable,
+    /// Which key does what: the defaults with what `[keys]` changes.
+    #[serde(skip)]
+    pub keymap: Keymap,
+}
+
+/// What is wrong in a file that is TOML, and where.
+#[derive(Debug)]
+struct Wrong {
+    /// In bytes of the file.
+    span: Span,
+    /// What is wrong and what is allowed.
+    reason: String,
 }
 
 /// A TURN server and how it knows us.
@@ -111,9 +133,9 @@ pub enum ConfigError {
 
 fn consequence(relay_only: bool) -> &'static str {
     if relay_only {
-        "Nothing in the file counts but relay_only = true"
+        "Until this is mended nothing in the file counts but relay_only = true, and all else is as by default"
     } else {
-        "Nothing in the file counts until this is mended"
+        "Until this is mended nothing in the file counts, and all is as by default"
     }
 }
 
@@ -176,12 +198,14 @@ pub fn read(path: &Path) -> (Config, Option<ConfigError>) {
 
 /// What the text sets, or the line and the words of what is wrong.
 fn parse(text: &str) -> Result<Config, (usize, String)> {
-    let config: Config = toml::from_str(text).map_err(|error| {
+    let line = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
+    let mut config: Config = toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        let before = text.get(..at).unwrap_or(text);
         let reason = error.message().split_whitespace().collect::<Vec<_>>();
-        (before.matches('\n').count() + 1, reason.join(" "))
+        (line(at), reason.join(" "))
     })?;
+    let keymap = config.keys.keymap();
+    config.keymap = keymap.map_err(|wrong| (line(wrong.span.start), wrong.reason))?;
     for (count, what) in [(config.stun.len(), "stun"), (config.turn.len(), "turn")] {
         if count > SERVERS_MAX {
             let reason = format!("`{what}` has {count} servers, {SERVERS_MAX} are allowed");

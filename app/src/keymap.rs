@@ -159,11 +159,7 @@ pub const BINDINGS: &[Binding] = &[
     row(&[letter('?')], Action::Help, Group::Program),
     row(&[plain(KeyCode::Esc)], Action::Close, Group::Program),
     row(&[letter('q')], Action::Back, Group::Program),
-    row(
-        &[control('c')],
-        Action::Interrupt,
-        Group::Program,
-    ),
+    row(&[control('c')], Action::Interrupt, Group::Program),
 ];
 
 const fn row(keys: &'static [Key], action: Action, group: Group) -> Binding {

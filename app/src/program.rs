@@ -21,7 +21,7 @@ use crate::attention::{Attention, AttentionSettings};
 use crate::call::media::MediaSpecs;
 use crate::calls::Calls;
 use crate::cli::{Action, Cli, Color, Options};
-use crate::config::{self, ConfigError};
+use crate::config::{self, Config, ConfigError};
 use crate::event::{Event, Media, Settings};
 use crate::front::{Front, Json, Plain};
 use crate::model::{Mode, Model};
@@ -369,7 +369,7 @@ fn main_loop(
     let remembered = memory.read();
     let group_calls = GroupCalls::of_profile(profile.folder());
     let unread_calls = group_calls.as_ref().err().map(ToString::to_string);
-    let mut model = begun(mode, options.color, config.relay_only);
+    let mut model = begun(mode, options.color, &config);
     let (mut front, entered) = open_front(face, &wake, &mut model, options.color != Color::Auto)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
     let is_drawn = face == Face::Screen;
@@ -408,9 +408,10 @@ fn main_loop(
     Ok((status, summary))
 }
 
-fn begun(mode: Mode, color: Color, is_relay_only: bool) -> Model {
+fn begun(mode: Mode, color: Color, config: &Config) -> Model {
     let mut model = Model::new(mode, look(color));
-    model.is_relay_only = is_relay_only;
+    model.is_relay_only = config.relay_only;
+    model.keymap = config.keymap.clone();
     model.clock = crate::threads::wall_clock();
     model
 }

@@ -137,14 +137,14 @@ fn draw<'m>(model: &'m Model, area: Rect, buffer: &mut Canvas<'_, 'm>) -> Option
             None
         }
         Some(Overlay::Invite(invite)) => {
-            people::draw_invite(invite, model.look.depth, panes.main, buffer);
+            people::draw_invite(model, invite, panes.main, buffer);
             None
         }
         Some(Overlay::Words(contact)) => {
             people::draw_words(model, *contact, panes.main, buffer);
             None
         }
-        Some(Overlay::Add(field)) => overlay::draw_add(field, panes.main, buffer),
+        Some(Overlay::Add(field)) => overlay::draw_add(model, field, panes.main, buffer),
         None => typing,
     };
     if let Some(area) = panes.banner {

@@ -130,7 +130,8 @@ mod tests {
     #[test]
     fn every_name_is_read_as_it_is_written() {
         for name in [
-            "m", "M", "?", ":", "é", "Ctrl-C", "Enter", "Space", "PgUp", "End", "F1", "F12", "BackTab",
+            "m", "M", "?", ":", "é", "Ctrl-C", "Enter", "Space", "PgUp", "End", "F1", "F12",
+            "BackTab",
         ] {
             let key = Key::parse(name).expect(name);
             assert_eq!(key.name(), name);
@@ -142,7 +143,17 @@ mod tests {
     #[test]
     fn what_is_no_key_is_refused() {
         for name in [
-            "", " ", "\u{1b}", "mm", "Ctrl-", "Ctrl-Enter", "Alt-m", "F0", "F13", "F300", "Return",
+            "",
+            " ",
+            "\u{1b}",
+            "mm",
+            "Ctrl-",
+            "Ctrl-Enter",
+            "Alt-m",
+            "F0",
+            "F13",
+            "F300",
+            "Return",
         ] {
             assert_eq!(Key::parse(name), None, "{name:?}");
         }

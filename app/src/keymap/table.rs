@@ -76,6 +76,29 @@ impl Keymap {
         }
     }
 
+    /// A sentence with its keys: `{hang_up}` becomes the key that hangs up now. Other braces stay as they are.
+    #[must_use]
+    pub fn fill(&self, sentence: &str) -> String {
+        let mut filled = String::with_capacity(sentence.len());
+        let mut rest = sentence;
+        while let Some((before, after)) = rest.split_once('{') {
+            filled.push_str(before);
+            let named = after.split_once('}');
+            let named = named.and_then(|(name, after)| Some((Action::named(name)?, after)));
+            rest = match named {
+                Some((action, after)) => {
+                    filled.push_str(&self.key(action));
+                    after
+                }
+                None => {
+                    filled.push('{');
+                    after
+                }
+            };
+        }
+        filled + rest
+    }
+
     /// The first two actions that share a key though they may both be meant.
     #[must_use]
     pub fn collision(&self) -> Option<Collision> {
@@ -84,7 +107,10 @@ impl Keymap {
             second.keys.iter().find_map(|key| {
                 let first = before.iter().find(|first| {
                     first.keys.contains(key)
-                        && first.action.context().collides_with(second.action.context())
+                        && first
+                            .action
+                            .context()
+                            .collides_with(second.action.context())
                 })?;
                 Some(Collision {
                     key: *key,
@@ -127,6 +153,17 @@ mod tests {
         let mut keymap = Keymap::default();
         keymap.bind(Action::Accept, &[key("t")]);
         assert_eq!(keymap.collision(), None, "what rings goes before a list");
+    }
+
+    #[test]
+    fn sentences_name_the_keys_of_this_run() {
+        let mut keymap = Keymap::default();
+        keymap.bind(Action::HangUp, &[Key::parse("F9").unwrap()]);
+        assert_eq!(
+            keymap.fill("{hang_up} or {mute}: {me} {{mute} {"),
+            "F9 or m: {me} {m {"
+        );
+        assert_eq!(keymap.fill("nothing"), "nothing");
     }
 
     #[test]

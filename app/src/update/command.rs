@@ -64,6 +64,7 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
         }
     };
     if let Err(words) = done {
+        let words = model.keymap.fill(&words);
         fail(model, words, effects);
     }
 }

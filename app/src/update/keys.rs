@@ -21,6 +21,7 @@ pub(super) fn press(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>)
     match keymap::action(model, key) {
         Some(action) => {
             if let Err(words) = act(model, action, effects) {
+                let words = model.keymap.fill(&words);
                 say(model, words);
             }
         }
@@ -38,7 +39,8 @@ pub(super) fn press(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>)
 /// Text pasted: into the field, or a link into a field opened for it. Never run as keys.
 pub(super) fn paste(model: &mut Model, pasted: &str) {
     if model.mode == Mode::Mirror {
-        return say(model, text::ONLY_A_MIRROR);
+        let words = model.keymap.fill(text::ONLY_A_MIRROR);
+        return say(model, words);
     }
     if let Some(contact) = model.writing_to() {
         if !model.drafts.of_mut(contact).insert(pasted) {
@@ -50,7 +52,8 @@ pub(super) fn paste(model: &mut Model, pasted: &str) {
         model.overlay = Some(Overlay::Add(Field::default()));
     }
     let Some(Overlay::Add(field)) = &mut model.overlay else {
-        say(model, text::PASTE_HERE);
+        let words = model.keymap.fill(text::PASTE_HERE);
+        say(model, words);
         return;
     };
     if !field.insert(pasted) {
@@ -273,7 +276,8 @@ fn interrupt(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String>
         .is_some_and(|until| model.now_ms < until);
     if has_call(model) && !is_second {
         model.interrupt_until_ms = Some(model.now_ms + INTERRUPT_MS);
-        notice(model, text::INTERRUPT_AGAIN, effects);
+        let words = model.keymap.fill(text::INTERRUPT_AGAIN);
+        notice(model, words, effects);
         return Ok(());
     }
     stop(model, StopReason::Quit, effects);

@@ -43,7 +43,7 @@ pub(super) fn incoming_keys(model: &Model, offered: Media, cells: usize) -> Vec<
     };
     let pieces: Vec<String> = text::incoming_keys(model.taken_call().is_some(), offered)
         .iter()
-        .map(|piece| format!("{alt}{piece}"))
+        .map(|piece| format!("{alt}{}", model.keymap.fill(piece)))
         .collect();
     fit::pack(&pieces, cells)
 }

@@ -76,7 +76,8 @@ pub(super) fn draw(
         let field = model.drafts.of(conversation.contact).cloned();
         return overlay::draw_field(&field.unwrap_or_default(), "> ", field_row, buffer);
     }
-    fit::put(buffer, field_row, 0, text::WRITE_HINT, Style::new());
+    let hint = model.keymap.fill(text::WRITE_HINT);
+    fit::put(buffer, field_row, 0, &hint, Style::new());
     None
 }
 
@@ -85,7 +86,7 @@ fn lines(model: &Model, conversation: &Conversation, cells: usize) -> Vec<(Strin
     let dim = Style::new().add_modifier(Modifier::DIM);
     let mut lines = Vec::new();
     if !conversation.is_whole && !conversation.entries.is_empty() {
-        lines.push((text::OLDER.to_owned(), dim));
+        lines.push((model.keymap.fill(text::OLDER), dim));
     } else if conversation.entries.len() >= ENTRIES_MAX {
         lines.push((text::KEPT_OLDER.to_owned(), dim));
     }

@@ -76,7 +76,9 @@ fn line(model: &Model, cells: usize) -> String {
         (None, None) => "",
     };
     let name = text::shown(name);
-    let forms = forms(model);
+    let forms: Vec<_> = (forms(model).into_iter())
+        .map(|(before, after)| (before, model.keymap.fill(&after)))
+        .collect();
     for (before, after) in &forms {
         let room = cells.checked_sub(fit::width(before) + fit::width(after));
         if let Some(room) = room.filter(|room| *room >= fit::width(&name).min(NAME_CELLS_MIN)) {
@@ -85,6 +87,7 @@ fn line(model: &Model, cells: usize) -> String {
     }
     nameless(model)
         .into_iter()
+        .map(|line| model.keymap.fill(&line))
         .find(|line| fit::width(line) <= cells)
         .unwrap_or_else(|| {
             if is_muted(model) {
@@ -106,9 +109,12 @@ fn forms(model: &Model) -> Vec<(&'static str, String)> {
         let trust = if is_verified { "" } else { " (unverified)" };
         let kind = text::media_word(incoming.media);
         return vec![
-            ("", format!("{trust} calls: {kind} [a][x]")),
-            ("", format!("{trust}: {kind} [a][x]")),
-            ("", format!(": {kind} [a][x]")),
+            (
+                "",
+                format!("{trust} calls: {kind} [{{accept}}][{{decline}}]"),
+            ),
+            ("", format!("{trust}: {kind} [{{accept}}][{{decline}}]")),
+            ("", format!(": {kind} [{{accept}}][{{decline}}]")),
         ];
     }
     let Some(call) = &model.call else {
@@ -129,8 +135,8 @@ fn forms(model: &Model) -> Vec<(&'static str, String)> {
         (false, false) => "",
     };
     vec![
-        (before, format!("{after}{muted} [m][H]")),
-        ("", format!(" {clock}{muted} [m][H]")),
+        (before, format!("{after}{muted} [{{mute}}][{{hang_up}}]")),
+        ("", format!(" {clock}{muted} [{{mute}}][{{hang_up}}]")),
         ("", format!(" {clock}{muted}")),
     ]
 }
@@ -140,8 +146,8 @@ fn nameless(model: &Model) -> Vec<String> {
     if let Some(incoming) = &model.incoming {
         let kind = text::media_word(incoming.media);
         return vec![
-            format!("{kind} call [a][x]"),
-            format!("{kind} [a][x]"),
+            format!("{kind} call [{{accept}}][{{decline}}]"),
+            format!("{kind} [{{accept}}][{{decline}}]"),
             kind.to_owned(),
             "call".to_owned(),
         ];
@@ -160,17 +166,17 @@ fn nameless(model: &Model) -> Vec<String> {
     let clock = text::clock(call.connected_ms(model.now_ms));
     if model.mode == Mode::Mirror {
         vec![
-            format!("{} [q]", text::mirror_state(call, model.now_ms)),
-            format!("{clock} [q]"),
+            format!("{} [{{back}}]", text::mirror_state(call, model.now_ms)),
+            format!("{clock} [{{back}}]"),
             clock,
         ]
     } else if is_muted(model) {
         vec![
-            format!("{clock} {} [m][H]", text::MUTED),
-            format!("{} [m][H]", text::MUTED),
+            format!("{clock} {} [{{mute}}][{{hang_up}}]", text::MUTED),
+            format!("{} [{{mute}}][{{hang_up}}]", text::MUTED),
         ]
     } else {
-        vec![format!("{clock} [m][H]"), clock]
+        vec![format!("{clock} [{{mute}}][{{hang_up}}]"), clock]
     }
 }
 
@@ -185,7 +191,7 @@ fn more(model: &Model, cells: usize) -> Vec<String> {
     }
     match (&model.overlay, &model.call) {
         (Some(Overlay::Invite(Invite { link: Some(_), .. })), _) => {
-            vec![text::INVITE_TOO_LONG.to_owned()]
+            vec![model.keymap.fill(text::INVITE_TOO_LONG)]
         }
         (Some(Overlay::Invite(_)), _) => vec![text::INVITE_MAKING.to_owned()],
         (Some(Overlay::Words(contact)), _) => words(model, *contact),
@@ -194,7 +200,9 @@ fn more(model: &Model, cells: usize) -> Vec<String> {
         (None, Some(call)) => match &call.state {
             CallState::Ended {
                 words, duration, ..
-            } => text::ended_lines(words, *duration),
+            } => (text::ended_lines(words, *duration).iter())
+                .map(|line| model.keymap.fill(line))
+                .collect(),
             _ if model.mode == Mode::Mirror => vec![text::TOO_SMALL.to_owned()],
             _ => {
                 let name = model.name_of_party(call.party);

@@ -33,7 +33,9 @@ fn help_lines(keymap: &Keymap) -> Vec<(String, Style)> {
 
 /// How far the help can be scrolled on a screen of this size.
 pub(crate) fn help_scroll_max(model: &Model) -> u16 {
-    let rows = model.size.map_or(u16::MAX, |(_, rows)| rows.saturating_sub(BARS));
+    let rows = model
+        .size
+        .map_or(u16::MAX, |(_, rows)| rows.saturating_sub(BARS));
     u16::try_from(help_lines(&model.keymap).len())
         .unwrap_or(u16::MAX)
         .saturating_sub(rows)
@@ -53,12 +55,18 @@ pub(super) fn draw_help(model: &Model, scroll: u16, area: Rect, buffer: &mut Buf
 }
 
 /// Draws the field for a link; returns where the cursor stands.
-pub(super) fn draw_add(field: &Field, area: Rect, buffer: &mut Buffer) -> Option<(u16, u16)> {
+pub(super) fn draw_add(
+    model: &Model,
+    field: &Field,
+    area: Rect,
+    buffer: &mut Buffer,
+) -> Option<(u16, u16)> {
     Clear.render(area, buffer);
     let bold = Style::new().add_modifier(Modifier::BOLD);
     fit::put(buffer, inset(area), 0, text::ADD_TITLE, bold);
     let rest = below(inset(area), 2);
-    let used = fit::put_lines(buffer, rest, [text::ADD_WORDS], Style::new());
+    let words = model.keymap.fill(text::ADD_WORDS);
+    let used = fit::put_lines(buffer, rest, [words.as_str()], Style::new());
     let line = below(rest, used + 1);
     draw_field(field, "> ", line, buffer)
 }
