@@ -62,6 +62,9 @@ pub struct Options {
     /// How many colours to draw with.
     #[arg(long, global = true, value_name = "WHICH", default_value = "auto")]
     pub color: Color,
+    /// Write the log to this file instead of a daily one. How much: HULLO_LOG=error|warn|info|debug|trace|off.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log: Option<PathBuf>,
 }
 
 /// How many colours to draw with.
@@ -192,6 +195,12 @@ pub enum Action {
     },
     /// Your own camera through the whole picture path, no network.
     Mirror,
+    /// The configuration: is it right, where is it, what counts.
+    Config {
+        /// What about it.
+        #[command(subcommand)]
+        action: ConfigAction,
+    },
     /// Tell a running hullo what to do.
     Ctl {
         /// `mute`, `unmute`, `toggle`, `video on|off|toggle`, `accept`, `reject`, `hold`, `hangup`, `status`,
@@ -199,6 +208,17 @@ pub enum Action {
         #[arg(required = true, num_args = 1..)]
         command: Vec<String>,
     },
+}
+
+/// What about the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum ConfigAction {
+    /// Say what is wrong with the file: line, and what is allowed there.
+    Check,
+    /// Say where the file is, or would be.
+    Path,
+    /// Write all settings as they count now, in the form of the file.
+    Dump,
 }
 
 /// What about groups.

@@ -12,18 +12,26 @@ use serde::{Deserialize, Serialize};
 use crate::conversation::HistoryEvent;
 use crate::groups::GroupLine;
 use crate::view::look::Look;
+use crate::view::theme::ThemeName;
 
 /// Something happened; [`crate::update`] turns it into model changes and effects.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A key press (never a release), from the terminal.
     Key(crossterm::event::KeyEvent),
+    /// The mouse, where the terminal was asked to tell of it.
+    Mouse(crossterm::event::MouseEvent),
     /// Text pasted into the terminal (bracketed paste), never run as keys.
     Paste(String),
     /// The terminal's new size in cells: columns, rows.
     Resize(u16, u16),
     /// The terminal turned out to show more than its environment says.
     Look(Look),
+    /// The terminal said what its ground is.
+    Ground {
+        /// Letters on it are to be dark.
+        is_light: bool,
+    },
     /// The window came before the user's eyes, or went; only where the terminal tells.
     Focus(bool),
     /// A command from stdin, the control socket or the command line.
@@ -109,6 +117,8 @@ pub enum Event {
     },
     /// What this profile remembers between runs, as read at the start.
     Settings(Settings),
+    /// The newest lines of the log, oldest first.
+    Log(Vec<Arc<str>>),
     /// A conversation changed.
     History(HistoryEvent),
     /// Something the user asked for failed; words that say what to do.
@@ -200,6 +210,27 @@ pub struct Settings {
     pub do_not_disturb: bool,
     /// The notice about addresses was shown.
     pub is_ip_warned: bool,
+    /// The colours, where they are not as the configuration says. So are those that follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub theme: Option<ThemeName>,
+    /// Clicks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mouse: Option<bool>,
+    /// The terminal's bell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bell: Option<bool>,
+    /// The window's title.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<bool>,
+    /// Notifications of the terminal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<bool>,
+    /// Notifications of the desktop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desktop: Option<bool>,
+    /// A ring sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ring: Option<bool>,
 }
 
 /// A contact's number in this profile.

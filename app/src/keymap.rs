@@ -5,8 +5,10 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use key::{control, letter, plain};
 
 use crate::event::{Media, Party};
+use crate::layers::MenuStep;
 use crate::model::{CALLS_MAX, Call, Mode, Model, Overlay};
 use crate::text;
+use crate::update::settings::ITEMS;
 use crate::view::look::Glyphs;
 
 mod key;
@@ -76,6 +78,16 @@ pub enum Action {
     Down,
     /// Let calls ring or not.
     DoNotDisturb,
+    /// Find what can be done now by its name.
+    Palette,
+    /// List only contacts and groups of such a name.
+    Filter,
+    /// What can be done about the chosen contact.
+    Contact,
+    /// Show or hide the settings.
+    Settings,
+    /// Show or hide the log of this run.
+    Log,
     /// Show or hide the help.
     Help,
     /// Close what lies on top.
@@ -155,7 +167,12 @@ pub const BINDINGS: &[Binding] = &[
         Action::Down,
         Group::Contacts,
     ),
+    row(&[letter('e')], Action::Contact, Group::Contacts),
+    row(&[letter('/')], Action::Filter, Group::Contacts),
     row(&[letter('D')], Action::DoNotDisturb, Group::Program),
+    row(&[letter(':')], Action::Palette, Group::Program),
+    row(&[letter(',')], Action::Settings, Group::Program),
+    row(&[letter('L')], Action::Log, Group::Program),
     row(&[letter('?')], Action::Help, Group::Program),
     row(&[plain(KeyCode::Esc)], Action::Close, Group::Program),
     row(&[letter('q')], Action::Back, Group::Program),
@@ -182,14 +199,21 @@ pub fn action(model: &Model, event: KeyEvent) -> Option<Action> {
         let rows = model.keymap.rows().iter();
         rows.filter(|row| row.keys.iter().any(|key| key.matches(event)))
     };
-    if has_text_field(model) {
+    if is_typing(model) {
         let is_alt = event.modifiers.contains(KeyModifiers::ALT);
         return bound()
             .find(|row| {
+                // A letter that is bound to more than typing is a letter here.
+                let is_typed = || {
+                    let mut keys = row.keys.iter().filter(|key| key.matches(event));
+                    keys.all(|key| key.is_for_typing())
+                };
+                let chooses = matches!(row.action, Action::Up | Action::Down);
+                let is_listed = chooses && model.layers.palette.is_some();
                 if is_alt {
                     row.group == Group::Call
                 } else {
-                    row.action.is_done_while_typing()
+                    (row.action.is_done_while_typing() || is_listed) && !is_typed()
                 }
             })
             .map(|row| row.action);
@@ -202,8 +226,19 @@ pub fn action(model: &Model, event: KeyEvent) -> Option<Action> {
 
 /// Whether letters are text now.
 #[must_use]
+pub fn is_typing(model: &Model) -> bool {
+    has_text_field(model) || model.layers.is_typing()
+}
+
+/// Whether letters are text where neither palette nor filter lies above.
+#[must_use]
 pub fn has_text_field(model: &Model) -> bool {
-    matches!(model.overlay, Some(Overlay::Add(_))) || model.writing_to().is_some()
+    let overlay = match &model.overlay {
+        Some(Overlay::Add(_)) => true,
+        Some(Overlay::Contact(menu)) => matches!(menu.step, MenuStep::Rename(_)),
+        _ => false,
+    };
+    overlay || model.writing_to().is_some()
 }
 
 /// Whether the action would do something now.
@@ -238,6 +273,8 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         }
         Action::Confirm => match &model.overlay {
             Some(Overlay::Add(field)) => !field.text().is_empty(),
+            Some(Overlay::Contact(_)) => true,
+            Some(Overlay::Settings(at)) => ITEMS.get(*at).is_some_and(|item| item.can_change()),
             Some(_) => false,
             None => match model.writing_to() {
                 Some(contact) => model
@@ -264,13 +301,32 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         }
         Action::Up | Action::Down => match model.overlay {
             Some(Overlay::Help(_)) => crate::view::help_scroll_max(model) > 0,
+            Some(Overlay::Log(_)) => crate::view::log_scroll_max(model) > 0,
+            Some(Overlay::Contact(_) | Overlay::Settings(_)) => true,
             Some(_) => false,
             None => model.contacts().len() + model.groups().len() > 1 && !has_text_field(model),
         },
-        Action::Help | Action::DoNotDisturb => !has_text_field(model),
+        Action::Help | Action::DoNotDisturb | Action::Palette => !has_text_field(model),
+        Action::Settings => {
+            let is_free = matches!(model.overlay, None | Some(Overlay::Settings(_)));
+            is_free && !has_text_field(model)
+        }
+        Action::Log => {
+            let is_free = matches!(model.overlay, None | Some(Overlay::Log(_)));
+            is_free && !has_text_field(model)
+        }
+        Action::Filter => {
+            let count = model.contacts().len() + model.groups().len();
+            model.overlay.is_none() && !has_text_field(model) && count > 1
+        }
+        Action::Contact => {
+            let is_free = model.overlay.is_none() && !has_text_field(model);
+            is_free && model.selected_contact().is_some()
+        }
         Action::Close => {
             has_text_field(model)
                 || model.overlay.is_some()
+                || model.layers.filter.is_some()
                 || model.call.as_ref().is_some_and(|call| !call.is_live())
         }
         Action::Back => model.overlay.is_some() || (is_free && !has_text_field(model)),
@@ -322,32 +378,44 @@ fn is_valid_in_mirror(model: &Model, action: Action) -> bool {
     }
 }
 
+/// One entry of the bottom bar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// The key, with `Alt-` where letters are text.
+    pub key: String,
+    /// A word for what it does.
+    pub words: &'static str,
+    /// What it does.
+    pub action: Action,
+}
+
 /// The keys valid now with a word for each, most important first, `?` last: what the bottom bar shows.
 #[must_use]
-pub fn hints(model: &Model) -> Vec<(String, &'static str)> {
-    let in_field = has_text_field(model);
-    let mut hints: Vec<_> = (model.keymap.rows().iter())
-        .filter(|row| is_valid(model, row.action))
+pub fn hints(model: &Model) -> Vec<Hint> {
+    let in_field = is_typing(model);
+    let is_above = model.layers.is_typing();
+    let rows = model.keymap.rows().iter().filter(|row| match row.action {
+        Action::Confirm | Action::Close if is_above => true,
+        action => is_valid(model, action) && (!is_above || row.group == Group::Call),
+    });
+    let mut hints: Vec<_> = rows
         .filter_map(|row| {
             let words = text::hint(model, row.action)?;
             let name = row.keys.first()?.name();
             let needs_alt = in_field && row.group == Group::Call;
-            Some((
-                if needs_alt {
+            Some(Hint {
+                key: if needs_alt {
                     format!("Alt-{name}")
                 } else {
                     name
                 },
                 words,
-                row.action,
-            ))
+                action: row.action,
+            })
         })
         .collect();
-    hints.sort_by_key(|(_, _, action)| *action == Action::Help);
+    hints.sort_by_key(|hint| hint.action == Action::Help);
     hints
-        .into_iter()
-        .map(|(name, words, _)| (name, words))
-        .collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use hullo_media::frame::Picture;
 use hullo_signalling::history::Unseen;
+use ratatui::style::Style;
 
 use crate::conversation::{Conversation, Drafts, WallClock};
 use crate::event::{
@@ -16,10 +17,12 @@ use crate::event::{
 };
 use crate::groups::GroupLine;
 use crate::keymap::Keymap;
+use crate::layers::{ContactMenu, Layers};
 use crate::participant::Participant;
 use crate::report::Stats;
 use crate::update::field::Field;
 use crate::view::look::Look;
+use crate::view::theme::{Role, Theme};
 
 /// What the program was started for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,6 +164,12 @@ pub enum Overlay {
     Words(ContactId),
     /// The field for a link.
     Add(Field),
+    /// What can be done about a contact.
+    Contact(ContactMenu),
+    /// The settings, the chosen one by its place.
+    Settings(usize),
+    /// The log, scrolled back by so many lines.
+    Log(u16),
 }
 
 /// An invitation as far as it is made. Has no `Debug`: links and codes are secrets.
@@ -228,6 +237,8 @@ pub struct Model {
     pub look: Look,
     /// Which key does what.
     pub keymap: Keymap,
+    /// Which colours mean what.
+    pub theme: Theme,
     /// Milliseconds since the program's start.
     pub(crate) now_ms: u64,
     /// When the first event came.
@@ -272,6 +283,8 @@ pub struct Model {
     pub clock: WallClock,
     /// What lies over the main view.
     pub overlay: Option<Overlay>,
+    /// Palette, filter, and what settings and log show.
+    pub layers: Layers,
     /// Words to compare, of contacts with whom that was begun.
     pub words: BTreeMap<ContactId, Words>,
     /// A link that is told to the outside together with its spoken code.
@@ -302,6 +315,7 @@ impl Model {
             mode,
             look,
             keymap: Keymap::default(),
+            theme: Theme::default(),
             now_ms: 0,
             begun_ms: None,
             size: None,
@@ -324,6 +338,7 @@ impl Model {
             unseen: None,
             clock: WallClock::default(),
             overlay: None,
+            layers: Layers::default(),
             words: BTreeMap::new(),
             invited: None,
             message: None,
@@ -341,6 +356,12 @@ impl Model {
     /// Tells the time, in milliseconds since the program's start: before every event, never backwards.
     pub fn set_now(&mut self, ms: u64) {
         self.now_ms = self.now_ms.max(ms);
+    }
+
+    /// The style of what is drawn for this purpose.
+    #[must_use]
+    pub fn paint(&self, role: Role) -> Style {
+        self.theme.style(role, self.look)
     }
 
     /// The time last told.

@@ -21,7 +21,7 @@ use crate::attention::{Attention, AttentionSettings};
 use crate::call::media::MediaSpecs;
 use crate::calls::Calls;
 use crate::cli::{Action, Cli, Color, Options};
-use crate::config::{self, Config, ConfigError};
+use crate::config::{Config, ConfigError};
 use crate::event::{Event, Media, Settings};
 use crate::front::{Front, Json, Plain};
 use crate::model::{Mode, Model};
@@ -39,7 +39,9 @@ use crate::small::{Small, parse_server};
 use crate::terminal;
 use crate::view::look::{ColourChoice, ColourDepth, Look, is_full_screen_possible};
 
+mod config;
 mod demo;
+mod setup;
 
 /// Exit statuses of DESIGN §8.
 pub const OTHER: u8 = 1;
@@ -131,6 +133,7 @@ impl From<ChannelError> for Failure {
     fn from(error: ChannelError) -> Self {
         let status = match &error {
             ChannelError::Link(_)
+            | ChannelError::Group(GroupError::NameTaken(_))
             | ChannelError::Code(CodeError::Shape | CodeError::Number | CodeError::Word)
             | ChannelError::Code(CodeError::Server)
             | ChannelError::NameTaken { .. }
@@ -271,6 +274,7 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
         Some(Action::Restore { file, .. }) => {
             crate::backup::restore(&folder, file.as_deref(), &mut *line_front(face)).map(|()| 0)
         }
+        Some(Action::Config { action }) => config::run(action, &folder, face),
         Some(Action::Ctl { command }) => small(Small::Ctl(command.join(" "))),
     }
 }
@@ -350,6 +354,7 @@ fn main_loop(
         opened => opened?,
     };
     let open_to_others = profile.open_to_others();
+    let (log, unlogged) = setup::begin_log(options, profile.folder())?;
     let (wake, inbox) = wakes();
     let net_wake = wake.clone();
     let net = Net::start(&profile, move |event| {
@@ -364,12 +369,13 @@ fn main_loop(
     let signal_wake = wake.clone();
     terminal::spawn_signals(move |event| signal_wake.send(Wake::Event(event)).is_ok())
         .map_err(|error| Failure::of(&error, OTHER))?;
-    let (config, broken) = config::read(&config::path(profile.folder()));
+    let (config, broken) = crate::config::read(&crate::config::path(profile.folder()));
     let memory = SettingsFile::of_profile(profile.folder());
     let remembered = memory.read();
     let group_calls = GroupCalls::of_profile(profile.folder());
     let unread_calls = group_calls.as_ref().err().map(ToString::to_string);
     let mut model = begun(mode, options.color, &config);
+    model.layers.setup = setup::setup(options, &config, broken.is_some(), profile.folder(), &log);
     let (mut front, entered) = open_front(face, &wake, &mut model, options.color != Color::Auto)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
     let is_drawn = face == Face::Screen;
@@ -389,10 +395,12 @@ fn main_loop(
         rng: random()?,
         attention: Attention::new(settings.clone()),
         alerts: alerts(&settings, options),
+        may_attend: settings,
+        log: log.lines.clone(),
         notes: crate::run::Notes::default(),
     };
     begin(&mut runner, &control, broken, remembered, open_to_others);
-    if let Some(words) = unread_calls {
+    for words in unread_calls.into_iter().chain(unlogged) {
         runner.event(Event::Failed(crate::people::sentence(&words)));
     }
     let status = runner.run();
@@ -412,6 +420,7 @@ fn begun(mode: Mode, color: Color, config: &Config) -> Model {
     let mut model = Model::new(mode, look(color));
     model.is_relay_only = config.relay_only;
     model.keymap = config.keymap.clone();
+    model.theme = config.theme;
     model.clock = crate::threads::wall_clock();
     model
 }

@@ -79,12 +79,23 @@ impl Drop for Entered {
     }
 }
 
+/// Asks the terminal to tell of clicks and of the wheel, or no longer (modes 1000 and 1006 of xterm).
+#[must_use]
+pub fn mouse_reports(is_on: bool) -> &'static str {
+    if is_on {
+        "\x1b[?1000h\x1b[?1006h"
+    } else {
+        "\x1b[?1006l\x1b[?1000l"
+    }
+}
+
 /// Gives the terminal back as it was; does nothing when it was never entered or already given back.
 pub fn restore() {
     if IS_ENTERED.swap(false, Ordering::SeqCst) {
         // Nothing can be done about a terminal that is gone, and nobody be told.
         let _ = execute!(
             stdout(),
+            Print(mouse_reports(false)),
             DisableFocusChange,
             DisableBracketedPaste,
             LeaveAlternateScreen,
@@ -176,6 +187,7 @@ fn read_burst(parser: &mut Parser, out: impl FnMut(Input)) -> io::Result<()> {
 pub fn translate(event: event::Event) -> Option<Event> {
     match event {
         event::Event::Key(key) if key.kind != KeyEventKind::Release => Some(Event::Key(key)),
+        event::Event::Mouse(mouse) => Some(Event::Mouse(mouse)),
         event::Event::Paste(text) => Some(Event::Paste(text)),
         event::Event::Resize(columns, rows) => Some(Event::Resize(columns, rows)),
         event::Event::FocusGained => Some(Event::Focus(true)),

@@ -10,11 +10,13 @@ use std::time::Duration;
 mod call;
 mod groups;
 mod keys;
+mod layers;
 mod people;
 
 pub use call::*;
 pub(crate) use groups::*;
 pub use keys::{help, hint};
+pub(crate) use layers::*;
 pub(crate) use people::*;
 
 use crate::event::{CallState, Contact, Direction, GroupNumber, Media, Party};

@@ -10,8 +10,13 @@ pub mod field;
 mod group;
 pub(crate) mod history;
 mod keys;
+mod layers;
+mod menu;
+mod mouse;
 mod once;
+pub mod palette;
 pub(crate) mod people;
+pub mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -38,9 +43,11 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
     model.begun_ms.get_or_insert(model.now_ms);
     match event {
         Event::Key(key) => keys::press(model, key, effects_of),
+        Event::Mouse(event) => mouse::take(model, event, effects_of),
         Event::Paste(pasted) => keys::paste(model, &pasted),
         Event::Resize(columns, rows) => model.size = Some((columns, rows)),
         Event::Look(look) => model.look = look,
+        Event::Ground { is_light } => model.theme.is_ground_light = is_light,
         Event::Focus(is_focused) => model.is_focused = is_focused,
         Event::Command(command) => command::run(model, command, effects_of),
         Event::Groups(groups) => group::take(model, groups, effects_of),
@@ -81,10 +88,11 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         }
         Event::Call(number, change) => call::take(model, number, change, effects_of),
         Event::Missed { party, why } => call::ring::missed(model, party, why, effects_of),
-        Event::Settings(settings) => model.settings = settings,
+        Event::Settings(settings) => settings::take(model, settings, effects_of),
+        Event::Log(lines) => model.layers.log = lines,
         Event::History(news) => history::take(model, news, effects_of),
         Event::Failed(words) => take_failure(model, words, effects_of),
-        Event::Tick => {}
+        Event::Tick => layers::tick(model, effects_of),
         Event::Stop(reason) => stop(model, reason, effects_of),
     }
     deadline::settle(model, effects_of);
@@ -149,6 +157,7 @@ fn take_contacts(model: &mut Model, contacts: Vec<Contact>, effects: &mut Vec<Ef
             }
         }
     }
+    layers::forget_gone(model, &contacts);
     if !contacts
         .iter()
         .any(|contact| Some(contact.id) == model.selected)

@@ -10,6 +10,8 @@ mod contacts;
 mod conversation;
 mod fit;
 mod grid;
+pub mod hit;
+mod layers;
 mod layout;
 mod line;
 pub mod look;
@@ -17,6 +19,7 @@ mod overlay;
 mod people;
 #[cfg(test)]
 mod tests;
+pub mod theme;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -26,6 +29,7 @@ use crate::event::{Feed, ParticipantId, Party};
 use crate::model::{Model, Overlay};
 use crate::view::look::Glyphs;
 
+pub(crate) use layers::log_scroll_max;
 pub(crate) use overlay::help_scroll_max;
 
 use bars::{banner_lines, message_words};
@@ -119,9 +123,9 @@ fn draw<'m>(model: &'m Model, area: Rect, buffer: &mut Canvas<'_, 'm>) -> Option
     let Some(panes) = layout::panes(model, area) else {
         return line::draw(model, area, buffer);
     };
-    if let Some(pane) = panes.contacts {
-        contacts::draw(model, pane, panes.call.is_some(), buffer);
-    }
+    let filtering = panes
+        .contacts
+        .and_then(|pane| contacts::draw(model, pane, panes.call.is_some(), buffer));
     let mut typing = None;
     if let Some(pane) = panes.call {
         match &model.conversation {
@@ -145,7 +149,20 @@ fn draw<'m>(model: &'m Model, area: Rect, buffer: &mut Canvas<'_, 'm>) -> Option
             None
         }
         Some(Overlay::Add(field)) => overlay::draw_add(model, field, panes.main, buffer),
+        Some(Overlay::Contact(menu)) => layers::draw_menu(model, menu, panes.main, buffer),
+        Some(Overlay::Settings(at)) => {
+            layers::draw_settings(model, *at, panes.main, buffer);
+            None
+        }
+        Some(Overlay::Log(back)) => {
+            layers::draw_log(model, *back, panes.main, buffer);
+            None
+        }
         None => typing,
+    };
+    let cursor = match model.layers.palette {
+        Some(_) => layers::draw_palette(model, panes.main, buffer),
+        None => filtering.or(cursor),
     };
     if let Some(area) = panes.banner {
         bars::draw_banner(model, area, buffer);

@@ -78,7 +78,7 @@ fn read(action: Action, keys: &Spanned<OneOrMore>) -> Result<Vec<Key>, Wrong> {
     let mut read = Vec::new();
     for name in names {
         let key = Key::parse(name).ok_or_else(|| {
-            let shown: String = name.chars().filter(|c| !c.is_control()).take(20).collect();
+            let shown = super::excerpt(name);
             wrong(format!("`{shown}` is no key; allowed are {KEYS_ALLOWED}"))
         })?;
         read.push(key);
@@ -94,7 +94,7 @@ fn read(action: Action, keys: &Spanned<OneOrMore>) -> Result<Vec<Key>, Wrong> {
 }
 
 fn unknown_action(name: &str) -> String {
-    let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+    let shown = super::excerpt(name);
     let mut known: Vec<&str> = BINDINGS.iter().map(|row| row.action.name()).collect();
     known.sort_unstable();
     format!("`{shown}` is no action; known are {}", known.join(", "))

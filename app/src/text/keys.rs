@@ -31,6 +31,10 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Words if model.live_call().is_some() => return None,
         Action::Words if model.selected_contact()?.verified => return None,
         Action::Words => "words",
+        Action::Confirm if model.layers.palette.is_some() => "do it",
+        Action::Confirm if model.layers.is_typing() => "keep",
+        Action::Confirm if matches!(model.overlay, Some(Overlay::Settings(_))) => "change",
+        Action::Confirm if matches!(model.overlay, Some(Overlay::Contact(_))) => "do it",
         Action::Confirm if matches!(model.overlay, Some(Overlay::Add(_))) => "add",
         Action::Confirm if model.writing_to().is_some() => "send",
         Action::Confirm if is_running_there(model) => "join",
@@ -44,9 +48,16 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Invite => "invite",
         Action::Add => "add",
         Action::Help => "help",
+        Action::Close if model.layers.filter.is_some() && model.overlay.is_none() => "show all",
+        Action::Palette if is_busy(model) => return None,
+        Action::Palette => "commands",
+        Action::Contact if is_busy(model) => return None,
+        Action::Contact => "contact",
+        Action::Filter | Action::Settings | Action::Log => return None,
         Action::Close => "close",
         Action::Back if model.overlay.is_none() => "quit",
         Action::Down if matches!(model.overlay, Some(Overlay::Help(_))) => "more",
+        Action::Up if matches!(model.overlay, Some(Overlay::Log(_))) => "older",
         Action::PageUp if model.writing_to().is_some() => "older",
         Action::PageUp | Action::PageDown => return None,
         Action::DoNotDisturb
@@ -58,6 +69,11 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
             return None;
         }
     })
+}
+
+/// Whether the keys of a call need the room.
+fn is_busy(model: &Model) -> bool {
+    model.live_call().is_some() || model.incoming.is_some() || model.overlay.is_some()
 }
 
 /// Whether the chosen one is a group in which a call runs.
@@ -98,6 +114,11 @@ pub fn help(action: Action) -> &'static str {
         Action::Add => "add a link or a code",
         Action::Up => "up",
         Action::Down => "down",
+        Action::Palette => "find a command by its name",
+        Action::Filter => "list only such names",
+        Action::Contact => "rename, block, remove a contact",
+        Action::Settings => "settings",
+        Action::Log => "the log of this run",
         Action::Help => "this help",
         Action::Close => "close what lies on top",
         Action::Back => "back or quit, no hanging up",

@@ -171,7 +171,13 @@ fn named(model: &Model, name: &str) -> Result<ContactId, String> {
 
 /// A page up (true) or down; older entries are fetched on the way.
 pub(super) fn scroll(model: &mut Model, up: bool, effects: &mut Vec<Effect>) {
-    let (page, last) = crate::view::conversation_scroll(model);
+    let (page, _) = crate::view::conversation_scroll(model);
+    scroll_lines(model, up, page, effects);
+}
+
+/// So many lines up (true) or down.
+pub(super) fn scroll_lines(model: &mut Model, up: bool, page: usize, effects: &mut Vec<Effect>) {
+    let (_, last) = crate::view::conversation_scroll(model);
     let Some(conversation) = &mut model.conversation else {
         return;
     };

@@ -3,10 +3,12 @@
 use crossterm::event::KeyEvent;
 
 use super::call::{self, hold, ring};
-use super::{command, group, history, notice, people, say, stop};
+use super::palette::{self, Then};
+use super::{command, group, history, layers, menu, notice, people, say, settings, stop};
 use crate::effect::Effect;
 use crate::event::{GroupNumber, Meanwhile, Media, StopReason, Switch};
 use crate::keymap::{self, Action};
+use crate::layers::{ContactMenu, MenuStep};
 use crate::model::{Invite, Mode, Model, Overlay};
 use crate::text;
 use crate::update::field::Field;
@@ -19,14 +21,16 @@ const INTERRUPT_MS: u64 = 3_000;
 /// One key.
 pub(super) fn press(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
     match keymap::action(model, key) {
-        Some(action) => {
-            if let Err(words) = act(model, action, effects) {
-                let words = model.keymap.fill(&words);
-                say(model, words);
-            }
-        }
+        Some(action) => perform(model, action, effects),
+        None if palette::press(model, key) => {}
         None => {
-            if let Some(Overlay::Add(field)) = &mut model.overlay {
+            if let Some(Overlay::Contact(ContactMenu {
+                step: MenuStep::Rename(field),
+                ..
+            })) = &mut model.overlay
+            {
+                field.press(key);
+            } else if let Some(Overlay::Add(field)) = &mut model.overlay {
                 field.press(key);
             } else if let Some(contact) = model.writing_to() {
                 model.drafts.of_mut(contact).press(key);
@@ -36,11 +40,35 @@ pub(super) fn press(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>)
     history::look(model, effects);
 }
 
+/// Does what a key, a click or a line of the palette means, and says why not.
+pub(super) fn perform(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
+    let done = match palette::act(model, action, effects) {
+        Some(Ok(Then::Do(action))) => act(model, action, effects),
+        Some(done) => done.map(|_| ()),
+        None => act(model, action, effects),
+    };
+    if let Err(words) = done {
+        let words = model.keymap.fill(&words);
+        say(model, words);
+    }
+}
+
 /// Text pasted: into the field, or a link into a field opened for it. Never run as keys.
 pub(super) fn paste(model: &mut Model, pasted: &str) {
     if model.mode == Mode::Mirror {
         let words = model.keymap.fill(text::ONLY_A_MIRROR);
         return say(model, words);
+    }
+    if palette::paste(model, pasted) {
+        return;
+    }
+    if let Some(Overlay::Contact(ContactMenu {
+        step: MenuStep::Rename(field),
+        ..
+    })) = &mut model.overlay
+    {
+        field.insert(pasted);
+        return;
     }
     if let Some(contact) = model.writing_to() {
         if !model.drafts.of_mut(contact).insert(pasted) {
@@ -120,6 +148,9 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         Action::Words => people::open_words(model, effects),
         Action::Same => people::compared(model, true, effects),
         Action::Different => people::compared(model, false, effects),
+        Action::Palette | Action::Filter | Action::Contact | Action::Settings | Action::Log => {
+            layers::open(model, action, effects)
+        }
         Action::Up => step(model, -1),
         Action::Down => step(model, 1),
         Action::Help => {
@@ -178,6 +209,11 @@ fn confirm(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
             say(model, text::ADDING);
             Ok(())
         }
+        Some(Overlay::Contact(_)) => menu::confirm(model, effects),
+        Some(Overlay::Settings(at)) => {
+            let item = settings::ITEMS[(*at).min(settings::ITEMS.len() - 1)];
+            settings::change(model, item, effects)
+        }
         Some(_) => Err(text::CLOSE_FIRST.to_owned()),
         None if model.writing_to().is_some() => history::send_typed(model, effects),
         None => start(model, Media::Audio, effects),
@@ -195,7 +231,20 @@ fn start(model: &mut Model, media: Media, effects: &mut Vec<Effect>) -> Result<(
 /// One line up or down in the help or the contacts.
 fn step(model: &mut Model, by: isize) -> Result<(), String> {
     let last = crate::view::help_scroll_max(model);
+    let log_last = crate::view::log_scroll_max(model);
     match &mut model.overlay {
+        Some(Overlay::Contact(open)) => menu::step(open, by > 0),
+        Some(Overlay::Settings(at)) => {
+            *at = at.saturating_add_signed(by).min(settings::ITEMS.len() - 1);
+        }
+        // Up is back in time.
+        Some(Overlay::Log(back)) => {
+            *back = if by < 0 {
+                (*back + 1).min(log_last)
+            } else {
+                back.saturating_sub(1)
+            };
+        }
         Some(Overlay::Help(scroll)) => {
             *scroll = if by < 0 {
                 scroll.saturating_sub(1)
@@ -214,7 +263,11 @@ fn step(model: &mut Model, by: isize) -> Result<(), String> {
 
 /// One line up or down among the contacts and the groups below them.
 fn step_in_lists(model: &mut Model, by: isize) {
-    let (contacts, groups) = (model.contacts(), model.groups());
+    let contacts: Vec<_> = model.listed_contacts().collect();
+    let groups: Vec<_> = model.listed_groups().collect();
+    if contacts.is_empty() && groups.is_empty() {
+        return;
+    }
     let of_group = (model.selected_group)
         .and_then(|number| groups.iter().position(|group| group.number == number.0));
     let of_contact = || {
@@ -232,13 +285,16 @@ fn step_in_lists(model: &mut Model, by: isize) {
 }
 
 /// A call that has ended makes room for the contact.
-fn forget_ended(model: &mut Model) {
+pub(super) fn forget_ended(model: &mut Model) {
     if model.live_call().is_none() {
         model.call = None;
     }
 }
 
 fn close(model: &mut Model) -> Result<(), String> {
+    if menu::close(model) {
+        return Ok(());
+    }
     if let (None, Some(conversation)) = (&model.overlay, &mut model.conversation)
         && std::mem::take(&mut conversation.is_writing)
     {

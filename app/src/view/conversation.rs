@@ -3,9 +3,10 @@
 use hullo_signalling::history::{Direction, EntryKind, HistoryEntry, TextState};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Modifier, Style};
 use ratatui::widgets::{Clear, Widget};
 
+use super::theme::Role;
 use super::{fit, overlay};
 use crate::conversation::{Conversation, ENTRIES_MAX};
 use crate::model::Model;
@@ -125,7 +126,7 @@ fn entry_lines(
         EntryKind::Call { media, outcome, .. } => {
             let words = text::call(entry.direction, *media, outcome);
             let style = if words.starts_with("Missed") {
-                let colour = model.look.colour(Color::LightYellow);
+                let colour = model.paint(Role::Missed);
                 colour.add_modifier(Modifier::BOLD)
             } else {
                 Style::new().add_modifier(Modifier::ITALIC)

@@ -5,8 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use super::bars::{self, message_words};
-use super::{fit, overlay};
+use super::{fit, layers, overlay};
 use crate::event::{CallState, ContactId};
+use crate::layers::{ContactMenu, MenuStep};
 use crate::model::{Invite, Mode, Model, Overlay};
 use crate::text;
 
@@ -18,6 +19,9 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<(u1
     {
         let cursor = overlay::draw_field(field, "+ ", Rect { height: 1, ..area }, buffer);
         draw_message(model, area, buffer);
+        return cursor;
+    }
+    if let Some(cursor) = draw_layer(model, area, buffer) {
         return cursor;
     }
     if model.incoming.is_none()
@@ -45,6 +49,35 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<(u1
         );
     }
     None
+}
+
+/// What is typed above all else, unless somebody rings: the palette with what fits, the filter, a new name.
+fn draw_layer(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<Option<(u16, u16)>> {
+    if model.incoming.is_some() {
+        return None;
+    }
+    let first = Rect { height: 1, ..area };
+    if let Some(open) = &model.layers.palette {
+        let cursor = overlay::draw_field(&open.field, ": ", first, buffer);
+        let rows = layers::palette_rows(model);
+        let rows = rows.iter().map(String::as_str);
+        for (line, row) in rows.zip(1..area.height) {
+            fit::put(buffer, area, row, line, Style::new());
+        }
+        return Some(cursor);
+    }
+    let field = match (&model.layers.filter, &model.overlay) {
+        (Some(filter), _) if filter.is_typing => &filter.field,
+        (
+            _,
+            Some(Overlay::Contact(ContactMenu {
+                step: MenuStep::Rename(field),
+                ..
+            })),
+        ) => field,
+        _ => return None,
+    };
+    Some(overlay::draw_field(field, "> ", first, buffer))
 }
 
 fn below_first(area: Rect) -> Rect {
@@ -196,6 +229,9 @@ fn more(model: &Model, cells: usize) -> Vec<String> {
         (Some(Overlay::Invite(_)), _) => vec![text::INVITE_MAKING.to_owned()],
         (Some(Overlay::Words(contact)), _) => words(model, *contact),
         (Some(Overlay::Help(_)), _) => vec![text::HELP_TOO_LONG.to_owned()],
+        (Some(Overlay::Contact(_) | Overlay::Settings(_) | Overlay::Log(_)), _) => {
+            vec![text::LAYER_TOO_LONG.to_owned()]
+        }
         (Some(Overlay::Add(_)), _) | (None, None) => Vec::new(),
         (None, Some(call)) => match &call.state {
             CallState::Ended {

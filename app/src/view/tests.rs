@@ -2,6 +2,8 @@
 
 mod conversation;
 
+mod layers;
+
 mod groups;
 
 mod several;
@@ -30,6 +32,8 @@ use crate::view::look::{ColourDepth, Look};
 mod people;
 
 const SIZES: [(u16, u16); 4] = [(80, 24), (120, 34), (40, 10), (30, 6)];
+/// The same and those at which the panes just do not fit, for what is laid over them.
+const LAYER_SIZES: [(u16, u16); 5] = [(80, 24), (120, 34), (40, 10), (39, 9), (20, 5)];
 const COLOUR: Look = Look {
     depth: ColourDepth::True,
     glyphs: Glyphs::Unicode,
@@ -182,7 +186,11 @@ fn drawn(model: &Model, (columns, rows): (u16, u16)) -> TestBackend {
 
 /// Draws the state after these events at all four sizes, three minutes later, with no message left over.
 fn check(name: &str, look: Look, events: Vec<Event>) {
-    for (columns, rows) in SIZES {
+    check_at(&SIZES, name, look, events);
+}
+
+fn check_at(sizes: &[(u16, u16)], name: &str, look: Look, events: Vec<Event>) {
+    for (columns, rows) in sizes.iter().copied() {
         let mut model = model(look, vec![Event::Resize(columns, rows)]);
         for event in events.clone() {
             let _ = update(&mut model, event);
@@ -512,7 +520,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (number(), picture)
             .prop_map(|(call, picture)| Event::Call(call, CallEvent::OwnPicture(picture))),
         1 => any::<[bool; 2]>().prop_map(|[do_not_disturb, is_ip_warned]| {
-            Event::Settings(Settings { do_not_disturb, is_ip_warned })
+            Event::Settings(Settings { do_not_disturb, is_ip_warned, ..Settings::default() })
         }),
         1 => ".{0,200}".prop_map(Event::Failed),
         1 => ".{0,80}".prop_map(|words| Event::Call(CALL, CallEvent::Notice(words))),
@@ -564,7 +572,7 @@ proptest! {
         prop_assert!(!words.chars().any(char::is_control));
         prop_assert!(!ascii || words.is_ascii());
         let is_muted = model.taken_call().is_some_and(|call| call.own.mic_muted);
-        let is_typing = crate::keymap::has_text_field(&model);
+        let is_typing = crate::keymap::is_typing(&model);
         let has_room = columns >= 40 && rows >= 10;
         let is_covered = !has_room && (is_typing || model.incoming.is_some());
         if is_muted && columns >= 5 && !is_covered {
@@ -578,6 +586,7 @@ proptest! {
         code in prop::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Up, KeyCode::Down, KeyCode::Char('q'), KeyCode::Char('j'),
             KeyCode::Char('?'), KeyCode::Char('v'), KeyCode::Char('c'), KeyCode::Char('i'), KeyCode::Char(' '),
+            KeyCode::Char(':'), KeyCode::Char('/'), KeyCode::Char(','), KeyCode::Char('L'), KeyCode::Char('e'),
         ]),
     ) {
         let mut model = Model::new(Mode::Screen, Look::default());
