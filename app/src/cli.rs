@@ -119,6 +119,12 @@ pub enum Action {
         /// Stay until it was redeemed, and also give a code to say aloud and a QR code.
         #[arg(long)]
         wait: bool,
+        /// Instead list the links that are out and were not used.
+        #[arg(long, conflicts_with = "wait")]
+        list: bool,
+        /// Instead let none of them work any more, nor a code.
+        #[arg(long, conflicts_with_all = ["wait", "list"])]
+        withdraw: bool,
     },
     /// Redeem a contact link or a spoken code like 7314-orbit-velvet; `-` reads it from stdin, so that it never stands
     /// in the process list.

@@ -53,6 +53,8 @@ pub enum Effect {
     MarkSeen(ContactId),
     /// Make an invitation link and a spoken code.
     Invite,
+    /// Let no link of ours work any more that was not used.
+    Withdraw,
     /// Redeem a link.
     Add(String),
     /// Change something about a contact.

@@ -88,6 +88,11 @@ pub enum Event {
         /// True: it did what it was for, or there is a newer one; nobody need be told.
         is_well: bool,
     },
+    /// Links of ours that were out work no more.
+    Withdrawn {
+        /// How many.
+        count: usize,
+    },
     /// Words to compare with a contact, in one line.
     Words {
         /// Whom.
@@ -384,6 +389,8 @@ pub enum Command {
     Seen(String),
     /// Make a contact link.
     Invite,
+    /// Let no link of ours work any more that was not used.
+    Withdraw,
     /// Redeem a contact link.
     Add(String),
     /// Set our own name.

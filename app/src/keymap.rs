@@ -167,16 +167,17 @@ pub const BINDINGS: &[Binding] = &[
         Action::Down,
         Group::Contacts,
     ),
-    row(&[letter('e')], Action::Contact, Group::Contacts),
-    row(&[letter('/')], Action::Filter, Group::Contacts),
     row(&[letter('D')], Action::DoNotDisturb, Group::Program),
-    row(&[letter(':')], Action::Palette, Group::Program),
-    row(&[letter(',')], Action::Settings, Group::Program),
-    row(&[letter('L')], Action::Log, Group::Program),
     row(&[letter('?')], Action::Help, Group::Program),
     row(&[plain(KeyCode::Esc)], Action::Close, Group::Program),
     row(&[letter('q')], Action::Back, Group::Program),
     row(&[control('c')], Action::Interrupt, Group::Program),
+    // After what closes and leaves, so that the bottom bar keeps its room for those.
+    row(&[letter('E')], Action::Contact, Group::Contacts),
+    row(&[letter('/')], Action::Filter, Group::Contacts),
+    row(&[letter(':')], Action::Palette, Group::Program),
+    row(&[letter(',')], Action::Settings, Group::Program),
+    row(&[letter('L')], Action::Log, Group::Program),
 ];
 
 const fn row(keys: &'static [Key], action: Action, group: Group) -> Binding {
@@ -271,19 +272,7 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         Action::Copy | Action::Qr | Action::Words | Action::Same | Action::Different => {
             is_valid_for_people(model, action)
         }
-        Action::Confirm => match &model.overlay {
-            Some(Overlay::Add(field)) => !field.text().is_empty(),
-            Some(Overlay::Contact(_)) => true,
-            Some(Overlay::Settings(at)) => ITEMS.get(*at).is_some_and(|item| item.can_change()),
-            Some(_) => false,
-            None => match model.writing_to() {
-                Some(contact) => model
-                    .drafts
-                    .of(contact)
-                    .is_some_and(|field| !field.text().is_empty()),
-                None => is_valid(model, Action::CallAudio),
-            },
-        },
+        Action::Confirm => can_confirm(model),
         Action::CallAudio | Action::CallVideo => {
             may_call && !has_text_field(model) && model.overlay.is_none() && can_be_called(model)
         }
@@ -306,23 +295,13 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
             Some(_) => false,
             None => model.contacts().len() + model.groups().len() > 1 && !has_text_field(model),
         },
-        Action::Help | Action::DoNotDisturb | Action::Palette => !has_text_field(model),
-        Action::Settings => {
-            let is_free = matches!(model.overlay, None | Some(Overlay::Settings(_)));
-            is_free && !has_text_field(model)
-        }
-        Action::Log => {
-            let is_free = matches!(model.overlay, None | Some(Overlay::Log(_)));
-            is_free && !has_text_field(model)
-        }
-        Action::Filter => {
-            let count = model.contacts().len() + model.groups().len();
-            model.overlay.is_none() && !has_text_field(model) && count > 1
-        }
-        Action::Contact => {
-            let is_free = model.overlay.is_none() && !has_text_field(model);
-            is_free && model.selected_contact().is_some()
-        }
+        Action::Help
+        | Action::DoNotDisturb
+        | Action::Palette
+        | Action::Settings
+        | Action::Log
+        | Action::Filter
+        | Action::Contact => can_open(model, action),
         Action::Close => {
             has_text_field(model)
                 || model.overlay.is_some()
@@ -331,6 +310,38 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         }
         Action::Back => model.overlay.is_some() || (is_free && !has_text_field(model)),
         Action::Interrupt => true,
+    }
+}
+
+/// Whether Enter would do something.
+fn can_confirm(model: &Model) -> bool {
+    match &model.overlay {
+        Some(Overlay::Add(field)) => !field.text().is_empty(),
+        Some(Overlay::Contact(_)) => true,
+        Some(Overlay::Settings(at)) => ITEMS.get(*at).is_some_and(|item| item.can_change()),
+        Some(_) => false,
+        None => match model.writing_to() {
+            Some(contact) => {
+                let draft = model.drafts.of(contact);
+                draft.is_some_and(|field| !field.text().is_empty())
+            }
+            None => is_valid(model, Action::CallAudio),
+        },
+    }
+}
+
+/// The same for what is laid over the main part, and for switches of the program.
+fn can_open(model: &Model, action: Action) -> bool {
+    if has_text_field(model) {
+        return false;
+    }
+    match (action, &model.overlay) {
+        (Action::Help | Action::DoNotDisturb | Action::Palette, _)
+        | (Action::Settings, None | Some(Overlay::Settings(_)))
+        | (Action::Log, None | Some(Overlay::Log(_))) => true,
+        (Action::Filter, None) => model.contacts().len() + model.groups().len() > 1,
+        (Action::Contact, None) => model.selected_contact().is_some(),
+        _ => false,
     }
 }
 

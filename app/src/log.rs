@@ -20,8 +20,10 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 mod redact;
+mod told;
 
 pub use redact::redacted;
+pub use told::note;
 
 /// Lines kept for the screen: some minutes of a bad day, and some 100 kB.
 const LINES_MAX: usize = 500;

@@ -22,14 +22,14 @@ use crate::call::media::MediaSpecs;
 use crate::calls::Calls;
 use crate::cli::{Action, Cli, Color, Options};
 use crate::config::{Config, ConfigError};
-use crate::event::{Event, Media, Settings};
+use crate::event::{Event, Media};
 use crate::front::{Front, Json, Plain};
 use crate::model::{Mode, Model};
 use crate::net::{Net, NetError};
 use crate::people::People;
 use crate::profile::control::{ControlError, ControlServer};
 use crate::profile::group_calls::GroupCalls;
-use crate::profile::settings::{SettingsError, SettingsFile};
+use crate::profile::settings::SettingsFile;
 use crate::profile::{self, Profile, ProfileError};
 use crate::report::Report;
 use crate::run::{Runner, Wake, read_stdin, wakes};
@@ -258,7 +258,9 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
             serve::run(wanted, folder.clone(), &mut *line_front(face))
         }
         Some(Action::Name { name }) => small(Small::Name(name)),
-        Some(Action::Invite { wait }) => small(Small::Invite { wait }),
+        Some(Action::Invite { list: true, .. }) => small(Small::Links),
+        Some(Action::Invite { withdraw: true, .. }) => small(Small::Withdraw),
+        Some(Action::Invite { wait, .. }) => small(Small::Invite { wait }),
         Some(Action::Add { link }) => small(Small::Add(link.join(" "))),
         Some(Action::Group { action }) => small(Small::Group(action.into())),
         Some(Action::Contacts { change }) => small(Small::of(change)),
@@ -371,7 +373,6 @@ fn main_loop(
         .map_err(|error| Failure::of(&error, OTHER))?;
     let (config, broken) = crate::config::read(&crate::config::path(profile.folder()));
     let memory = SettingsFile::of_profile(profile.folder());
-    let remembered = memory.read();
     let group_calls = GroupCalls::of_profile(profile.folder());
     let unread_calls = group_calls.as_ref().err().map(ToString::to_string);
     let mut model = begun(mode, options.color, &config);
@@ -399,10 +400,8 @@ fn main_loop(
         log: log.lines.clone(),
         notes: crate::run::Notes::default(),
     };
-    begin(&mut runner, &control, broken, remembered, open_to_others);
-    for words in unread_calls.into_iter().chain(unlogged) {
-        runner.event(Event::Failed(crate::people::sentence(&words)));
-    }
+    let others = [open_to_others, unread_calls, unlogged];
+    begin(&mut runner, &control, broken, others);
     let status = runner.run();
     let words = runner.model.last_words();
     let summary = runner.summary().cloned();
@@ -459,16 +458,15 @@ fn begin(
     runner: &mut Runner<'_>,
     control: &Result<ControlServer, ControlError>,
     broken: Option<ConfigError>,
-    remembered: Result<Settings, SettingsError>,
-    open_to_others: Option<String>,
+    others: [Option<String>; 3],
 ) {
+    let remembered = runner.memory.read();
     let troubles = [
         control.as_ref().err().map(ToString::to_string),
         broken.as_ref().map(ToString::to_string),
         remembered.as_ref().err().map(ToString::to_string),
-        open_to_others,
     ];
-    for trouble in troubles.into_iter().flatten() {
+    for trouble in troubles.into_iter().chain(others).flatten() {
         runner.event(Event::Failed(crate::people::sentence(&trouble)));
     }
     runner.event(Event::Settings(remembered.unwrap_or_default()));

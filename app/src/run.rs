@@ -139,6 +139,7 @@ pub struct Notes {
 impl Runner<'_> {
     /// Runs until the model or the front end's reader is gone. Returns the exit status.
     pub fn run(&mut self) -> u8 {
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "the program begins");
         self.report(&Report::Ready {
             url: None,
             media: Vec::new(),
@@ -204,6 +205,7 @@ impl Runner<'_> {
 
     /// Tells the outside.
     pub fn report(&mut self, report: &Report) {
+        crate::log::note(report);
         self.notes.waiting.take(report);
         let now_ms = self.now_ms();
         self.notes.followers.tell(now_ms, report);
@@ -327,6 +329,7 @@ impl Runner<'_> {
                     .err()
                     .map(|error| Event::Failed(sentence(&error.to_string())));
             }
+            Effect::Withdraw => return self.tell_net(ChannelCommand::Withdraw),
             Effect::Invite => return self.tell_net(ChannelCommand::InviteCode { server: None }),
             Effect::Person(contact, change) => {
                 let contact = channel::ContactId(contact.0);

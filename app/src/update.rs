@@ -78,6 +78,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::CodeEnded { words, is_well } => {
             people::code_ended(model, words, is_well, effects_of);
         }
+        Event::Withdrawn { count } => notice(model, text::withdrawn(count), effects_of),
         Event::Words {
             contact,
             words,

@@ -8,9 +8,13 @@
 
 #[path = "cli/calls.rs"]
 mod calls;
+#[path = "cli/config.rs"]
+mod config;
 #[path = "cli/groups.rs"]
 mod groups;
 mod kit;
+#[path = "cli/links.rs"]
+mod links;
 
 use std::time::{Duration, Instant};
 

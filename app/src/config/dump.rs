@@ -91,6 +91,29 @@ mod tests {
         }
     }
 
+    /// `docs/config.md` ends with the table of actions; what is wrong is printed as it should be.
+    #[test]
+    fn every_action_stands_in_the_documentation() {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/config.md");
+        let docs = std::fs::read_to_string(docs).expect("the documentation is there");
+        let keymap = crate::keymap::Keymap::default();
+        let table: String = (keymap.rows().iter())
+            .map(|row| {
+                let keys: Vec<String> = row.keys.iter().map(|key| key.name()).collect();
+                format!(
+                    "| `{}` | `{}` | {} |\n",
+                    row.action.name(),
+                    keys.join("` `"),
+                    crate::text::help(row.action)
+                )
+            })
+            .collect();
+        assert!(
+            docs.ends_with(&table),
+            "docs/config.md must end with:\n{table}"
+        );
+    }
+
     #[test]
     fn passwords_are_not_dumped() {
         let config =

@@ -14,6 +14,8 @@ pub enum Context {
     Comparing,
     /// Another call waits on hold. Goes before [`Context::Lists`].
     Waiting,
+    /// About a person chosen in the call of a group. Goes before [`Context::Lists`].
+    Roster,
     /// In a call.
     Call,
     /// Contacts, groups, conversations, and what is opened from there: gives way to the contexts above.
@@ -29,7 +31,7 @@ impl Context {
         let goes_before = |a: Self, b: Self| {
             let is_passing = matches!(
                 a,
-                Self::Ringing | Self::Invitation | Self::Comparing | Self::Waiting
+                Self::Ringing | Self::Invitation | Self::Comparing | Self::Waiting | Self::Roster
             );
             is_passing && b == Self::Lists
         };

@@ -35,7 +35,7 @@ fn of_token(token: &str) -> String {
     }
     let whole = token.trim_end_matches(['.', ':']);
     let is_link = token.contains("hullo:") || token.contains("://");
-    if is_link || is_address(whole) || is_address(core) {
+    if is_link || is_address(whole) || is_address(core) || is_spoken_code(core) {
         return STRUCK.to_owned();
     }
     let parts = core.split(|c: char| ".:/#=@[]%".contains(c));
@@ -46,6 +46,8 @@ fn of_token(token: &str) -> String {
 }
 
 fn is_address(text: &str) -> bool {
+    // The interface of a link-local address.
+    let text = text.split('%').next().unwrap_or(text);
     let without_port = text.rsplit_once(':').map_or(text, |(host, _)| host);
     let is_v6_part = text.matches(':').count() >= 2
         && text
@@ -55,6 +57,16 @@ fn is_address(text: &str) -> bool {
         || text.parse::<SocketAddr>().is_ok()
         || without_port.parse::<IpAddr>().is_ok()
         || is_v6_part
+}
+
+/// `7314-orbit-velvet`: it lets a stranger in while it stands.
+fn is_spoken_code(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let number = parts.next().unwrap_or("");
+    let words: Vec<&str> = parts.collect();
+    let is_number = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
+    let is_word = |word: &&str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphabetic());
+    is_number && words.len() == 2 && words.iter().all(is_word)
 }
 
 /// Whether this looks like a key or an id in base64, hexadecimal or base32.
@@ -89,6 +101,7 @@ mod tests {
             "hullo:AbCdEf123",
             "https://call.example.org:4433/#pin=abc",
             "ABCDEFG2",
+            "7314-orbit-velvet",
             "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA",
             "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         ] {

@@ -22,6 +22,7 @@ impl Runner<'_> {
             // These take time and have an answer of their own.
             Ok(Ask::Line(line)) => match command::parse(&line) {
                 Ok(Command::Invite) => Ask::Invite,
+                Ok(Command::Withdraw) => Ask::Withdraw,
                 Ok(Command::Add(link)) => Ask::Add(link),
                 Ok(Command::Person(name, change)) => Ask::Person(name, change),
                 Ok(Command::Send(name, text)) => Ask::Send { name, text },
@@ -73,6 +74,7 @@ impl Runner<'_> {
                 });
                 self.do_effect(Effect::Invite);
             }
+            ask @ (Ask::Links | Ask::Withdraw) => self.links(&ask, responder),
             Ask::Add(link) => {
                 self.notes.waiting.add(now, responder.clone(), |report| {
                     matches!(report, Report::Contact { .. })
@@ -106,6 +108,19 @@ impl Runner<'_> {
             // Whoever is gone again is forgotten at the next report.
             let _ = responder.send(&crate::attach::line(now_ms, &report));
         }
+    }
+
+    /// Links that are out: until when they work, or that none does any more.
+    fn links(&mut self, ask: &Ask, responder: &Responder) {
+        if *ask == Ask::Links {
+            return match self.net.own() {
+                Ok(own) => control::send(responder, &Report::links(&own.open_links)),
+                Err(error) => control::say(responder, &error.to_string()),
+            };
+        }
+        let is_answer = |report: &Report| matches!(report, Report::Notice { .. });
+        (self.notes.waiting).add(Instant::now(), responder.clone(), is_answer);
+        self.do_effect(Effect::Withdraw);
     }
 
     fn remove(&mut self, name: &str, responder: &Responder) {

@@ -452,7 +452,8 @@ fn string(kind: u8, rest: &[u8]) -> Held {
 fn rgb(text: &[u8]) -> Option<[u8; 3]> {
     let text = std::str::from_utf8(text).ok()?;
     let mut parts = text.strip_prefix("rgb:")?.split('/').map(|part| {
-        let value = u32::from_str_radix(part, 16).ok()?;
+        let is_number = part.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let value = u32::from_str_radix(part, 16).ok().filter(|_| is_number)?;
         let most = 16_u32.checked_pow(u32::try_from(part.len()).ok().filter(|len| *len <= 4)?)? - 1;
         u8::try_from(value * 255 / most).ok()
     });

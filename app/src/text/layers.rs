@@ -5,6 +5,8 @@ use crate::update::settings::{Item, Source};
 use crate::view::theme::{Theme, ThemeName};
 
 pub(crate) const LAYER_TOO_LONG: &str = "This needs a larger window.";
+pub(crate) const PALETTE_CHOOSE: &str =
+    "Type what you look for, or choose with {up} and {down}; then {confirm} does it.";
 pub(crate) const PALETTE_NOTHING: &str = "Nothing of that name can be done now.";
 pub(crate) const NOBODY_LISTED: &str = "Nobody is called that.";
 pub(crate) const SETTINGS_TITLE: &str = "Settings";
@@ -118,7 +120,7 @@ pub(crate) fn about_setting(item: Item) -> String {
             return "Edit it for all that is not changed here: keys, colours, servers.".to_owned();
         }
         Item::Log => {
-            return "Written without names, keys and addresses. {log} shows it.".to_owned();
+            return "Written without keys, ids and addresses. {log} shows it.".to_owned();
         }
         Item::Profile => {
             return "Identity, contacts, messages. `hullo --profile DIR` takes another.".to_owned();
@@ -148,5 +150,29 @@ pub(crate) fn log_title(setup: &Setup) -> String {
     match &setup.log {
         Some(file) => format!("Log of this run, also in {file}"),
         None => "Log of this run".to_owned(),
+    }
+}
+
+/// What became of links that were taken back.
+pub(crate) fn withdrawn(count: usize) -> String {
+    match count {
+        0 => "No link was open.".to_owned(),
+        1 => "One link was withdrawn: it makes nobody a contact any more.".to_owned(),
+        count => format!("{count} links were withdrawn: they make nobody a contact any more."),
+    }
+}
+
+/// The links that are out.
+pub(crate) fn open_links(until_ms: &[u64]) -> String {
+    let Some(first) = until_ms.first() else {
+        return "No link is open.".to_owned();
+    };
+    let at = std::time::Duration::from_millis(*first);
+    let until = super::date_and_time(at, crate::threads::wall_clock());
+    match until_ms.len() {
+        1 => format!("One link is open, until {until}. `hullo invite --withdraw` ends it."),
+        count => format!(
+            "{count} links are open, the first until {until}. `hullo invite --withdraw` ends all."
+        ),
     }
 }

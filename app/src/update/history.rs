@@ -171,13 +171,19 @@ fn named(model: &Model, name: &str) -> Result<ContactId, String> {
 
 /// A page up (true) or down; older entries are fetched on the way.
 pub(super) fn scroll(model: &mut Model, up: bool, effects: &mut Vec<Effect>) {
-    let (page, _) = crate::view::conversation_scroll(model);
-    scroll_lines(model, up, page, effects);
+    scroll_by(model, up, None, effects);
 }
 
-/// So many lines up (true) or down.
-pub(super) fn scroll_lines(model: &mut Model, up: bool, page: usize, effects: &mut Vec<Effect>) {
-    let (_, last) = crate::view::conversation_scroll(model);
+/// The same by so many lines, or by a page.
+pub(super) fn scroll_by(
+    model: &mut Model,
+    up: bool,
+    lines: Option<usize>,
+    effects: &mut Vec<Effect>,
+) {
+    // Laid out once: a conversation may be long.
+    let (page, last) = crate::view::conversation_scroll(model);
+    let page = lines.unwrap_or(page);
     let Some(conversation) = &mut model.conversation else {
         return;
     };

@@ -72,7 +72,7 @@ fn chosen_line(model: &mut Model) -> Option<&mut usize> {
 
 fn scroll(model: &mut Model, under: Hit, is_up: bool, effects: &mut Vec<Effect>) {
     match under {
-        Hit::Conversation => history::scroll_lines(model, is_up, WHEEL_LINES, effects),
+        Hit::Conversation => history::scroll_by(model, is_up, Some(WHEEL_LINES), effects),
         Hit::Line(_) | Hit::Overlay => {
             let is_scrolled = matches!(model.overlay, Some(Overlay::Help(_) | Overlay::Log(_)));
             if has_lines(model) || is_scrolled {

@@ -105,9 +105,11 @@ pub(super) fn act(
             _ => None,
         };
     }
+    // What is typed below, or lies on top, is closed before a filter that stays.
+    let is_next = model.overlay.is_none() && model.writing_to().is_none();
     let filter = model.layers.filter.as_mut()?;
     match action {
-        Action::Close if filter.is_typing || model.overlay.is_none() => {
+        Action::Close if filter.is_typing || is_next => {
             model.layers.filter = None;
             Some(Ok(Then::Nothing))
         }
@@ -133,7 +135,12 @@ pub(super) enum Then {
 
 fn run(model: &mut Model, effects: &mut Vec<Effect>) -> Result<Then, String> {
     let lines = lines(model);
-    let chosen = model.layers.palette.as_ref().map_or(0, |open| open.chosen);
+    let open = model.layers.palette.as_ref();
+    let chosen = open.map_or(0, |open| open.chosen);
+    // The first line of all is nobody's choice: a slip must not take a call.
+    if chosen == 0 && open.is_some_and(|open| open.field.text().trim().is_empty()) {
+        return Err(text::PALETTE_CHOOSE.to_owned());
+    }
     let Some(line) = lines.get(chosen.min(lines.len().saturating_sub(1))) else {
         return Err(text::PALETTE_NOTHING.to_owned());
     };
