@@ -394,6 +394,8 @@ impl Calls {
         });
         let want = if self.is_drawn {
             Some((640, 360))
+        } else if self.specs.nobody_looks {
+            None
         } else {
             Some(crate::call::side::WANT_SOURCE)
         };

@@ -209,11 +209,19 @@ pub enum Action {
     },
     /// Tell a running hullo what to do.
     Ctl {
-        /// `mute`, `unmute`, `toggle`, `video on|off|toggle`, `accept`, `reject`, `hold`, `hangup`, `status`,
+        /// `mute`, `unmute`, `toggle`, `ptt on|off`, `deafen [on|off|toggle]`, `video on|off|toggle`, `hold`, `hangup`,
+        /// `accept`, `reject`, `focus NAME|speaker|off`, `volume NAME PERCENT`, `who`, `status`, `dnd on|off|toggle`,
         /// `join GROUP`, `screen on|off|toggle`, `send NAME TEXT`, `seen NAME`.
         #[arg(required = true, num_args = 1..)]
         command: Vec<String>,
     },
+    /// Write a script that completes these commands in a shell: `hullo completions bash`.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page: `hullo man | man -l -`.
+    Man,
 }
 
 /// What about the configuration.

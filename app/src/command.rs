@@ -1,6 +1,7 @@
 //! The words a script may send: on stdin in `--plain` and `--json`, and through `hullo ctl`. The same as the keys.
 
 use crate::event::{Command, Meanwhile, Media, PersonChange, Switch};
+use crate::seat::VOLUME_PERCENT_MAX;
 
 /// Reads one line. Unknown words give an error that lists the known ones.
 ///
@@ -12,6 +13,9 @@ pub fn parse(line: &str) -> Result<Command, String> {
         .and_then(|rest| rest.trim_start().split_once(char::is_whitespace))
     {
         return Ok(Command::Send(name.to_owned(), text.trim().to_owned()));
+    }
+    if let Some(rest) = line.trim().strip_prefix("volume ") {
+        return volume(rest.trim());
     }
     if let Some(command) = about_a_person(line) {
         return Ok(command);
@@ -29,6 +33,11 @@ pub fn parse(line: &str) -> Result<Command, String> {
         ("hold", None) => Command::Hold(Switch::Toggle),
         ("hold", Some(word)) => Command::Hold(switch(word).ok_or_else(|| unknown(line))?),
         ("swap", None) => Command::Swap,
+        ("deafen", None) => Command::Deafen(Switch::On),
+        ("deafen", Some(word)) => Command::Deafen(switch(word).ok_or_else(|| unknown(line))?),
+        ("undeafen", None) => Command::Deafen(Switch::Off),
+        ("ptt", Some(word)) => Command::Talk(switch(word).ok_or_else(|| unknown(line))?),
+        ("who", None) => Command::Who,
         ("accept", None) => Command::Accept(Media::Audio, Meanwhile::Hold),
         ("accept", Some("video")) => Command::Accept(Media::Video, Meanwhile::Hold),
         ("answer", Some("hold")) => Command::Accept(Media::Audio, Meanwhile::Hold),
@@ -46,9 +55,27 @@ pub fn parse(line: &str) -> Result<Command, String> {
         ("join", None) => Command::JoinRunning,
         ("call", Some(name)) => Command::Call(name.to_owned(), Media::Audio),
         ("videocall", Some(name)) => Command::Call(name.to_owned(), Media::Video),
+        (number, None) if number.parse::<usize>().is_ok() => {
+            Command::Choose(number.parse().unwrap_or_default())
+        }
         _ => return Err(unknown(line)),
     };
     Ok(command)
+}
+
+/// `volume NAME PERCENT`: the name may have blanks.
+fn volume(rest: &str) -> Result<Command, String> {
+    let wrong = || {
+        format!(
+            "`volume` needs a name and a number from 0 to {VOLUME_PERCENT_MAX}, per cent of what is sent"
+        )
+    };
+    let (name, percent) = rest.rsplit_once(char::is_whitespace).ok_or_else(wrong)?;
+    let percent = percent.trim_end_matches('%').parse().map_err(|_| wrong())?;
+    if percent > VOLUME_PERCENT_MAX {
+        return Err(wrong());
+    }
+    Ok(Command::Volume(name.trim().to_owned(), percent))
 }
 
 /// Commands whose rest is a name or a code, with whatever blanks are in it.
@@ -57,6 +84,7 @@ fn about_a_person(line: &str) -> Option<Command> {
     let rest = rest.trim().to_owned();
     let change = match first {
         "add" => return Some(Command::Add(rest)),
+        "focus" => return Some(Command::Focus(rest)),
         "join" => return Some(Command::Join(rest, Media::Audio)),
         "videojoin" => return Some(Command::Join(rest, Media::Video)),
         "block" => PersonChange::Block,
@@ -86,8 +114,8 @@ fn switch(word: &str) -> Option<Switch> {
 fn unknown(line: &str) -> String {
     let shown: String = line.chars().filter(|c| !c.is_control()).take(40).collect();
     format!(
-        "`{shown}` is no command; known are mute, unmute, toggle, video on|off|toggle, hold on|off|toggle, \
-         swap, accept [video], \
+        "`{shown}` is no command; known are mute, unmute, toggle, video on|off|toggle, hold [on|off|toggle], \
+         deafen [on|off|toggle], undeafen, ptt on|off, focus NAME|speaker|off, volume NAME PERCENT, who, swap, accept [video], \
          answer hold|end, reject, ignore, hangup, dnd on|off|toggle, call NAME, videocall NAME, \
          join [GROUP], videojoin GROUP, screen on|off|toggle, send NAME TEXT, \
          seen NAME, invite, withdraw, add LINK|CODE, words NAME, same NAME, differ NAME, rename OLD NEW, block NAME, \
@@ -125,11 +153,38 @@ mod tests {
             "send bob how are you?",
             "seen bob",
             "withdraw",
+            "ptt on",
+            "ptt off",
+            "deafen",
+            "deafen toggle",
+            "undeafen",
+            "focus ann of green gables",
+            "focus speaker",
+            "volume ann of green gables 50",
+            "volume bob 0%",
+            "who",
+            "2",
             "add 7314 orbit velvet",
             "rename bob uncle bob",
             "words ann of green gables",
         ] {
             assert!(parse(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_volume_is_a_name_and_a_percentage_within_reach() {
+        let ann = Command::Volume("ann lee".to_owned(), 150);
+        assert_eq!(parse("volume ann lee 150"), Ok(ann));
+        for line in [
+            "volume bob",
+            "volume bob loud",
+            "volume bob 201",
+            "volume bob -1",
+            "volume  7",
+        ] {
+            let error = parse(line).expect_err(line);
+            assert!(error.contains("200"), "{error}");
         }
     }
 

@@ -34,6 +34,8 @@ pub enum Effect {
     WantPicture(CallNumber, Option<(u32, u32)>),
     /// These pictures of a participant are drawn at this size now; `None`: not drawn.
     View(CallNumber, ParticipantId, Feed, Option<(u32, u32)>),
+    /// How loud this participant is heard here, or (`None`) all of the call; 1 is as sent, 0 is nothing.
+    SetVolume(CallNumber, Option<ParticipantId>, f32),
     /// True: show our screen to the others.
     SetScreen(CallNumber, bool),
     /// These groups are on the screen: what runs in them is to be looked at often. All others are not.

@@ -21,6 +21,12 @@ pub enum Event {
     Key(crossterm::event::KeyEvent),
     /// The mouse, where the terminal was asked to tell of it.
     Mouse(crossterm::event::MouseEvent),
+    /// A key was let go. Only where the terminal reports it ([`Model::reports_releases`](crate::model::Model)), and then
+    /// for every key that was told by [`Event::Key`] but Enter, Tab and Backspace. One may still get lost: the window can
+    /// lose the focus ([`Event::Focus`]) while a key is down.
+    KeyRelease(crossterm::event::KeyEvent),
+    /// Whether the terminal reports keys that are let go, from now on.
+    ReportsReleases(bool),
     /// Text pasted into the terminal (bracketed paste), never run as keys.
     Paste(String),
     /// The terminal's new size in cells: columns, rows.
@@ -179,6 +185,8 @@ pub enum ParticipantChange {
     Hold(bool),
     /// True: it is heard right now.
     Speaking(bool),
+    /// True: it administers the call, as the call's administrators say.
+    Admin(bool),
     /// The newest picture.
     Picture(Feed, Arc<Picture>),
 }
@@ -303,6 +311,21 @@ pub enum CallState {
     },
 }
 
+impl CallState {
+    /// The stable word for scripts.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Inviting => "inviting",
+            Self::Ringing => "ringing",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Reconnecting => "reconnecting",
+            Self::Ended { .. } => "ended",
+        }
+    }
+}
+
 /// One change of the current call.
 #[derive(Clone, Debug)]
 pub enum CallEvent {
@@ -379,6 +402,18 @@ pub enum Command {
     Video(Switch),
     /// Pause or resume both.
     Hold(Switch),
+    /// Hear nothing, and be muted.
+    Deafen(Switch),
+    /// Microphone open until said otherwise or for two minutes.
+    Talk(Switch),
+    /// Large picture of the participant of this name, of whoever is the `speaker`, or `off`.
+    Focus(String),
+    /// Loudness of the person of this name, per cent of what is sent.
+    Volume(String, u16),
+    /// One sentence for each in the call.
+    Who,
+    /// The answer of this number to what was asked last; the first is 1.
+    Choose(usize),
     /// Hold this call and go back to the one held longest.
     Swap,
     /// Let nothing ring.

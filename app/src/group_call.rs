@@ -7,5 +7,6 @@ pub mod driver;
 pub mod end;
 pub mod engine;
 mod figures;
+mod loudness;
 pub mod media;
 pub mod queue;

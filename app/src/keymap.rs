@@ -46,6 +46,20 @@ pub enum Action {
     Join,
     /// Show our screen in the call of a group, or no longer.
     Screen,
+    /// Push-to-talk: the microphone is open while the key is held, or until it is pressed again.
+    Talk,
+    /// Hear nothing and be muted, or as before.
+    Deafen,
+    /// The list of people in the call of a group.
+    Roster,
+    /// A large picture of the chosen person, or of whoever speaks.
+    Focus,
+    /// The chosen person a step louder.
+    Louder,
+    /// The same softer.
+    Softer,
+    /// The chosen person is not heard here, or is again.
+    Silence,
     /// Copy the link that is shown.
     Copy,
     /// Do the obvious: call the chosen contact, or add what was typed.
@@ -136,6 +150,13 @@ pub const BINDINGS: &[Binding] = &[
     // A capital: `j` goes down in the lists, and a slip must not open a microphone.
     row(&[letter('J')], Action::Join, Group::Call),
     row(&[letter('S')], Action::Screen, Group::Call),
+    row(&[letter(' ')], Action::Talk, Group::Call),
+    row(&[letter('d')], Action::Deafen, Group::Call),
+    row(&[letter('r')], Action::Roster, Group::Call),
+    row(&[letter('f')], Action::Focus, Group::Call),
+    row(&[letter('+')], Action::Louder, Group::Call),
+    row(&[letter('-')], Action::Softer, Group::Call),
+    row(&[letter('M')], Action::Silence, Group::Call),
     row(&[letter('c')], Action::Copy, Group::Contacts),
     row(&[plain(KeyCode::Enter)], Action::Confirm, Group::Contacts),
     row(&[letter('c')], Action::CallAudio, Group::Contacts),
@@ -225,6 +246,13 @@ pub fn action(model: &Model, event: KeyEvent) -> Option<Action> {
         .map(|row| row.action)
 }
 
+/// Whether the key talks while it is held. Modifiers do not count: they may be let go before it.
+#[must_use]
+pub fn is_talk_key(model: &Model, event: KeyEvent) -> bool {
+    let mut keys = model.keymap.keys(Action::Talk).iter();
+    keys.any(|key| key.code == event.code)
+}
+
 /// Whether letters are text now.
 #[must_use]
 pub fn is_typing(model: &Model) -> bool {
@@ -266,9 +294,15 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
             .incoming
             .as_ref()
             .is_some_and(|incoming| incoming.media == Media::Video),
-        Action::Mute | Action::Video | Action::HangUp | Action::Hold => {
+        Action::Mute | Action::Video | Action::HangUp | Action::Hold | Action::Deafen => {
             model.taken_call().is_some()
         }
+        Action::Talk
+        | Action::Louder
+        | Action::Softer
+        | Action::Roster
+        | Action::Focus
+        | Action::Silence => is_valid_in_seat(model, action),
         Action::Copy | Action::Qr | Action::Words | Action::Same | Action::Different => {
             is_valid_for_people(model, action)
         }
@@ -286,14 +320,20 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
             can && !has_text_field(model)
         }
         Action::PageUp | Action::PageDown => {
-            crate::view::shows_conversation(model) && crate::view::conversation_scroll(model).1 > 0
+            crate::view::picture_pages(model) > 1
+                || (crate::view::shows_conversation(model)
+                    && crate::view::conversation_scroll(model).1 > 0)
         }
         Action::Up | Action::Down => match model.overlay {
             Some(Overlay::Help(_)) => crate::view::help_scroll_max(model) > 0,
             Some(Overlay::Log(_)) => crate::view::log_scroll_max(model) > 0,
             Some(Overlay::Contact(_) | Overlay::Settings(_)) => true,
             Some(_) => false,
-            None => model.contacts().len() + model.groups().len() > 1 && !has_text_field(model),
+            None => {
+                let has_roster = (model.taken_call()).is_some_and(|call| call.seat.is_roster_open);
+                let lines = model.contacts().len() + model.groups().len();
+                (lines > 1 || has_roster) && !has_text_field(model)
+            }
         },
         Action::Help
         | Action::DoNotDisturb
@@ -342,6 +382,18 @@ fn can_open(model: &Model, action: Action) -> bool {
         (Action::Filter, None) => model.contacts().len() + model.groups().len() > 1,
         (Action::Contact, None) => model.selected_contact().is_some(),
         _ => false,
+    }
+}
+
+/// The same for how one sits in a call: only where it is connected.
+fn is_valid_in_seat(model: &Model, action: Action) -> bool {
+    let Some(call) = model.taken_call().filter(|call| call.is_connected()) else {
+        return false;
+    };
+    match action {
+        Action::Roster | Action::Focus => is_of_a_group(call),
+        Action::Silence => call.seat.is_roster_open,
+        _ => !call.is_held(),
     }
 }
 

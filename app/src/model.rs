@@ -3,6 +3,8 @@
 //! It serves all front ends: the screen draws it, `--plain` and `--json` only follow the reports it causes.
 //! It holds no device, socket or clock; the time is told by [`Model::set_now`].
 
+mod call;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -20,6 +22,7 @@ use crate::keymap::Keymap;
 use crate::layers::{ContactMenu, Layers};
 use crate::participant::Participant;
 use crate::report::Stats;
+use crate::seat::Seat;
 use crate::update::field::Field;
 use crate::view::look::Look;
 use crate::view::theme::{Role, Theme};
@@ -134,7 +137,7 @@ pub struct Call {
     /// What we send; before the call is connected, what we will.
     pub own: Switches,
     /// The same as the outside was last told it.
-    pub(crate) own_reported: Option<(Switches, bool)>,
+    pub(crate) own_reported: Option<(Switches, [bool; 3])>,
     /// The last thing asked for and not yet confirmed, so that two quick presses are two changes.
     pub(crate) mute_asked: Option<bool>,
     /// The same for the camera.
@@ -149,6 +152,8 @@ pub struct Call {
     pub people: Vec<Participant>,
     /// Our screen is shown to the others.
     pub own_screen: bool,
+    /// How we sit in it.
+    pub seat: Seat,
     /// Figures of the last second.
     pub stats: Option<Box<Stats>>,
     /// The end was asked for at this time and has not come yet.
@@ -223,6 +228,9 @@ pub struct Model {
     pub(crate) now_ms: u64,
     /// When the first event came.
     pub(crate) begun_ms: Option<u64>,
+    /// The terminal tells when a key is let go ([`Event::KeyRelease`](crate::event::Event)): holding a key can mean
+    /// something. Usually false.
+    pub reports_releases: bool,
     /// The screen in cells; `None` without one.
     pub size: Option<(u16, u16)>,
     /// Who we are, once known.
@@ -313,6 +321,7 @@ impl Model {
             waiting: Vec::new(),
             ignored: Vec::new(),
             is_focused: false,
+            reports_releases: false,
             conversation: None,
             drafts: Drafts::default(),
             unseen: None,
@@ -492,93 +501,5 @@ impl Model {
             words,
             *duration,
         ))
-    }
-}
-
-impl Call {
-    /// A call that begins now.
-    pub(crate) fn new(
-        number: Option<CallNumber>,
-        party: Party,
-        direction: Direction,
-        media: Media,
-        state: CallState,
-    ) -> Self {
-        Self {
-            number,
-            party,
-            direction,
-            media,
-            state,
-            reported: None,
-            is_ours: false,
-            connected_at_ms: None,
-            own: Switches {
-                mic_muted: false,
-                camera_on: media == Media::Video,
-                on_hold: false,
-            },
-            own_reported: None,
-            mute_asked: None,
-            camera_asked: None,
-            far: None,
-            far_picture: None,
-            own_picture: None,
-            people: Vec::new(),
-            own_screen: false,
-            stats: None,
-            hanging_up_at_ms: None,
-            shows_ip_warning: false,
-        }
-    }
-
-    /// Not ended yet.
-    #[must_use]
-    pub fn is_live(&self) -> bool {
-        !matches!(self.state, CallState::Ended { .. })
-    }
-
-    /// Sound flows, or did a moment ago and is being repaired.
-    #[must_use]
-    pub fn is_connected(&self) -> bool {
-        matches!(self.state, CallState::Connected | CallState::Reconnecting)
-    }
-
-    /// Its end was asked for and has not come yet.
-    #[must_use]
-    pub fn is_ending(&self) -> bool {
-        self.is_live() && self.hanging_up_at_ms.is_some()
-    }
-
-    /// It rang here and was not taken: its end is only waited for.
-    #[must_use]
-    pub fn is_declined(&self) -> bool {
-        self.is_live() && self.direction == Direction::Incoming && !self.is_ours
-    }
-
-    /// It waits on hold by our wish.
-    #[must_use]
-    pub fn is_held(&self) -> bool {
-        self.is_live() && self.own.on_hold
-    }
-
-    /// How many are in it, we too.
-    #[must_use]
-    pub fn people_count(&self) -> usize {
-        self.people.len() + 1
-    }
-
-    /// The far picture, unless its camera is off: a last one that comes late must not stand there as if it were live.
-    #[must_use]
-    pub fn shown_far_picture(&self) -> Option<&Picture> {
-        let is_on = self.far.is_none_or(|far| far.camera_on);
-        self.far_picture.as_deref().filter(|_| is_on)
-    }
-
-    /// Milliseconds since sound flows, at `now_ms`.
-    #[must_use]
-    pub fn connected_ms(&self, now_ms: u64) -> u64 {
-        self.connected_at_ms
-            .map_or(0, |since| now_ms.saturating_sub(since))
     }
 }

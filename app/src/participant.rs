@@ -6,6 +6,7 @@ use hullo_media::frame::Picture;
 
 use crate::event::{Feed, ParticipantChange, ParticipantId};
 use crate::model::Switches;
+use crate::quality::Quality;
 
 /// Somebody else in the call of a group.
 #[derive(Clone)]
@@ -20,7 +21,11 @@ pub struct Participant {
     pub shows_screen: bool,
     /// Heard right now.
     pub is_speaking: bool,
-    /// When it was heard last.
+    /// It administers the call, as the call's administrators say.
+    pub is_admin: bool,
+    /// How well it comes through; nothing in the first seconds.
+    pub quality: Quality,
+    /// When it began or ceased to be heard last.
     pub(crate) spoke_at_ms: Option<u64>,
     /// Newest picture of the camera.
     camera: Option<Arc<Picture>>,
@@ -41,10 +46,24 @@ impl Participant {
             },
             shows_screen: false,
             is_speaking: false,
+            is_admin: false,
+            quality: Quality::default(),
             spoke_at_ms: None,
             camera: None,
             screen: None,
         }
+    }
+
+    /// Whether it is heard right now.
+    #[must_use]
+    pub fn speaks(&self) -> bool {
+        self.is_speaking && !self.switches.mic_muted && !self.switches.on_hold
+    }
+
+    /// For how long it has been heard without a break, at `now_ms`; `None` while it is not.
+    pub(crate) fn spoken_ms(&self, now_ms: u64) -> Option<u64> {
+        let since = self.spoke_at_ms.filter(|_| self.speaks())?;
+        Some(now_ms.saturating_sub(since))
     }
 
     /// Whether pictures of this kind are sent now.
@@ -79,8 +98,11 @@ impl Participant {
             ParticipantChange::Camera(on) => ("camera", &mut self.switches.camera_on, on),
             ParticipantChange::Screen(on) => ("screen", &mut self.shows_screen, on),
             ParticipantChange::Hold(on) => ("hold", &mut self.switches.on_hold, on),
+            ParticipantChange::Admin(on) => ("admin", &mut self.is_admin, on),
             ParticipantChange::Speaking(on) => {
-                self.spoke_at_ms = Some(now_ms);
+                if on != self.is_speaking {
+                    self.spoke_at_ms = Some(now_ms);
+                }
                 ("speaking", &mut self.is_speaking, on)
             }
             ParticipantChange::Picture(feed, picture) => {

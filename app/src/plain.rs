@@ -1,7 +1,9 @@
 //! A report as one sentence: what `--plain` appends, for logs, screen readers and pipes.
 
+use crate::choice;
 use crate::event::Unrung;
 use crate::report::{EntryReport, PersonFigures, Report, Summary};
+use crate::seat::Volume;
 use crate::text;
 
 /// The sentence for a report, in one line fit for a terminal; `None` for what only machines want, like each second's
@@ -42,34 +44,61 @@ pub fn sentence(report: &Report) -> Option<String> {
         Report::Links { until_ms } => text::open_links(until_ms),
         Report::Notice { text } => text::sentence(text),
         Report::Error { text } => format!("Error: {text}"),
+        Report::Status(status) => status.text.clone(),
         Report::Summary(figures) => summary(figures),
         of_a_call => call_sentence(of_a_call)?,
     };
     Some(text::shown(&words))
 }
 
-/// The same for what happens to calls and in them.
-fn call_sentence(report: &Report) -> Option<String> {
-    Some(match report {
+/// Somebody calls, or has begun a call in a group: who, and what to answer.
+fn incoming(report: &Report) -> String {
+    match report {
         Report::Incoming {
-            name, by: Some(by), ..
-        } => text::group_call_begun(name, by),
-        Report::GroupCall {
             name,
-            running,
-            people,
+            by: Some(by),
+            busy,
             ..
-        } => text::group_call_runs(name, *running, people),
+        } => {
+            let begun = text::group_call_begun(name, by);
+            // Nobody is asked to leave a call by a number.
+            if *busy {
+                begun
+            } else {
+                let choices = choice::words(&choice::of_group_call(name));
+                format!("{begun} {choices}.")
+            }
+        }
         Report::Incoming {
             name,
             video,
             verified,
+            busy,
             ..
         } => {
             let kind = if *video { "video call" } else { "audio call" };
             let trust = if *verified { "" } else { ", unverified" };
-            format!("Call from {name} ({kind}{trust}): accept or reject?")
+            let choices = choice::words(&choice::of_incoming(*video, *busy));
+            format!("Call from {name} ({kind}{trust}): {choices}.")
         }
+        _ => String::new(),
+    }
+}
+
+/// The same for what happens to calls and in them.
+fn call_sentence(report: &Report) -> Option<String> {
+    Some(match report {
+        Report::GroupCall {
+            name,
+            running,
+            people,
+            started_at_ms,
+        } => {
+            let at = std::time::Duration::from_millis(started_at_ms.unwrap_or_default());
+            let since = text::time_of_day(at, crate::threads::wall_clock());
+            text::group_call_runs(name, running.then_some(since.as_str()), people)
+        }
+        Report::Incoming { .. } => incoming(report),
         Report::Call {
             state,
             name,
@@ -93,12 +122,25 @@ fn call_sentence(report: &Report) -> Option<String> {
         Report::Own {
             hold: true, name, ..
         } => format!("The call with {name} is on hold: nobody hears or sees you."),
+        Report::Own { deafened: true, .. } => text::DEAFENED_SENTENCE.to_owned(),
+        Report::Own { talking: true, .. } => text::ON_AIR_SENTENCE.to_owned(),
         Report::Own {
             muted,
             camera,
             screen,
             ..
         } => own(*muted, *camera, *screen),
+        Report::Volume {
+            name,
+            percent,
+            silenced,
+        } => text::volume(
+            name,
+            Volume {
+                percent: *percent,
+                is_silenced: *silenced,
+            },
+        ),
         Report::Media {
             kind,
             direction: "received",
@@ -204,6 +246,8 @@ fn participant(change: &str, name: &str, on: Option<bool>) -> String {
         ("joined", _) => format!("{name} joined."),
         ("left", true) => format!("{name} left."),
         ("left", false) => format!("{name} was taken out of the group and left."),
+        ("admin", true) => format!("{name} administers the call."),
+        ("admin", false) => format!("{name} no longer administers the call."),
         ("screen", true) => format!("{name} shows a screen."),
         ("screen", false) => format!("{name} no longer shows a screen."),
         (other, _) => format!("{name}: {other}."),
@@ -271,9 +315,11 @@ mod tests {
                 name: "bob".into(),
                 video: true,
                 verified: false,
+                busy: false,
                 by: None,
             },
-            "Call from bob (video call, unverified): accept or reject?",
+            "Call from bob (video call, unverified): 1 to accept with your camera, 2 to accept with sound only, \
+             3 to reject, 4 to ignore.",
         );
         check(
             Report::Own {
@@ -281,6 +327,8 @@ mod tests {
                 camera: false,
                 hold: false,
                 screen: false,
+                deafened: false,
+                talking: false,
                 name: "bob".into(),
             },
             "You are muted, your camera is off.",
@@ -310,6 +358,127 @@ mod tests {
                 reason: Some("connection refused.".into()),
             },
             "The server does not answer: connection refused.",
+        );
+    }
+
+    fn told(report: Report) -> String {
+        sentence(&report).unwrap_or_else(|| panic!("no sentence for {report:?}"))
+    }
+
+    fn own(deafened: bool, talking: bool, hold: bool) -> Report {
+        Report::Own {
+            muted: deafened,
+            camera: true,
+            hold,
+            screen: true,
+            deafened,
+            talking,
+            name: "bob".into(),
+        }
+    }
+
+    /// What a screen reader says of everything that happens in calls: one line, no drawing, an end.
+    #[test]
+    fn every_event_of_a_call_has_a_sentence_of_its_own() {
+        let participant = |change, on| Report::Participant {
+            participant: Some(4),
+            change,
+            name: "bob".into(),
+            on,
+        };
+        let call = |state| Report::Call {
+            state,
+            name: "hikers".into(),
+            reason: None,
+            words: None,
+            duration_ms: None,
+        };
+        let volume = |percent, silenced| Report::Volume {
+            name: "bob".into(),
+            percent,
+            silenced,
+        };
+        let incoming = |by: Option<&str>, busy| Report::Incoming {
+            name: "hikers".into(),
+            video: false,
+            verified: true,
+            busy,
+            by: by.map(str::to_owned),
+        };
+        let runs = |running| Report::GroupCall {
+            name: "hikers".into(),
+            running,
+            people: vec!["ann".into()],
+            started_at_ms: Some(1_763_651_100_000),
+        };
+        let mut reports = vec![
+            incoming(None, false),
+            incoming(None, true),
+            incoming(Some("ann"), false),
+            incoming(Some("ann"), true),
+            runs(true),
+            runs(false),
+            own(false, false, false),
+            own(true, false, false),
+            own(false, true, false),
+            own(false, false, true),
+            volume(50, false),
+            volume(100, false),
+            volume(0, false),
+            volume(75, true),
+            participant("joined", None),
+            participant("left", None),
+            participant("left", Some(false)),
+        ];
+        for change in ["muted", "camera", "screen", "hold", "admin"] {
+            reports.extend([true, false].map(|on| participant(change, Some(on))));
+        }
+        for state in [
+            "inviting",
+            "ringing",
+            "connecting",
+            "connected",
+            "reconnecting",
+            "ended",
+        ] {
+            reports.push(call(state));
+        }
+        for reason in ["unanswered", "do_not_disturb", "too_many", "no_turn"] {
+            let name = "bob".into();
+            reports.push(Report::Missed { name, reason });
+        }
+        let sentences: Vec<String> = reports.into_iter().map(told).collect();
+        for (index, words) in sentences.iter().enumerate() {
+            assert!(words.ends_with(['.', '?']), "{words}");
+            assert!(words.chars().all(|c| !c.is_control()), "{words}");
+            let is_drawing = |c| ('\u{2500}'..='\u{259f}').contains(&c);
+            assert!(!words.contains(is_drawing), "{words}");
+            assert!(!sentences[..index].contains(words), "said twice: {words}");
+        }
+    }
+
+    #[test]
+    fn ears_and_mouth_are_told_in_words() {
+        check(own(true, false, false), text::DEAFENED_SENTENCE);
+        check(own(false, true, false), text::ON_AIR_SENTENCE);
+        check(
+            Report::Volume {
+                name: "bob".into(),
+                percent: 50,
+                silenced: false,
+            },
+            "bob is at 50 % of the loudness sent.",
+        );
+        let group = Report::Incoming {
+            name: "hikers".into(),
+            video: false,
+            verified: false,
+            busy: false,
+            by: Some("ann".into()),
+        };
+        check(
+            group,
+            "ann has begun a call in hikers: J or `join hikers` joins. 1 to join, 2 to join with your camera.",
         );
     }
 

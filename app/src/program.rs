@@ -220,6 +220,12 @@ fn face(options: &Options) -> Face {
 
 fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
     let Cli { action, options } = cli;
+    // These need no profile, and packages are built where there is no home.
+    match &action {
+        Some(Action::Completions { shell }) => return written(&crate::manual::completions(*shell)),
+        Some(Action::Man) => return written(&crate::manual::page()?),
+        _ => {}
+    }
     let folder = profile::folder(options.profile.clone())?;
     let media = |video: bool| if video { Media::Video } else { Media::Audio };
     let run = |mode: Mode| {
@@ -277,7 +283,22 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
             crate::backup::restore(&folder, file.as_deref(), &mut *line_front(face)).map(|()| 0)
         }
         Some(Action::Config { action }) => config::run(action, &folder, face),
+        // Done above.
+        Some(Action::Completions { .. } | Action::Man) => Ok(0),
         Some(Action::Ctl { command }) => small(Small::Ctl(command.join(" "))),
+    }
+}
+
+/// Writes a text to stdout.
+fn written(text: &[u8]) -> Result<u8, Failure> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        // A pager that was left has read enough.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::of(&error, OTHER))
+        }
+        _ => Ok(0),
     }
 }
 
@@ -318,6 +339,7 @@ fn specs(options: &Options) -> MediaSpecs {
         speaker: options.speaker.clone(),
         record_video: options.record_video.clone(),
         screen: options.screen.clone(),
+        nobody_looks: false,
     }
 }
 
@@ -340,7 +362,11 @@ fn main_loop(
     seconds: Option<Duration>,
 ) -> Result<(u8, Option<crate::report::Summary>), Failure> {
     let started = Instant::now();
-    let specs = specs(options);
+    // Sentences show no pictures; a recording or a program that reads figures wants those of the source's size.
+    let specs = MediaSpecs {
+        nobody_looks: face == Face::Plain && options.record_video.is_none(),
+        ..specs(options)
+    };
     let server = options.server.as_deref().map(parse_server).transpose()?;
     // Libraries write on error output while they look for devices.
     let quiet = hullo_media::quiet::redirect_stderr(None).ok();

@@ -6,6 +6,7 @@ use hullo_signalling::history::{CallOutcome, Direction, EntryKind, HistoryEntry,
 use serde::{Deserialize, Serialize};
 
 use crate::event::Contact;
+pub use crate::status::Status;
 
 /// One JSON object on one line. `at_ms` is added by the writer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -112,6 +113,9 @@ pub enum Report {
         video: bool,
         /// Whether the words were compared with this contact.
         verified: bool,
+        /// True: we are in another call.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        busy: bool,
         /// Who began it, where `name` is a group's: its calls are joined, and do not ring.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<String>,
@@ -156,7 +160,7 @@ pub enum Report {
         /// The number in the call of a group.
         #[serde(skip_serializing_if = "Option::is_none")]
         participant: Option<u32>,
-        /// `joined left speaking muted camera hold screen`.
+        /// `joined left speaking muted camera hold screen admin`.
         change: &'static str,
         /// Who.
         name: String,
@@ -174,9 +178,24 @@ pub enum Report {
         hold: bool,
         /// True: our screen is shown to the others.
         screen: bool,
+        /// True: nothing is heard here, by our wish.
+        deafened: bool,
+        /// True: the microphone is open for as long as a key is held, or until `ptt off`.
+        talking: bool,
         /// With whom the call is.
         name: String,
     },
+    /// How loud somebody is heard here changed.
+    Volume {
+        /// Who.
+        name: String,
+        /// Per cent of what is sent.
+        percent: u16,
+        /// True: not heard at all, for now.
+        silenced: bool,
+    },
+    /// How things stand, asked for.
+    Status(Box<Status>),
     /// Whether calls ring here.
     DoNotDisturb {
         /// True: they do not.
@@ -305,6 +324,12 @@ pub struct PersonFigures {
     pub epoch: Option<u8>,
     /// Frames that did not open.
     pub undecryptable: u64,
+    /// Sound made up because it did not come in time; part of `audio_ms`.
+    pub concealed_ms: u64,
+    /// How long sound of this person waits here before it is played.
+    pub delay_ms: u64,
+    /// Freezes of the camera's picture (W3C rule).
+    pub freezes: u64,
 }
 
 /// One direction of one second.

@@ -289,7 +289,11 @@ impl Runner<'_> {
             Effect::SetCamera(call, on) => (call, CallCommand::CameraOn(on)),
             Effect::SetHold(call, hold) => (call, CallCommand::Hold(hold)),
             Effect::WantPicture(call, size) => (call, CallCommand::Want(size)),
-            Effect::View(..) | Effect::SetScreen(..) | Effect::WatchGroups(_) => {
+            Effect::SetVolume(call, None, volume) => (call, CallCommand::Volume(volume)),
+            Effect::View(..)
+            | Effect::SetVolume(..)
+            | Effect::SetScreen(..)
+            | Effect::WatchGroups(_) => {
                 self.group_effect(effect);
                 return Vec::new();
             }

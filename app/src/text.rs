@@ -12,12 +12,14 @@ mod groups;
 mod keys;
 mod layers;
 mod people;
+mod seat;
 
 pub use call::*;
 pub(crate) use groups::*;
 pub use keys::{help, hint};
 pub(crate) use layers::*;
 pub(crate) use people::*;
+pub(crate) use seat::*;
 
 use crate::event::{CallState, Contact, Direction, GroupNumber, Media, Party};
 use crate::groups::GroupLine;

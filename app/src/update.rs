@@ -43,12 +43,14 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
     model.begun_ms.get_or_insert(model.now_ms);
     match event {
         Event::Key(key) => keys::press(model, key, effects_of),
+        Event::KeyRelease(key) => keys::release(model, key, effects_of),
+        Event::ReportsReleases(are) => model.reports_releases = are,
         Event::Mouse(event) => mouse::take(model, event, effects_of),
         Event::Paste(pasted) => keys::paste(model, &pasted),
         Event::Resize(columns, rows) => model.size = Some((columns, rows)),
         Event::Look(look) => model.look = look,
         Event::Ground { is_light } => model.theme.is_ground_light = is_light,
-        Event::Focus(is_focused) => model.is_focused = is_focused,
+        Event::Focus(is_focused) => call::talk::window_looked_at(model, is_focused, effects_of),
         Event::Command(command) => command::run(model, command, effects_of),
         Event::Groups(groups) => group::take(model, groups, effects_of),
         Event::GroupNews(words) => notice(model, words, effects_of),
@@ -97,6 +99,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Stop(reason) => stop(model, reason, effects_of),
     }
     deadline::settle(model, effects_of);
+    call::focus::settle(model);
     once::advance(model, effects_of);
     history::settle(model, effects_of);
     want_picture(model, effects_of);

@@ -17,6 +17,7 @@ mod line;
 pub mod look;
 mod overlay;
 mod people;
+mod roster;
 #[cfg(test)]
 mod tests;
 pub mod theme;
@@ -26,7 +27,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::event::{Feed, ParticipantId, Party};
-use crate::model::{Model, Overlay};
+use crate::model::{Call, Model, Overlay};
 use crate::view::look::Glyphs;
 
 pub(crate) use layers::log_scroll_max;
@@ -69,8 +70,7 @@ pub fn far_picture_area(model: &Model, area: Rect) -> Option<Rect> {
     if matches!(call.party, Party::Group(_)) {
         return None;
     }
-    // What is typed covers the picture.
-    if model.writing_to().is_some() {
+    if is_covered(model) {
         return None;
     }
     let pane = layout::panes(model, area)?.call?;
@@ -80,14 +80,34 @@ pub fn far_picture_area(model: &Model, area: Rect) -> Option<Rect> {
 /// The cells in which pictures of those in the call of a group are drawn on a screen of this size.
 #[must_use]
 pub fn feed_areas(model: &Model, area: Rect) -> Vec<(ParticipantId, Feed, Rect)> {
-    let call = model.taken_call().filter(|call| call.is_connected());
-    let Some(call) = call.filter(|call| !call.is_held() && model.writing_to().is_none()) else {
-        return Vec::new();
-    };
-    let pane = layout::panes(model, area).and_then(|panes| panes.call);
-    pane.map_or_else(Vec::new, |pane| {
-        grid::feed_areas(call, layout::picture(pane))
-    })
+    let on_screen = tiles(model, area);
+    on_screen.map_or_else(Vec::new, |(call, place)| grid::feed_areas(call, place))
+}
+
+/// Pages that the pictures of those in the call of a group take on this screen; 1 where there is no such call.
+#[must_use]
+pub fn picture_pages(model: &Model) -> usize {
+    let area = model
+        .size
+        .map(|(columns, rows)| Rect::new(0, 0, columns, rows));
+    let on_screen = area.and_then(|area| tiles(model, area));
+    on_screen.map_or(1, |(call, place)| grid::pages(call, place))
+}
+
+/// The call of a group whose pictures are looked at, and where they stand.
+fn tiles(model: &Model, area: Rect) -> Option<(&Call, Rect)> {
+    let call = model.taken_call().filter(|call| call.is_connected())?;
+    if !call.is_of_a_group() || call.is_held() || is_covered(model) {
+        return None;
+    }
+    let pane = layout::panes(model, area)?.call?;
+    Some((call, layout::picture(pane)))
+}
+
+/// Something lies over the pictures: what is typed, or an overlay, which all fill the main part. Nobody looks at them
+/// then, so nobody need send them.
+fn is_covered(model: &Model) -> bool {
+    model.writing_to().is_some() || model.overlay.is_some() || model.layers.palette.is_some()
 }
 
 /// Whether a conversation stands in the right pane: something is typed there, or there is one and no call.

@@ -1,6 +1,8 @@
 //! The sound of everybody in one stream: a jitter buffer and a decoder for each person, added up before the loudspeaker.
 //! Time is an argument; nothing blocks.
 
+pub(crate) mod glide;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,7 @@ use crate::codec::{CodecError, opus};
 use crate::frame::{BLOCK_SAMPLES, Block};
 use crate::jitter::{AudioBuffer, AudioBufferStats, AudioFrame, Pull, ReorderBuffer};
 use crate::level::LevelMeter;
+use glide::{Glide, within};
 
 /// People heard at once: everybody that a session takes ([`PARTICIPANTS_MAX`](crate::group_session::PARTICIPANTS_MAX)).
 /// Each costs some 50 kB, and 0.03 ms of each 20 while speaking.
@@ -41,6 +44,7 @@ pub struct PersonSound {
 struct Person {
     buffer: ReorderBuffer,
     meter: LevelMeter,
+    volume: Glide,
 }
 
 /// See the module.
@@ -49,6 +53,8 @@ pub struct Mixer {
     people: BTreeMap<ParticipantId, Person>,
     /// Volumes that differ from 1, also of people not heard yet.
     volumes: BTreeMap<ParticipantId, f32>,
+    /// How loud everybody together is.
+    volume_of_all: Glide,
     /// Loudness left to the sum, so that many speaking at once do not clip.
     gain: f32,
     refused: u64,
@@ -62,6 +68,7 @@ impl Mixer {
             target,
             people: BTreeMap::new(),
             volumes: BTreeMap::new(),
+            volume_of_all: Glide::new(1.0),
             gain: 1.0,
             refused: 0,
         }
@@ -86,6 +93,7 @@ impl Mixer {
             let person = Person {
                 buffer: ReorderBuffer::new(decoder, self.target),
                 meter: LevelMeter::default(),
+                volume: Glide::new(self.volume_of(participant)),
             };
             self.people.insert(participant, person);
         }
@@ -100,39 +108,54 @@ impl Mixer {
         self.people.remove(&participant);
     }
 
+    /// How loud everybody together is to be, 0..=[`VOLUME_MAX`]; 1 is as sent, and 0 is silence: who speaks is still seen.
+    pub fn set_volume_of_all(&mut self, volume: f32) {
+        self.volume_of_all.set(volume);
+    }
+
+    fn volume_of(&self, participant: ParticipantId) -> f32 {
+        self.volumes.get(&participant).copied().unwrap_or(1.0)
+    }
+
     /// How loud a person is to be, 0..=[`VOLUME_MAX`]; 1 is as sent.
     pub fn set_volume(&mut self, participant: ParticipantId, volume: f32) {
-        let volume = if volume.is_finite() {
-            volume.clamp(0.0, VOLUME_MAX)
-        } else {
-            1.0
-        };
+        let volume = within(volume);
         if volume == 1.0 {
             self.volumes.remove(&participant);
         } else if self.volumes.len() < PEOPLE_MAX || self.volumes.contains_key(&participant) {
             self.volumes.insert(participant, volume);
+        }
+        let volume = self.volume_of(participant);
+        if let Some(person) = self.people.get_mut(&participant) {
+            person.volume.set(volume);
         }
     }
 
     /// The next 20 ms of everybody together; `None` when nobody is to be heard. To be called every 20 ms.
     pub fn pull(&mut self, now: Instant) -> Option<Box<Block>> {
         let mut sum: Option<Box<Block>> = None;
-        for (id, person) in &mut self.people {
+        for person in self.people.values_mut() {
             match person.buffer.pull(now) {
                 Pull::Play(block) | Pull::Concealed(block) => {
                     person.meter.block(Some(&block));
-                    let volume = self.volumes.get(id).copied().unwrap_or(1.0);
                     let sum = sum.get_or_insert_with(|| Box::new([0.0; BLOCK_SAMPLES]));
-                    for (to, from) in sum.iter_mut().zip(block.iter()) {
-                        *to += from * volume;
-                    }
+                    person.volume.add(&block, sum);
                 }
-                Pull::Silence => person.meter.block(None),
+                Pull::Silence => {
+                    person.meter.block(None);
+                    person.volume.silence();
+                }
             }
         }
         match &mut sum {
-            Some(sum) => self.limit(sum),
-            None => self.gain = 1.0,
+            Some(sum) => {
+                self.limit(sum);
+                self.volume_of_all.apply(sum);
+            }
+            None => {
+                self.gain = 1.0;
+                self.volume_of_all.silence();
+            }
         }
         sum
     }
@@ -143,7 +166,7 @@ impl Mixer {
             .iter()
             .map(|(&participant, person)| PersonSound {
                 participant,
-                volume: self.volumes.get(&participant).copied().unwrap_or(1.0),
+                volume: person.volume.wanted(),
                 level_db: person.meter.level_db(),
                 speaking: person.meter.is_speaking(),
                 stats: person.buffer.stats(),

@@ -57,6 +57,8 @@ pub enum Command {
     Devices,
     /// True: neither send nor play, and leave the devices to others.
     Hold(bool),
+    /// How loud the other side is; 1 is as sent.
+    Volume(f32),
     /// The far picture is drawn at this size, or not at all.
     Want(Option<(u32, u32)>),
     /// The devices are open.

@@ -35,7 +35,8 @@ const VIDEO_BITRATE_START_BPS: u32 = 450_000;
 pub const VIDEO_BITRATE_MAX_BPS: u32 = 2_500_000;
 
 /// A picture size and what it may cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The default is nothing: nobody looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Step {
     width: u32,
     height: u32,
@@ -98,6 +99,8 @@ pub struct MediaSpecs {
     pub record_video: Option<PathBuf>,
     /// What is shown as our screen in the call of a group; nothing when absent.
     pub screen: Option<CameraSpec>,
+    /// Pictures of others are neither drawn nor kept nor counted for a program: none are asked for.
+    pub nobody_looks: bool,
 }
 
 impl MediaSpecs {
@@ -389,6 +392,13 @@ impl CallMedia {
         }
     }
 
+    /// How loud the other side is; 1 is as sent.
+    pub fn set_volume(&self, volume: f32) {
+        if let Some(decode) = &self.audio_decode {
+            decode.set_volume(volume);
+        }
+    }
+
     /// Opens the camera on a thread of its own, which may take a second.
     pub fn open_camera(
         &mut self,
@@ -460,9 +470,9 @@ impl CallMedia {
         }
     }
 
-    /// The largest picture the far side can show.
-    pub fn set_size_max(&mut self, size: (u32, u32)) {
-        let limits = worth_sending(size);
+    /// The largest picture the far side can show; `None`: it shows none, and none is encoded.
+    pub fn set_size_max(&mut self, size: Option<(u32, u32)>) {
+        let limits = size.map_or_else(Step::default, worth_sending);
         if self.limits != limits {
             self.limits = limits;
             if let Camera::On(encode) = &self.camera {

@@ -125,6 +125,9 @@ impl Calls {
             CallCommand::CameraOn(on) => {
                 self.tell_group(number, Command::Send(Feed::Camera, on));
             }
+            CallCommand::Volume(volume) => {
+                self.tell_group(number, Command::Volume(None, volume));
+            }
             CallCommand::Hold(hold) => self.tell_group(number, Command::Hold(hold)),
             CallCommand::HangUp(reason) => return self.leave_group(reason),
             _ => {}

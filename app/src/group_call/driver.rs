@@ -49,6 +49,8 @@ pub enum Command {
     Source(Feed, Result<Option<Box<dyn VideoSource>>, DeviceError>),
     /// True: neither send nor play, and leave the devices to others.
     Hold(bool),
+    /// How loud a participant is, or (`None`) everybody together; 1 is as sent.
+    Volume(Option<ParticipantId>, f32),
     /// These pictures are drawn at this size, or not at all.
     View(ParticipantId, Feed, Option<(u32, u32)>),
     /// The group's members are these now.

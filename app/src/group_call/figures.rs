@@ -44,6 +44,7 @@ struct Person {
     size: (u32, u32),
     epoch: Option<u8>,
     undecryptable: u64,
+    delay_ms: u64,
 }
 
 /// Everyone ever met, at most as many as there are ids in a call.
@@ -72,6 +73,7 @@ impl Figures {
             person.audio_frames.set(stats.received);
             person.audio_ms.set(stats.played_ms);
             person.concealed_ms.set(stats.concealed_ms);
+            person.delay_ms = stats.target_ms;
             let speaks = person.is_here && sound.is_some_and(|sound| sound.speaking);
             if std::mem::replace(&mut person.is_speaking, speaks) != speaks {
                 changes.push((*id, speaks));
@@ -134,6 +136,9 @@ impl Person {
             height: self.size.1,
             epoch: self.epoch,
             undecryptable: self.undecryptable,
+            concealed_ms: self.concealed_ms.total(),
+            delay_ms: self.delay_ms,
+            freezes: self.freezes.total(),
         }
     }
 }

@@ -247,6 +247,15 @@ impl GroupMedia {
         }
     }
 
+    /// How loud a participant is, or (`None`) everybody together; 1 is as sent.
+    pub fn set_volume(&self, participant: Option<ParticipantId>, volume: f32) {
+        match (&self.mix, participant) {
+            (Some(mix), Some(participant)) => mix.set_volume(participant, volume),
+            (Some(mix), None) => mix.set_volume_of_all(volume),
+            (None, _) => {}
+        }
+    }
+
     /// Everybody's sound.
     pub fn sounds(&self) -> Vec<PersonSound> {
         self.mix.as_ref().map_or_else(Vec::new, AudioMix::people)

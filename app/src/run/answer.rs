@@ -12,7 +12,11 @@ use crate::control::{self, Ask};
 use crate::effect::Effect;
 use crate::event::{Command, Event, PersonChange};
 use crate::profile::control::{ControlRequest, Responder};
+use crate::program::{Failure, REFUSED};
 use crate::report::Report;
+
+/// The asker's exit status where a name is nobody's.
+const NO_SUCH_NAME: u8 = 3;
 
 impl Runner<'_> {
     /// Does what another process of the same user asks, and answers.
@@ -36,8 +40,15 @@ impl Runner<'_> {
         }
         match ask {
             Ask::Line(line) => match command::parse(&line) {
-                Ok(command) => self.answer_at_once(Event::Command(command), responder),
-                Err(words) => control::say(responder, &words),
+                Ok(command) => {
+                    let status = if self.names_nobody(&command) {
+                        NO_SUCH_NAME
+                    } else {
+                        REFUSED
+                    };
+                    self.answer_at_once(Event::Command(command), status, responder);
+                }
+                Err(words) => control::refuse(responder, &Failure::usage(words)),
             },
             Ask::Attach => self.attach(responder),
             Ask::Contacts => {
@@ -94,6 +105,26 @@ impl Runner<'_> {
             .contacts()
             .iter()
             .any(|contact| contact.name == *name)
+    }
+
+    /// The command names a contact, a group or somebody in the call whom there is not.
+    fn names_nobody(&self, command: &Command) -> bool {
+        let (contacts, groups) = (self.model.contacts(), self.model.groups());
+        match command {
+            Command::Call(name, _) | Command::Seen(name) => {
+                contacts.iter().all(|contact| contact.name != *name)
+            }
+            Command::Join(name, _) => groups.iter().all(|group| group.name != *name),
+            Command::Volume(name, _) | Command::Focus(name) => {
+                self.model.taken_call().is_some_and(|call| {
+                    let is_word = matches!(name.as_str(), "speaker" | "off");
+                    let is_far = self.model.name_of_party(call.party) == name;
+                    let is_here = call.people.iter().any(|person| person.name == *name);
+                    !(is_word || is_far || is_here)
+                })
+            }
+            _ => false,
+        }
     }
 
     /// Another terminal of the same user follows: it is told how things stand, and all news from now on.
@@ -157,12 +188,19 @@ impl Runner<'_> {
         self.event(Event::Command(Command::Person(name, change)));
     }
 
-    fn answer_at_once(&mut self, event: Event, responder: &Responder) {
+    /// Answers with what is told right away; `status`: how the asker ends where that is an error.
+    fn answer_at_once(&mut self, event: Event, status: u8, responder: &Responder) {
         self.notes.captured = Some(Vec::new());
         self.event(event);
         let reports = self.notes.captured.take().unwrap_or_default();
         for report in &reports {
-            control::send(responder, report);
+            match report {
+                Report::Error { text } => {
+                    let words = text.clone();
+                    control::refuse(responder, &Failure { words, status });
+                }
+                report => control::send(responder, report),
+            }
         }
         if reports.is_empty() {
             control::send(

@@ -60,6 +60,9 @@ impl Runner<'_> {
             Effect::View(call, id, feed, size) => {
                 self.calls.tell_group(call, Command::View(id, feed, size));
             }
+            Effect::SetVolume(call, id, volume) => {
+                self.calls.tell_group(call, Command::Volume(id, volume));
+            }
             Effect::SetScreen(call, on) => {
                 self.calls.tell_group(call, Command::Send(Feed::Screen, on));
             }

@@ -56,3 +56,12 @@ pub(crate) fn held_beside(name: &str) -> String {
 pub(crate) fn far_on_hold(name: &str) -> String {
     format!("{name} has put the call on hold.")
 }
+
+pub(crate) fn no_such_choice(choices: usize) -> String {
+    match choices {
+        0 => "Nothing is asked now, so a number chooses nothing.".to_owned(),
+        _ => format!("There is no such answer: choose a number from 1 to {choices}."),
+    }
+}
+
+pub(crate) const ASKED_JUST_NOW: &str = "Somebody has begun to call just now: choose again, so that no number meant for something else takes the call.";

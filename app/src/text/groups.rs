@@ -97,12 +97,14 @@ pub(crate) fn group_call_begun(group: &str, by: &str) -> String {
     format!("{by} has begun a call in {group}: J or `join {group}` joins.")
 }
 
-/// What runs in a group.
-pub(crate) fn group_call_runs(group: &str, is_running: bool, people: &[String]) -> String {
-    match (is_running, people) {
-        (false, _) => format!("No call runs in {group} any more."),
-        (true, []) => format!("A call runs in {group}."),
-        (true, people) => format!("A call runs in {group}: {}.", names(people)),
+/// What runs in a group, and since when, as a time of day.
+pub(crate) fn group_call_runs(group: &str, since: Option<&str>, people: &[String]) -> String {
+    match (since, people) {
+        (None, _) => format!("No call runs in {group} any more."),
+        (Some(since), []) => format!("A call runs in {group} since {since}."),
+        (Some(since), people) => {
+            format!("A call runs in {group} since {since}: {}.", names(people))
+        }
     }
 }
 
@@ -153,8 +155,14 @@ pub(crate) fn group_lines(model: &Model, group: &GroupLine) -> Vec<String> {
             let at = Duration::from_millis(running.started_at_ms);
             let since = time_of_day(at, model.clock);
             lines.push(format!("A call runs here since {since}."));
-            if !running.people.is_empty() {
-                lines.push(format!("In it: {}.", names(&running.people)));
+            let places = match running.people_max {
+                0 => String::new(),
+                most => format!(" ({} of {most} places)", running.people.len()),
+            };
+            if running.people.is_empty() {
+                lines.push("Who is in it, nobody has said yet.".to_owned());
+            } else {
+                lines.push(format!("In it{places}: {}.", names(&running.people)));
             }
             lines.push("{confirm} joins, {call_video} joins with your camera.".to_owned());
         }
@@ -175,7 +183,10 @@ pub(crate) fn group_lines(model: &Model, group: &GroupLine) -> Vec<String> {
             (_, "contact") => "unverified",
             _ => "vouched for by the group only",
         };
-        lines.push(format!("{}: {state}", member.name));
+        let is_in_it = (model.running.get(&GroupNumber(group.number)))
+            .is_some_and(|running| running.people.contains(&member.name));
+        let call = if is_in_it { ", in the call" } else { "" };
+        lines.push(format!("{}: {state}{call}", member.name));
     }
     lines
 }

@@ -1,11 +1,16 @@
 //! The calls' part of the model: what the engine tells, and what is asked of it.
 //!
 //! One call has the devices ([`Model::call`]); the others wait on hold or end. [`ring`] has those that ring here,
-//! [`hold`] the changes between calls, [`people`] those who are in the call of a group.
+//! [`hold`] the changes between calls, [`people`] those who are in the call of a group, [`seat`], [`focus`] and [`talk`]
+//! what one sees, hears and says oneself.
 
+pub(super) mod focus;
 pub(super) mod hold;
+mod own;
 pub(super) mod people;
 pub(crate) mod ring;
+pub(super) mod seat;
+pub(super) mod talk;
 
 use std::time::Duration;
 
@@ -15,6 +20,8 @@ use crate::event::{CallEvent, CallNumber, CallState, Direction, Media, Party, Sw
 use crate::model::{CALLS_MAX, Call, Model, Switches};
 use crate::report::Report;
 use crate::text;
+use own::{mute, report_own, take_own};
+pub(super) use own::{set_camera, set_mute};
 
 /// One change of a call.
 pub(super) fn take(
@@ -73,9 +80,7 @@ pub(super) fn take(
         }
         CallEvent::Stats(stats) => {
             effects.push(Effect::Report(Report::Stats(stats.clone())));
-            if let Some(call) = model.numbered_mut(number) {
-                call.stats = Some(stats);
-            }
+            people::measure(model, number, stats);
         }
         CallEvent::Notice(words) => notice(model, words, effects),
     }
@@ -138,7 +143,12 @@ fn changed(model: &mut Model, number: CallNumber, state: CallState, effects: &mu
         call.people.clear();
     }
     call.state = in_own_words(state, call.direction);
+    let is_back = call.state == CallState::Connected && call.seat.is_deafened();
     let (party, report, is_live) = (call.party, state_report(call), call.is_live());
+    if is_back {
+        // Where another call of the group took this one's place, its sound begins anew.
+        seat::tell_own_volume(model, number, effects);
+    }
     if let Some(report) = report {
         tell(model, party, report, effects);
     }
@@ -169,21 +179,14 @@ fn in_own_words(state: CallState, direction: Direction) -> CallState {
 
 /// What to tell of a call's state, without the name; `None` when it was told already.
 fn state_report(call: &mut Call) -> Option<Report> {
-    let mut outcome = None;
-    let state = match &call.state {
-        CallState::Inviting => "inviting",
-        CallState::Ringing => "ringing",
-        CallState::Connecting => "connecting",
-        CallState::Connected => "connected",
-        CallState::Reconnecting => "reconnecting",
+    let state = call.state.word();
+    let outcome = match &call.state {
         CallState::Ended {
             reason,
             words,
             duration,
-        } => {
-            outcome = Some((*reason, words.clone(), text::duration_ms(*duration)));
-            "ended"
-        }
+        } => Some((*reason, words.clone(), text::duration_ms(*duration))),
+        _ => None,
     };
     if call.reported.replace(state) == Some(state) {
         return None;
@@ -274,32 +277,6 @@ fn ended(model: &mut Model, number: CallNumber, effects: &mut Vec<Effect>) {
         say(model, words);
     }
     once::leave_after_the_one(model, effects);
-}
-
-fn take_own(model: &mut Model, number: CallNumber, own: Switches, effects: &mut Vec<Effect>) {
-    let Some(call) = model.numbered_mut(number) else {
-        return;
-    };
-    (call.mute_asked, call.camera_asked) = (None, None);
-    call.own = own;
-    report_own(model, number, effects);
-}
-
-/// Tells what we send, if that is news.
-fn report_own(model: &mut Model, number: CallNumber, effects: &mut Vec<Effect>) {
-    let Some(call) = model.numbered_mut(number) else {
-        return;
-    };
-    let (own, screen, party) = (call.own, call.own_screen, call.party);
-    if call.own_reported.replace((own, screen)) != Some((own, screen)) {
-        effects.push(Effect::Report(Report::Own {
-            muted: own.mic_muted,
-            camera: own.camera_on,
-            hold: own.on_hold,
-            screen,
-            name: model.name_of_party(party).to_owned(),
-        }));
-    }
 }
 
 fn take_far(model: &mut Model, number: CallNumber, far: Switches, effects: &mut Vec<Effect>) {
@@ -476,39 +453,6 @@ pub(super) fn drop_unstarted(model: &mut Model) {
     {
         model.call = Some(model.others.remove(at));
     }
-}
-
-/// Switches the own microphone off (`On` is muted) or on.
-pub(super) fn set_mute(
-    model: &mut Model,
-    switch: Switch,
-    effects: &mut Vec<Effect>,
-) -> Result<(), String> {
-    let (call, number) = taken_mut(model)?;
-    let muted = switched(switch, call.mute_asked.unwrap_or(call.own.mic_muted));
-    call.mute_asked = Some(muted);
-    if !call.is_connected() {
-        // Nothing is sent yet, and the devices that would confirm it are not open.
-        call.own.mic_muted = muted;
-    }
-    effects.push(Effect::SetMicMuted(number, muted));
-    Ok(())
-}
-
-/// Switches the own camera.
-pub(super) fn set_camera(
-    model: &mut Model,
-    switch: Switch,
-    effects: &mut Vec<Effect>,
-) -> Result<(), String> {
-    let (call, number) = taken_mut(model)?;
-    let on = switched(switch, call.camera_asked.unwrap_or(call.own.camera_on));
-    call.camera_asked = Some(on);
-    if !call.is_connected() {
-        call.own.camera_on = on;
-    }
-    effects.push(Effect::SetCamera(number, on));
-    Ok(())
 }
 
 /// The call that has the devices, once the engine knows it.

@@ -1,12 +1,15 @@
 //! Commands from stdin, the control socket and the command line: the same deeds as the keys, failures told outside.
 
-use super::call::{self, hold, ring};
+use super::call::{self, focus, hold, ring, seat, talk};
 use super::{fail, group, history, people, stop};
 use crate::effect::Effect;
 use crate::event::{Command, GroupNumber, Party, StopReason};
-use crate::model::Model;
-use crate::report::Report;
+use crate::model::{Incoming, Model};
+use crate::report::{Report, Status};
 use crate::text;
+
+/// A number typed so soon after a call began to ring answers an earlier question: nobody hears it out and types so fast.
+const CHOICE_GUARD_MS: u64 = 1_000;
 
 /// Does what was asked for, or reports why not.
 pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
@@ -34,6 +37,12 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
         Command::Video(switch) => call::set_camera(model, switch, effects),
         Command::Hold(switch) => hold::set_hold(model, switch, effects),
         Command::Swap => hold::swap(model, effects),
+        Command::Deafen(switch) => seat::set_deafened(model, switch, effects),
+        Command::Talk(switch) => talk::set(model, switch, effects),
+        Command::Focus(name) => focus::on_name(model, &name, effects),
+        Command::Volume(name, percent) => seat::set_volume_of(model, &name, percent, effects),
+        Command::Who => who(model, effects),
+        Command::Choose(number) => return choose(model, number, effects),
         Command::DoNotDisturb(switch) => {
             call::set_do_not_disturb(model, switch, effects);
             Ok(())
@@ -57,9 +66,8 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
         }
         Command::Person(name, change) => people::change(model, &name, change, effects),
         Command::Status => {
-            effects.push(Effect::Report(Report::Notice {
-                text: text::status(model),
-            }));
+            let status = Box::new(Status::of(model));
+            effects.push(Effect::Report(Report::Status(status)));
             Ok(())
         }
         Command::Quit => {
@@ -70,6 +78,28 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
     if let Err(words) = done {
         let words = model.keymap.fill(&words);
         fail(model, words, effects);
+    }
+}
+
+/// Tells who is in the call, a sentence for each.
+fn who(model: &Model, effects: &mut Vec<Effect>) -> Result<(), String> {
+    let call = model.taken_call().ok_or(text::NO_CALL)?;
+    let notices = text::who(model, call).into_iter();
+    effects.extend(notices.map(|text| Effect::Report(Report::Notice { text })));
+    Ok(())
+}
+
+/// Does what the answer of this number to the last question says.
+fn choose(model: &mut Model, number: usize, effects: &mut Vec<Effect>) {
+    let now_ms = model.now_ms;
+    let rang_at = |incoming: &Incoming| now_ms < incoming.since_ms + CHOICE_GUARD_MS;
+    if model.incoming.as_ref().is_some_and(rang_at) {
+        return fail(model, text::ASKED_JUST_NOW, effects);
+    }
+    let choices = crate::choice::now(model);
+    match number.checked_sub(1).and_then(|at| choices.get(at)) {
+        Some(choice) => run(model, choice.command.clone(), effects),
+        None => fail(model, text::no_such_choice(choices.len()), effects),
     }
 }
 

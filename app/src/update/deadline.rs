@@ -12,6 +12,7 @@ pub(super) fn settle(model: &mut Model, effects: &mut Vec<Effect>) {
     let now_ms = model.now_ms;
     model.message.take_if(|message| now_ms >= message.until_ms);
     model.interrupt_until_ms.take_if(|until| now_ms >= *until);
+    call::talk::settle(model, effects);
     if let Some(since_ms) = now_ms.checked_sub(END_MS) {
         call::end_unanswered(model, since_ms, effects);
     }
@@ -38,6 +39,7 @@ impl Model {
         [
             self.message.as_ref().map(|message| message.until_ms),
             end_due_ms(self),
+            call::talk::due_ms(self),
             self.stopping
                 .filter(|_| !self.once.is_over)
                 .map(|stopping| stopping.deadline_ms),

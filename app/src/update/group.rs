@@ -69,6 +69,7 @@ pub(super) fn call_begun(
         name,
         video: false,
         verified: false,
+        busy: model.taken_call().is_some(),
         by: Some(by),
     }));
 }

@@ -1,8 +1,8 @@
 //! Key presses and pasted text.
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, KeyEventKind};
 
-use super::call::{self, hold, ring};
+use super::call::{self, focus, hold, ring, seat, talk};
 use super::palette::{self, Then};
 use super::{command, group, history, layers, menu, notice, people, say, settings, stop};
 use crate::effect::Effect;
@@ -20,7 +20,17 @@ const INTERRUPT_MS: u64 = 3_000;
 
 /// One key.
 pub(super) fn press(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
+    if !keymap::is_talk_key(model, key) {
+        talk::other_key(model);
+    }
     match keymap::action(model, key) {
+        Some(Action::Talk) => {
+            let is_repeat = key.kind == KeyEventKind::Repeat;
+            if let Err(words) = talk::press(model, is_repeat, effects) {
+                let words = model.keymap.fill(&words);
+                say(model, words);
+            }
+        }
         Some(action) => perform(model, action, effects),
         None if palette::press(model, key) => {}
         None => {
@@ -50,6 +60,13 @@ pub(super) fn perform(model: &mut Model, action: Action, effects: &mut Vec<Effec
     if let Err(words) = done {
         let words = model.keymap.fill(&words);
         say(model, words);
+    }
+}
+
+/// A key was let go.
+pub(super) fn release(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
+    if keymap::is_talk_key(model, key) {
+        talk::release(model, effects);
     }
 }
 
@@ -109,6 +126,13 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         Action::Swap => hold::swap(model, effects),
         Action::Join => group::join_running(model, effects),
         Action::Screen => call::set_screen(model, Switch::Toggle, effects),
+        Action::Talk
+        | Action::Deafen
+        | Action::Roster
+        | Action::Focus
+        | Action::Louder
+        | Action::Softer
+        | Action::Silence => act_in_seat(model, action, effects),
         Action::DoNotDisturb => {
             call::set_do_not_disturb(model, Switch::Toggle, effects);
             Ok(())
@@ -138,7 +162,7 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         }
         Action::Write => history::write(model),
         Action::PageUp | Action::PageDown => {
-            history::scroll(model, action == Action::PageUp, effects);
+            turn_page(model, action == Action::PageUp, effects);
             Ok(())
         }
         Action::Qr => {
@@ -163,6 +187,20 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
     }
 }
 
+/// The same for how one sits in a call.
+fn act_in_seat(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(), String> {
+    match action {
+        Action::Talk => talk::press(model, false, effects),
+        Action::Deafen => seat::set_deafened(model, Switch::Toggle, effects),
+        Action::Roster => seat::turn_roster(model),
+        Action::Focus => focus::turn(model, effects),
+        Action::Louder => seat::step_volume(model, true, effects),
+        Action::Softer => seat::step_volume(model, false, effects),
+        Action::Silence => seat::turn_silence(model, effects),
+        _ => Ok(()),
+    }
+}
+
 fn copy(model: &mut Model, effects: &mut Vec<Effect>) {
     if let Some(Overlay::Invite(Invite {
         link: Some(link), ..
@@ -176,6 +214,12 @@ fn copy(model: &mut Model, effects: &mut Vec<Effect>) {
 fn offers_sound_only(model: &Model) -> bool {
     let incoming = model.incoming.as_ref();
     incoming.is_some_and(|incoming| incoming.media == Media::Audio)
+}
+
+fn turn_page(model: &mut Model, is_back: bool, effects: &mut Vec<Effect>) {
+    if !seat::turn_page(model, is_back) {
+        history::scroll(model, is_back, effects);
+    }
 }
 
 fn turn_help(model: &mut Model) {
@@ -230,6 +274,9 @@ fn start(model: &mut Model, media: Media, effects: &mut Vec<Effect>) -> Result<(
 
 /// One line up or down in the help or the contacts.
 fn step(model: &mut Model, by: isize) -> Result<(), String> {
+    if model.overlay.is_none() && seat::step(model, by) {
+        return Ok(());
+    }
     let last = crate::view::help_scroll_max(model);
     let log_last = crate::view::log_scroll_max(model);
     match &mut model.overlay {

@@ -6,6 +6,7 @@ mod history;
 mod layers;
 mod once;
 mod people;
+mod seat;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -333,7 +334,7 @@ fn who_mutes_before_the_call_connects_sees_it_at_once() {
 #[test]
 fn letters_are_text_while_a_field_has_the_keys() {
     let mut program = Program::talking();
-    program.press('+');
+    program.press('A');
     for character in "mvHxq?".chars() {
         assert_eq!(program.press(character), []);
     }
@@ -514,6 +515,8 @@ fn the_outside_is_told_each_change_once() {
     assert_eq!(count(&far("camera")), 1);
     assert_eq!(
         count(&Report::Own {
+            deafened: false,
+            talking: false,
             muted: false,
             camera: true,
             hold: false,

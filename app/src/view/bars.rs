@@ -140,10 +140,15 @@ fn own_state(model: &Model) -> Vec<(String, bool)> {
         return vec![(format!(" {}", text::CAMERA_IS_ON), false)];
     }
     let mut parts = Vec::new();
-    if call.own.mic_muted {
+    if let Some(talk) = call.seat.talk {
+        parts.push((format!(" {} ", text::on_air(talk, model.now_ms)), true));
+    } else if call.own.mic_muted {
         parts.push((format!(" {} ", text::MUTED), true));
     } else {
         parts.push((format!(" {} ", text::MIC_ON), false));
+    }
+    if call.seat.is_deafened() {
+        parts.push((format!(" {} ", text::DEAFENED), true));
     }
     if call.is_held() {
         parts.push((format!(" {} ", text::ON_HOLD), true));

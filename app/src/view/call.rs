@@ -100,11 +100,10 @@ fn draw_call<'m>(
         );
         return;
     }
-    let is_verified = model.is_verified(call.party);
     let facts = if is_mirror {
         text::MIRROR_FACTS.to_owned()
     } else {
-        text::call_facts(call, name, is_verified)
+        facts(model, call, below, usize::from(inner.width))
     };
     fit::put(buffer, inner, 1, &facts, Style::new());
     let is_group = matches!(call.party, Party::Group(_));
@@ -128,6 +127,21 @@ fn draw_call<'m>(
     if is_wide && call.own.camera_on && !call.is_held() {
         draw_preview(model, call, below, buffer);
     }
+}
+
+/// The line that says what kind of call it is and who is in it, and what this view leaves out: that whole, names cut.
+fn facts(model: &Model, call: &Call, below: Rect, cells: usize) -> String {
+    let name = model.name_of_party(call.party);
+    let facts = text::call_facts(call, name, model.is_verified(call.party));
+    if !call.is_of_a_group() || !call.is_connected() || call.is_held() {
+        return facts;
+    }
+    let more = grid::facts(call, below);
+    if more.is_empty() {
+        return facts;
+    }
+    let room = cells.saturating_sub(fit::width(&more) + "; ".len());
+    format!("{}; {more}", fit::clip(&text::shown(&facts), room))
 }
 
 fn draw_far<'m>(

@@ -1,27 +1,32 @@
-//! The call of a group: a list of who is in it, and tiles with the pictures of those who send some.
+//! The call of a group: who is in it, and tiles with the pictures of those who send some.
 //!
-//! Screens come before faces and who was heard last before the others; what finds no room stands in the list alone.
+//! Without a focus all tiles are alike, as large as they fit; screens come before faces and who was heard last before the
+//! others, and what finds no room stands on further pages. With one, that person is large and the others in a row below.
+//! The list of people ([`super::roster`]) stands above when it is open, else only those without a picture do.
+
+mod places;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use super::canvas::Canvas;
-use super::fit;
+use super::{fit, roster};
 use crate::event::{Feed, ParticipantId};
 use crate::model::{Call, Model};
 use crate::participant::Participant;
+use crate::seat::Focus;
 use crate::text;
+use places::{TILE_ROWS_MIN, places, strip};
 
 /// Tiles at most: smaller ones show nobody's face.
 const TILES_MAX: usize = 16;
-/// Smallest tile, its label included.
-const TILE_COLUMNS_MIN: u16 = 14;
-const TILE_ROWS_MIN: u16 = 5;
-/// Between two tiles beside one another.
-const GAP_CELLS: u16 = 1;
-/// Rows that the list may take beside pictures.
+/// Rows that the names of those without a picture may take beside pictures.
 const LIST_ROWS_MAX: u16 = 3;
+/// Below this height a focus has no row of others: it would take what makes it large.
+const FOCUS_ROWS_MIN: u16 = 15;
+/// Rows of the others below a focus.
+const STRIP_ROWS: std::ops::RangeInclusive<u16> = 5..=9;
 
 /// Whose picture a tile shows.
 #[derive(Clone, Copy)]
@@ -30,37 +35,93 @@ enum Shown<'a> {
     Own,
 }
 
+/// What stands where.
+struct Plan<'a> {
+    /// The open list of people.
+    roster: Rect,
+    /// The names of those without a tile.
+    list: Rect,
+    tiles: Vec<(Shown<'a>, Rect)>,
+    /// Pages that all pictures take.
+    pages: usize,
+    /// The one shown, from 0.
+    page: usize,
+}
+
 /// The cells of each picture of somebody else.
 pub(super) fn feed_areas(call: &Call, area: Rect) -> Vec<(ParticipantId, Feed, Rect)> {
-    let (_, tiles) = arrange(call, area);
+    let tiles = arrange(call, area).tiles.into_iter();
     tiles
-        .into_iter()
         .filter_map(|(shown, tile)| match shown {
-            Shown::Other(person, feed) => Some((person.id, feed, below_label(tile))),
-            Shown::Own => None,
+            // A focus without a picture has a tile all the same.
+            Shown::Other(person, feed) if person.sends(feed) => {
+                Some((person.id, feed, below_label(tile)))
+            }
+            _ => None,
         })
         .filter(|(_, _, cells)| !cells.is_empty())
         .collect()
 }
 
-/// Draws list and tiles.
+/// Pages that the pictures take.
+pub(super) fn pages(call: &Call, area: Rect) -> usize {
+    arrange(call, area).pages
+}
+
+/// What is to be said of this view besides who is in the call; empty where nothing is.
+pub(super) fn facts(call: &Call, area: Rect) -> String {
+    let plan = arrange(call, area);
+    let mut facts = Vec::new();
+    if call.seat.is_roster_open
+        && let Some((first, last, all)) = roster::cut(call, plan.roster)
+    {
+        facts.push(text::lines_shown(first, last, all));
+    }
+    if plan.pages > 1 {
+        facts.push(text::pages(plan.page, plan.pages));
+    }
+    if call.seat.focus != Focus::Everybody && !call.seat.is_roster_open {
+        facts.push(text::focus_fact(call));
+    }
+    facts.join("; ")
+}
+
+/// Draws lists and tiles.
 pub(super) fn draw<'m>(model: &Model, call: &'m Call, area: Rect, buffer: &mut Canvas<'_, 'm>) {
-    if call.people.is_empty() && !call.own.camera_on {
+    let is_empty = call.people.is_empty() && !call.own.camera_on;
+    if is_empty && !call.seat.is_roster_open {
         return fit::put_centred(buffer, area, &[text::ALONE_HERE], Style::new());
     }
-    let (list, tiles) = arrange(call, area);
-    draw_list(call, list, &tiles, buffer);
-    for (shown, tile) in tiles {
+    let plan = arrange(call, area);
+    if call.seat.is_roster_open {
+        roster::draw(model, call, plan.roster, buffer);
+    } else {
+        draw_list(call, plan.list, &plan.tiles, buffer);
+    }
+    for (shown, tile) in plan.tiles {
         let (label, drawn) = match shown {
-            Shown::Other(person, feed) => (text::tile_label(person, feed), person.picture(feed)),
+            Shown::Other(person, feed) => {
+                let is_focus =
+                    call.seat.focus.on() == Some(person.id) && tile.height > TILE_ROWS_MIN;
+                let sign = if is_focus {
+                    text::focus_sign(call.seat.focus)
+                } else {
+                    ""
+                };
+                let label = text::tile_label(person, feed);
+                (format!("{label}{sign}"), person.picture(feed))
+            }
             Shown::Own => (text::YOU.to_owned(), call.own_picture.as_deref()),
         };
         let bold = Style::new().add_modifier(Modifier::BOLD);
         fit::put(buffer, tile, 0, &label, bold);
         let below = below_label(tile);
-        match drawn {
-            Some(drawn) => drop(buffer.picture(drawn, below, model.look)),
-            None => fit::put_centred(buffer, below, &["..."], Style::new()),
+        match (drawn, shown) {
+            (Some(drawn), _) => drop(buffer.picture(drawn, below, model.look)),
+            (None, Shown::Other(person, feed)) if !person.sends(feed) => {
+                fit::put_centred(buffer, below, &[&text::no_picture(person)], Style::new());
+            }
+            (None, _) => fit::put_centred(buffer, below, &["..."], Style::new()),
         }
     }
 }
@@ -72,7 +133,7 @@ fn draw_list(call: &Call, area: Rect, tiles: &[(Shown<'_>, Rect)], buffer: &mut 
         width: area.width.saturating_sub(1),
         ..area
     };
-    let people = listed(call, tiles);
+    let people = listed(call, tiles.iter().map(|(shown, _)| *shown));
     let lines: Vec<String> = if tiles.is_empty() {
         people
             .iter()
@@ -103,12 +164,17 @@ fn pack(people: &[&Participant], width: u16) -> Vec<String> {
     fit::pack(&pieces, usize::from(width))
 }
 
-/// Those who have no tile.
-fn listed<'a>(call: &'a Call, tiles: &[(Shown<'_>, Rect)]) -> Vec<&'a Participant> {
+/// Those who have no tile, here or on another page; everybody where there are no tiles.
+fn listed<'a>(
+    call: &'a Call,
+    tiles: impl Iterator<Item = Shown<'a>> + Clone,
+) -> Vec<&'a Participant> {
+    let has_tiles = tiles.clone().next().is_some();
     let has_tile = |person: &&Participant| {
-        tiles
-            .iter()
-            .any(|(shown, _)| matches!(shown, Shown::Other(other, _) if other.id == person.id))
+        let mut tiles = tiles.clone();
+        let sends = [Feed::Camera, Feed::Screen].map(|feed| person.sends(feed));
+        (has_tiles && sends.contains(&true))
+            || tiles.any(|shown| matches!(shown, Shown::Other(other, _) if other.id == person.id))
     };
     call.people
         .iter()
@@ -116,35 +182,122 @@ fn listed<'a>(call: &'a Call, tiles: &[(Shown<'_>, Rect)]) -> Vec<&'a Participan
         .collect()
 }
 
-/// The list's place, and each tile with its own.
-fn arrange(call: &Call, area: Rect) -> (Rect, Vec<(Shown<'_>, Rect)>) {
-    let mut feeds = feeds(call);
-    let without = Rect { height: 0, ..area };
-    loop {
-        if feeds.is_empty() {
-            return (area, Vec::new());
-        }
-        let marks: Vec<_> = feeds.iter().map(|shown| (*shown, without)).collect();
-        let lines = pack(&listed(call, &marks), area.width.saturating_sub(1)).len();
-        let rows = u16::try_from(lines).unwrap_or(u16::MAX).min(LIST_ROWS_MAX);
-        let list = Rect {
-            height: rows.min(area.height),
-            ..area
+fn arrange(call: &Call, area: Rect) -> Plan<'_> {
+    let feeds = feeds(call);
+    let (roster, rest) = if call.seat.is_roster_open {
+        let rows = roster::rows(call, area.height);
+        // Pictures below the list only where there is room for some.
+        let has_room = !feeds.is_empty() && area.height > rows + TILE_ROWS_MIN;
+        split(area, if has_room { rows } else { area.height })
+    } else {
+        split(area, 0)
+    };
+    let focus = call.seat.focus.on();
+    let focused = (call.people.iter()).find(|person| Some(person.id) == focus);
+    let plan = match focused.filter(|_| rest.height >= TILE_ROWS_MIN) {
+        Some(person) => around(call, person, feeds, rest),
+        None => alike(call, feeds, rest),
+    };
+    Plan { roster, ..plan }
+}
+
+/// All of the same size.
+fn alike<'a>(call: &'a Call, feeds: Vec<Shown<'a>>, area: Rect) -> Plan<'a> {
+    // As many on a page as the most important of them leave room for, their names listed or not.
+    let fits = |count: &usize| {
+        let first = &feeds[..*count];
+        !places(*count, split(area, list_rows(call, first, area.width)).1).is_empty()
+    };
+    let most = feeds.len().min(TILES_MAX);
+    let Some(per_page) = (1..=most).rev().find(fits) else {
+        return Plan {
+            roster: Rect::default(),
+            list: area,
+            tiles: Vec::new(),
+            pages: 1,
+            page: 0,
         };
-        let grid = Rect {
-            y: area.y + list.height,
-            height: area.height - list.height,
-            ..area
-        };
-        let places = places(feeds.len(), grid);
-        if places.is_empty() {
-            // One less, the least important, until they fit.
-            feeds.pop();
-            continue;
-        }
-        order(&mut feeds);
-        return (list, feeds.into_iter().zip(places).collect());
+    };
+    let (shown, page, pages) = turned(feeds, per_page, call.seat.page);
+    let rows = list_rows(call, &shown, area.width);
+    let (list, grid) = split(area, rows);
+    let found = places(shown.len(), grid);
+    let (list, found) = if found.is_empty() {
+        // Others are listed on this page, more than leave room: they stand on the first page, too.
+        (split(area, 0).0, places(shown.len(), area))
+    } else {
+        (list, found)
+    };
+    Plan {
+        roster: Rect::default(),
+        list,
+        tiles: shown.into_iter().zip(found).collect(),
+        pages,
+        page,
     }
+}
+
+/// One large, the others in a row below.
+fn around<'a>(
+    call: &'a Call,
+    person: &'a Participant,
+    feeds: Vec<Shown<'a>>,
+    area: Rect,
+) -> Plan<'a> {
+    let feed = if person.sends(Feed::Screen) {
+        Feed::Screen
+    } else {
+        Feed::Camera
+    };
+    let is_large = |shown: &Shown<'_>| matches!(shown, Shown::Other(other, of) if other.id == person.id && *of == feed);
+    let others: Vec<Shown<'_>> = feeds.into_iter().filter(|one| !is_large(one)).collect();
+    let rows = if others.is_empty() || area.height < FOCUS_ROWS_MIN {
+        0
+    } else {
+        (area.height / 4).clamp(*STRIP_ROWS.start(), *STRIP_ROWS.end())
+    };
+    let (rest, row) = split(area, area.height - rows);
+    let small = strip(row);
+    let large = Shown::Other(person, feed);
+    let (shown, page, pages) = turned(others, small.len(), call.seat.page);
+    let marks: Vec<Shown<'_>> = std::iter::once(large)
+        .chain(shown.iter().copied())
+        .collect();
+    let (list, rest) = split(rest, list_rows(call, &marks, area.width));
+    let tiles = std::iter::once((large, rest)).chain(shown.into_iter().zip(small));
+    Plan {
+        roster: Rect::default(),
+        list,
+        tiles: tiles.filter(|(_, tile)| tile.height > 1).collect(),
+        pages,
+        page,
+    }
+}
+
+/// The pictures of a page, in the order of their places; which page that is, and of how many. The first page has the most
+/// important ones, the others all further ones by number: there nobody moves because somebody speaks.
+fn turned(
+    mut feeds: Vec<Shown<'_>>,
+    per_page: usize,
+    page: usize,
+) -> (Vec<Shown<'_>>, usize, usize) {
+    if per_page == 0 {
+        return (Vec::new(), 0, 1);
+    }
+    let mut further = feeds.split_off(per_page.min(feeds.len()));
+    let pages = 1 + further.len().div_ceil(per_page);
+    let page = page.min(pages - 1);
+    order(&mut further);
+    let mut shown = match page.checked_sub(1) {
+        None => feeds,
+        Some(at) => further
+            .into_iter()
+            .skip(at * per_page)
+            .take(per_page)
+            .collect(),
+    };
+    order(&mut shown);
+    (shown, page, pages)
 }
 
 /// What could be shown, most important first.
@@ -160,9 +313,7 @@ fn feeds(call: &Call) -> Vec<Shown<'_>> {
         Shown::Own => std::cmp::Reverse(None),
     });
     let own = call.own.camera_on.then_some(Shown::Own);
-    let mut feeds: Vec<_> = of(Feed::Screen).chain(faces).chain(own).collect();
-    feeds.truncate(TILES_MAX);
-    feeds
+    of(Feed::Screen).chain(faces).chain(own).collect()
 }
 
 /// Each picture has the same place whoever speaks: by number, screens first, ourselves last.
@@ -173,71 +324,28 @@ fn order(feeds: &mut [Shown<'_>]) {
     });
 }
 
-/// Equal tiles in the rows and columns that make pictures largest; none where they would be too small.
-fn places(count: usize, area: Rect) -> Vec<Rect> {
-    let Ok(count) = u16::try_from(count) else {
-        return Vec::new();
+/// Rows for the names of those without a tile; none while the list of people is open, where everybody stands.
+fn list_rows<'a>(call: &'a Call, shown: &[Shown<'a>], width: u16) -> u16 {
+    if call.seat.is_roster_open {
+        return 0;
+    }
+    let people = listed(call, shown.iter().copied());
+    let lines = pack(&people, width.saturating_sub(1)).len();
+    u16::try_from(lines).unwrap_or(u16::MAX).min(LIST_ROWS_MAX)
+}
+
+/// The upper rows, and the rest.
+fn split(area: Rect, rows: u16) -> (Rect, Rect) {
+    let height = rows.min(area.height);
+    let upper = Rect { height, ..area };
+    let rest = Rect {
+        y: area.y + height,
+        height: area.height - height,
+        ..area
     };
-    let size = |columns: u16| {
-        let width = (area.width + GAP_CELLS) / columns;
-        let width = width.saturating_sub(GAP_CELLS);
-        (width, area.height / count.div_ceil(columns))
-    };
-    let fits = |(width, height): (u16, u16)| width >= TILE_COLUMNS_MIN && height >= TILE_ROWS_MIN;
-    let covered = |columns: &u16| {
-        let (width, height) = size(*columns);
-        crate::picture::fit(16, 9, Rect::new(0, 0, width, height.saturating_sub(1))).area()
-    };
-    let best = (1..=count)
-        .filter(|columns| fits(size(*columns)))
-        .max_by_key(covered);
-    let Some(columns) = best else {
-        return Vec::new();
-    };
-    let (width, height) = size(columns);
-    (0..count)
-        .map(|at| Rect {
-            x: area.x + (at % columns) * (width + GAP_CELLS),
-            y: area.y + (at / columns) * height,
-            width,
-            height,
-        })
-        .collect()
+    (upper, rest)
 }
 
 fn below_label(tile: Rect) -> Rect {
-    Rect {
-        y: tile.y + 1,
-        height: tile.height - 1,
-        ..tile
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn tiles_lie_inside_and_beside_one_another(count in 0usize..20, width in 0u16..300, height in 0u16..100) {
-            let area = Rect::new(3, 5, width, height);
-            let tiles = places(count, area);
-            prop_assert!(tiles.is_empty() || tiles.len() == count);
-            for (at, tile) in tiles.iter().enumerate() {
-                prop_assert!(tile.height > 1 && area.union(*tile) == area, "{tile:?} of {area:?}");
-                prop_assert!(tiles[at + 1..].iter().all(|other| !other.intersects(*tile)));
-            }
-        }
-    }
-
-    #[test]
-    fn pictures_get_as_large_as_the_screen_allows() {
-        let wide = places(2, Rect::new(0, 0, 80, 20));
-        assert_eq!((wide[0].width, wide[1].x), (39, 40));
-        let high = places(2, Rect::new(0, 0, 30, 40));
-        assert_eq!((high[0].width, high[1].y), (30, 20));
-        assert!(places(9, Rect::new(0, 0, 40, 8)).is_empty());
-    }
+    split(tile, 1).1
 }

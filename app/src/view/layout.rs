@@ -11,6 +11,8 @@ const COLUMNS_MIN: u16 = 40;
 const ROWS_MIN: u16 = 10;
 /// Below this width there is one pane at a time and no own preview.
 const COLUMNS_WIDE: u16 = 60;
+/// From this width on the list of people in a call has room beside the contacts.
+const COLUMNS_ROSTER_BESIDE: u16 = 120;
 /// Most rows a sentence at the bottom may cover.
 const MESSAGE_ROWS_MAX: u16 = 4;
 
@@ -103,6 +105,11 @@ fn split(model: &Model, main: Rect, is_wide: bool) -> (Option<Rect>, Option<Rect
         } else {
             (Some(main), None)
         };
+    }
+    // A line for each person with everything about it needs the width.
+    let has_roster = (model.taken_call()).is_some_and(|call| call.seat.is_roster_open);
+    if has_roster && main.width < COLUMNS_ROSTER_BESIDE {
+        return (None, Some(main));
     }
     // Room for a short name and the word `unverified`, and on wide screens for longer names.
     let width = (main.width * 3 / 10).clamp(24, 36);

@@ -161,11 +161,14 @@ fn forms(model: &Model) -> Vec<(&'static str, String)> {
     }
     let (before, after) = text::call_state_around(call, model.now_ms);
     let clock = text::clock(call.connected_ms(model.now_ms));
-    let muted = match (is_muted(model), call.is_held()) {
-        (true, true) => " MUTED ON HOLD",
-        (true, false) => " MUTED",
-        (false, true) => " ON HOLD",
-        (false, false) => "",
+    let muted = match (is_muted(model), call.is_held(), call.seat.is_deafened()) {
+        (true, true, _) => " MUTED ON HOLD",
+        (true, false, true) => " MUTED DEAFENED",
+        (true, false, false) => " MUTED",
+        (false, true, _) => " ON HOLD",
+        (false, false, true) => " DEAFENED",
+        (false, false, false) if call.seat.talk.is_some() => " ON AIR",
+        (false, false, false) => "",
     };
     vec![
         (before, format!("{after}{muted} [{{mute}}][{{hang_up}}]")),

@@ -5,6 +5,7 @@ mod conversation;
 mod layers;
 
 mod groups;
+mod roster;
 
 mod several;
 

@@ -145,3 +145,38 @@ fn nobody_is_nothing_and_the_table_is_bounded() {
     assert_eq!(mixer.volumes.len(), PEOPLE_MAX);
     let _ = mixer.pull(now + TARGET_START);
 }
+
+#[test]
+fn a_change_of_volume_does_not_click_and_silence_for_all_leaves_who_speaks_to_be_seen() {
+    let mut people = [Whistler::new(2, 200.0, 0.3)];
+    let mut mixer = Mixer::new(TARGET_START);
+    let start = Instant::now();
+    listen(&mut people, &mut mixer, 40, start);
+    let mut heard = Vec::new();
+    for (index, (one, all)) in [(1.0, 1.0), (2.0, 1.0), (2.0, 0.0), (0.5, 0.0), (0.5, 1.0)]
+        .into_iter()
+        .enumerate()
+    {
+        mixer.set_volume(id(2), one);
+        mixer.set_volume_of_all(all);
+        for block in 0..4u32 {
+            let now = start + BLOCK_TIME * (40 + 4 * index as u32 + block);
+            people[0].whistle(now, &mut mixer);
+            heard.extend_from_slice(&*mixer.pull(now).expect("somebody whistles"));
+        }
+        let silent = &heard[heard.len() - BLOCK_SAMPLES..];
+        let is_silent = silent.iter().all(|sample| *sample == 0.0);
+        assert_eq!(is_silent, all == 0.0, "{one} {all}");
+        assert!(
+            mixer
+                .people()
+                .all(|person| person.speaking && person.volume == one)
+        );
+    }
+    // A tone of 200 Hz at 0.6 has steps of 0.016 itself.
+    let step = heard
+        .windows(2)
+        .map(|pair| (pair[0] - pair[1]).abs())
+        .fold(0.0, f32::max);
+    assert!(step < 0.02, "a step of {step} clicks");
+}

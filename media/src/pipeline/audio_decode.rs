@@ -1,7 +1,7 @@
 //! Thread `audio-decode`: Opus packets → jitter buffer → loudspeaker or file.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -11,6 +11,7 @@ use crate::codec::{CodecError, opus};
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME};
 use crate::jitter::{AudioBuffer, AudioBufferStats, AudioFrame, Pull, ReorderBuffer};
+use crate::mix::glide::Glide;
 use crate::pace::Pacer;
 use crate::sink::{AudioSink, Nowhere};
 use crate::slot::Slot;
@@ -35,6 +36,8 @@ pub struct AudioDecode {
 #[derive(Default)]
 struct Shared {
     stop: AtomicBool,
+    /// Bits of the volume wanted.
+    volume: AtomicU32,
     stats: Slot<AudioBufferStats>,
     failure: Slot<DeviceError>,
 }
@@ -44,7 +47,10 @@ impl AudioDecode {
     #[must_use]
     pub fn start(sink: Box<dyn AudioSink>, target: Duration) -> Self {
         let (arrivals, overflow) = bounded(PACKETS_MAX);
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            volume: AtomicU32::new(1.0_f32.to_bits()),
+            ..Shared::default()
+        });
         let thread = {
             let (shared, arrivals) = (Arc::clone(&shared), overflow.clone());
             Thread::spawn("audio-decode", move || match Stage::new(sink, target) {
@@ -81,6 +87,11 @@ impl AudioDecode {
         }
     }
 
+    /// How loud it is to be, 0..=[`VOLUME_MAX`](crate::mix::VOLUME_MAX); 1 is as sent, 0 is silence.
+    pub fn set_volume(&self, volume: f32) {
+        self.shared.volume.store(volume.to_bits(), Relaxed);
+    }
+
     /// What was received, played, made up, late.
     #[must_use]
     pub fn counters(&self) -> AudioBufferStats {
@@ -108,6 +119,7 @@ struct Stage {
     buffer: ReorderBuffer,
     /// None where the device gives the pace.
     pacer: Option<Pacer>,
+    volume: Glide,
 }
 
 impl Stage {
@@ -118,6 +130,7 @@ impl Stage {
             sink,
             buffer: ReorderBuffer::new(Box::new(decoder), target),
             pacer,
+            volume: Glide::new(1.0),
         })
     }
 
@@ -131,9 +144,16 @@ impl Stage {
             for (at, frame) in arrivals.try_iter().take(PACKETS_MAX) {
                 self.buffer.push(at, frame);
             }
+            self.volume.set(f32::from_bits(shared.volume.load(Relaxed)));
             let written = ready.and_then(|()| match self.buffer.pull(clock::now()) {
-                Pull::Play(block) | Pull::Concealed(block) => self.sink.write(&block),
-                Pull::Silence => self.sink.write(&silence),
+                Pull::Play(mut block) | Pull::Concealed(mut block) => {
+                    self.volume.apply(&mut block);
+                    self.sink.write(&block)
+                }
+                Pull::Silence => {
+                    self.volume.silence();
+                    self.sink.write(&silence)
+                }
             });
             shared.stats.put(self.buffer.stats());
             if let Err(error) = written {

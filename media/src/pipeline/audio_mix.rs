@@ -29,6 +29,7 @@ type Arrival = (Instant, ParticipantId, AudioFrame);
 /// What the listener wants.
 enum Wish {
     Volume(ParticipantId, f32),
+    VolumeOfAll(f32),
     Remove(ParticipantId),
 }
 
@@ -102,6 +103,11 @@ impl AudioMix {
         self.wish(Wish::Volume(participant, volume));
     }
 
+    /// How loud everybody together is to be, 0..=[`VOLUME_MAX`](crate::mix::VOLUME_MAX); 1 is as sent, 0 is silence.
+    pub fn set_volume_of_all(&self, volume: f32) {
+        self.wish(Wish::VolumeOfAll(volume));
+    }
+
     /// Everybody heard so far who is still here: loudness, speaking or not, and the figures of the jitter buffer. Renewed
     /// every 20 ms.
     #[must_use]
@@ -164,6 +170,7 @@ impl Stage {
             for wish in std::mem::take(&mut *shared.wishes()) {
                 match wish {
                     Wish::Volume(participant, volume) => self.mixer.set_volume(participant, volume),
+                    Wish::VolumeOfAll(volume) => self.mixer.set_volume_of_all(volume),
                     Wish::Remove(participant) => self.mixer.remove(participant),
                 }
             }

@@ -126,6 +126,39 @@ fn the_far_side_decides_on_size_and_key_frames() {
 }
 
 #[test]
+fn nothing_is_encoded_for_a_picture_that_nobody_looks_at() {
+    let (sender, received) = unbounded();
+    let nobody = VideoLimits {
+        width_max: 0,
+        height_max: 0,
+        ..LIMITS
+    };
+    let encode = VideoEncode::start(Box::new(TestCard::new()), frames(sender), true, nobody);
+    let is_silent = || received.recv_timeout(Duration::from_millis(10)).is_err();
+    while encode.counters().captured < 5 {
+        assert!(is_silent());
+    }
+    assert_eq!(encode.counters().encoded, 0);
+    assert!(encode.preview().peek().is_some(), "the own picture stays");
+    encode.set_limits(LIMITS);
+    assert_eq!(next(&received).kind, FrameKind::VideoKey);
+    encode.set_limits(nobody);
+    // One frame may be on its way.
+    while received.recv_timeout(Duration::from_millis(150)).is_ok() {}
+    let (encoded, captured) = (encode.counters().encoded, encode.counters().captured);
+    while encode.counters().captured < captured + 3 {
+        assert!(is_silent());
+    }
+    assert_eq!(encode.counters().encoded, encoded);
+    encode.set_limits(LIMITS);
+    assert_eq!(
+        next(&received).kind,
+        FrameKind::VideoKey,
+        "whoever looks again begins anew"
+    );
+}
+
+#[test]
 fn muting_lets_one_faded_block_out_and_nothing_more() {
     let (sender, received) = unbounded();
     let encode = AudioEncode::start(Box::new(Loud), frames(sender), false);

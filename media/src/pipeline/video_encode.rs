@@ -16,7 +16,7 @@ use crate::thread::Thread;
 /// What the far side can show, and what may be spent on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VideoLimits {
-    /// Pixels across at most.
+    /// Pixels across at most. 0: nobody looks, and nothing is encoded; the camera goes on for the own preview.
     pub width_max: u32,
     /// Pixels down at most.
     pub height_max: u32,
@@ -167,6 +167,11 @@ impl<'a> EncodeStage<'a> {
                 .limits
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
+            if limits.width_max == 0 || limits.height_max == 0 {
+                // Whoever looks again has missed what came before.
+                self.encoder.request_keyframe();
+                continue;
+            }
             if !self.cap.admits(captured_at, limits.fps_max) {
                 continue;
             }

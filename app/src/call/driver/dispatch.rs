@@ -30,6 +30,8 @@ pub(super) struct Dispatch {
     on_event: Box<dyn Fn(DriverEvent) + Send>,
     media: Option<(CallMedia, CardTimes)>,
     opening: bool,
+    /// How loud the other side is.
+    volume: f32,
     latency: Latency,
     far: SideState,
     times: Times,
@@ -69,6 +71,7 @@ impl Dispatch {
             on_event,
             media: None,
             opening: false,
+            volume: 1.0,
             latency: Latency::default(),
             far: SideState::default(),
             times: Times::default(),
@@ -114,6 +117,7 @@ impl Dispatch {
             Command::Devices => {}
             Command::Hold(hold) => self.hold(hold),
             Command::Want(size) => self.own.want = size,
+            Command::Volume(volume) => self.volume = volume,
             Command::Opened(opened) => self.take_devices(*opened),
             _ => return false,
         }
@@ -143,6 +147,10 @@ impl Dispatch {
                     self.own.muted,
                     wants_keyframe,
                 ));
+                // What the far side wants may have been said before there was a camera.
+                if let Some((media, _)) = &mut self.media {
+                    media.set_size_max(self.far.want);
+                }
             }
         }
     }
@@ -185,6 +193,7 @@ impl Dispatch {
             return;
         };
         media.set_muted(self.own.muted || self.own.hold);
+        media.set_volume(self.volume);
         // Pictures taken before they can leave are taken for nothing.
         let wanted = self.own.camera
             && !self.own.hold
@@ -335,8 +344,8 @@ impl Dispatch {
     }
 
     fn far(&mut self, far: SideState) {
-        if let (Some((media, _)), Some(want)) = (&mut self.media, far.want) {
-            media.set_size_max(want);
+        if let Some((media, _)) = &mut self.media {
+            media.set_size_max(far.want);
         }
         let switches = |state: SideState| (state.muted, state.camera, state.hold);
         if switches(far) != switches(self.far) || !far.camera {

@@ -17,6 +17,7 @@ use hullo_proto::group::wire::{Capture, View};
 use super::super::end::GroupEnd;
 use super::super::engine::{Event, Input};
 use super::super::figures::Figures;
+use super::super::loudness::Loudness;
 use super::super::media::GroupMedia;
 use super::super::queue::LayerQueue;
 use super::{Commands, DriverEvent, Members, Wishes};
@@ -39,6 +40,7 @@ pub(super) struct Dispatch {
     media: Option<(GroupMedia, CardTimes)>,
     is_opening: bool,
     wishes: Wishes,
+    loudness: Loudness,
     /// What the call says that our devices do.
     captures: Captures,
     figures: Figures,
@@ -96,6 +98,7 @@ impl Dispatch {
             media: None,
             is_opening: false,
             wishes,
+            loudness: Loudness::default(),
             captures: Captures::default(),
             figures: Figures::default(),
             latency: Latency::default(),
@@ -231,8 +234,8 @@ impl Dispatch {
         let name = known.unwrap_or_else(|| identity.as_str().to_owned());
         self.figures.came(id, name.clone());
         self.person(id, ParticipantChange::Joined { name });
-        if self.pictures.drawn {
-            // The screen says what it has room for.
+        if self.pictures.drawn || self.specs.nobody_looks {
+            // The screen says what it has room for; where there is none, nothing is worth sending.
             return Vec::new();
         }
         let whole = Some(View::default());

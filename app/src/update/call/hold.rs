@@ -12,6 +12,7 @@ pub(crate) fn set_hold(
     switch: Switch,
     effects: &mut Vec<Effect>,
 ) -> Result<(), String> {
+    super::talk::end(model, effects);
     let (call, number) = taken_mut(model)?;
     call.own.on_hold = switched(switch, call.own.on_hold);
     effects.push(Effect::SetHold(number, call.own.on_hold));
@@ -30,6 +31,7 @@ pub(crate) fn swap(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), S
 
 /// Makes room for another call: the one that has the devices waits on hold, one that ends does so beside it.
 pub(crate) fn park(model: &mut Model, effects: &mut Vec<Effect>) {
+    super::talk::end(model, effects);
     let Some(mut call) = model.call.take_if(|call| call.is_live()) else {
         model.call = None;
         return;

@@ -8,7 +8,7 @@ use crate::effect::Effect;
 use crate::event::{CallNumber, ParticipantChange, ParticipantId, Party};
 use crate::model::Model;
 use crate::participant::Participant;
-use crate::report::Report;
+use crate::report::{Report, Stats};
 use crate::{text, view};
 
 /// One change of one of them.
@@ -27,10 +27,12 @@ pub(super) fn take(
     let (change, name, on) = match (at, change) {
         (Err(at), ParticipantChange::Joined { name }) => {
             call.people.insert(at, Participant::new(id, name.clone()));
+            super::seat::came(call, id, &name, effects);
             ("joined", name, None)
         }
         (Ok(at), ParticipantChange::Left { is_removed }) => {
             let name = call.people.remove(at).name;
+            super::seat::went(call, id, at);
             // The switch of `left` says whether it went by itself; most readers need not know.
             ("left", name, is_removed.then_some(false))
         }
@@ -50,6 +52,21 @@ pub(super) fn take(
     if on.is_none() || change == "left" {
         super::say(model, text::came_or_went(&name, change, count));
     }
+}
+
+/// Figures of a second of a call, and of each in it.
+pub(super) fn measure(model: &mut Model, number: CallNumber, stats: Box<Stats>) {
+    let Some(call) = model.numbered_mut(number) else {
+        return;
+    };
+    for figures in &stats.people {
+        let mut people = call.people.iter_mut();
+        let of = people.find(|person| person.id.number() == figures.participant);
+        if let Some(person) = of {
+            person.quality.take(figures);
+        }
+    }
+    call.stats = Some(stats);
 }
 
 /// Tells the call how large each picture is drawn, when that changed. Without a screen nothing is said: recordings

@@ -47,6 +47,7 @@ pub(super) fn report(model: &Model, party: Party, media: Media) -> Report {
         name: model.name_of_party(party).to_owned(),
         video: media == Media::Video,
         verified: model.is_verified(party),
+        busy: model.taken_call().is_some(),
         by: None,
     }
 }

@@ -29,11 +29,11 @@ fn id(number: u32) -> ParticipantId {
     ParticipantId::try_from(number).expect("in range")
 }
 
-fn person(number: u32, change: ParticipantChange) -> Event {
+pub(super) fn person(number: u32, change: ParticipantChange) -> Event {
     Event::Call(OUT, CallEvent::Participant(id(number), change))
 }
 
-fn joined(number: u32, name: &str) -> Event {
+pub(super) fn joined(number: u32, name: &str) -> Event {
     let name = name.to_owned();
     person(number, ParticipantChange::Joined { name })
 }
@@ -45,7 +45,7 @@ fn with_groups() -> Program {
 }
 
 /// In the call of the hikers, with ann.
-fn hiking() -> Program {
+pub(super) fn hiking() -> Program {
     let mut program = with_groups();
     let join = Command::Join("hikers".to_owned(), Media::Audio);
     let effects = program.take(Event::Command(join));

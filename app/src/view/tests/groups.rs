@@ -38,13 +38,13 @@ fn with_group() -> Vec<Event> {
     events
 }
 
-fn person(id: u32, change: ParticipantChange) -> Event {
+pub(super) fn person(id: u32, change: ParticipantChange) -> Event {
     let id = ParticipantId::try_from(id).expect("in range");
     Event::Call(CALL, CallEvent::Participant(id, change))
 }
 
 /// Everyone came: alice speaks, bob is muted, erin has put the call on hold.
-fn in_group_call(camera_on: bool) -> Vec<Event> {
+pub(super) fn in_group_call(camera_on: bool) -> Vec<Event> {
     let mut events = with_group();
     let started = CallEvent::Started {
         party: Party::Group(HIKERS),
@@ -74,7 +74,7 @@ fn in_group_call(camera_on: bool) -> Vec<Event> {
     events
 }
 
-fn with_pictures() -> Vec<Event> {
+pub(super) fn with_pictures() -> Vec<Event> {
     let mut events = in_group_call(true);
     for id in [3, 4] {
         events.push(person(id, ParticipantChange::Camera(true)));

@@ -35,6 +35,13 @@ impl Dispatch {
             Command::Send(feed, on) => self.send(feed, on),
             Command::Source(feed, source) => self.take_source(feed, source),
             Command::Hold(hold) => self.hold(hold),
+            Command::Volume(id, volume) => {
+                self.loudness.set(id, volume);
+                if let Some((media, _)) = &self.media {
+                    media.set_volume(id, volume);
+                }
+                return Vec::new();
+            }
             Command::Opened(opened) => {
                 self.take_devices(*opened);
                 // The screen was asked for from the first moment on.
@@ -118,6 +125,9 @@ impl Dispatch {
                     wants_keyframe,
                 ));
             }
+        }
+        if let Some((media, _)) = &self.media {
+            self.loudness.tell(media);
         }
     }
 

@@ -1,0 +1,102 @@
+//! What a call is asked about.
+
+use hullo_media::frame::Picture;
+
+use super::{Call, Switches};
+use crate::event::{CallNumber, CallState, Direction, Media, Party};
+use crate::seat::Seat;
+
+impl Call {
+    /// A call that begins now.
+    pub(crate) fn new(
+        number: Option<CallNumber>,
+        party: Party,
+        direction: Direction,
+        media: Media,
+        state: CallState,
+    ) -> Self {
+        Self {
+            number,
+            party,
+            direction,
+            media,
+            state,
+            reported: None,
+            is_ours: false,
+            connected_at_ms: None,
+            own: Switches {
+                mic_muted: false,
+                camera_on: media == Media::Video,
+                on_hold: false,
+            },
+            own_reported: None,
+            mute_asked: None,
+            camera_asked: None,
+            far: None,
+            far_picture: None,
+            own_picture: None,
+            people: Vec::new(),
+            own_screen: false,
+            seat: Seat::default(),
+            stats: None,
+            hanging_up_at_ms: None,
+            shows_ip_warning: false,
+        }
+    }
+
+    /// Not ended yet.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        !matches!(self.state, CallState::Ended { .. })
+    }
+
+    /// Sound flows, or did a moment ago and is being repaired.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        matches!(self.state, CallState::Connected | CallState::Reconnecting)
+    }
+
+    /// Its end was asked for and has not come yet.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.is_live() && self.hanging_up_at_ms.is_some()
+    }
+
+    /// It rang here and was not taken: its end is only waited for.
+    #[must_use]
+    pub fn is_declined(&self) -> bool {
+        self.is_live() && self.direction == Direction::Incoming && !self.is_ours
+    }
+
+    /// It is that of a group.
+    #[must_use]
+    pub fn is_of_a_group(&self) -> bool {
+        matches!(self.party, Party::Group(_))
+    }
+
+    /// It waits on hold by our wish.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.is_live() && self.own.on_hold
+    }
+
+    /// How many are in it, we too.
+    #[must_use]
+    pub fn people_count(&self) -> usize {
+        self.people.len() + 1
+    }
+
+    /// The far picture, unless its camera is off: a last one that comes late must not stand there as if it were live.
+    #[must_use]
+    pub fn shown_far_picture(&self) -> Option<&Picture> {
+        let is_on = self.far.is_none_or(|far| far.camera_on);
+        self.far_picture.as_deref().filter(|_| is_on)
+    }
+
+    /// Milliseconds since sound flows, at `now_ms`.
+    #[must_use]
+    pub fn connected_ms(&self, now_ms: u64) -> u64 {
+        self.connected_at_ms
+            .map_or(0, |since| now_ms.saturating_sub(since))
+    }
+}
