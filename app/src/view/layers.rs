@@ -189,15 +189,21 @@ fn about(model: &Model, chosen: usize, width: u16) -> Vec<String> {
     fit::wrap(&words, usize::from(width))
 }
 
-/// How far the log can be scrolled back on this screen, in lines of the log.
+/// The log in lines of this width: a failure is worth reading to its end.
+fn log_lines(model: &Model, width: u16) -> Vec<String> {
+    let log = model.layers.log.iter();
+    log.flat_map(|line| fit::wrap(&text::shown(line), usize::from(width)))
+        .collect()
+}
+
+/// How far the log can be scrolled back on this screen, in rows.
 pub(crate) fn log_scroll_max(model: &Model) -> u16 {
     /// The bars and the title.
     const OTHER_ROWS: u16 = 3;
-    let rows = model
-        .size
-        .map_or(0, |(_, rows)| rows.saturating_sub(OTHER_ROWS));
-    let lines = u16::try_from(model.layers.log.len()).unwrap_or(u16::MAX);
-    lines.saturating_sub(rows)
+    let (columns, rows) = model.size.unwrap_or((0, 0));
+    let lines = log_lines(model, columns.saturating_sub(2)).len();
+    let lines = u16::try_from(lines).unwrap_or(u16::MAX);
+    lines.saturating_sub(rows.saturating_sub(OTHER_ROWS))
 }
 
 /// Draws the log, newest at the bottom, `back` lines back.
@@ -208,7 +214,7 @@ pub(super) fn draw_log(model: &Model, back: u16, area: Rect, buffer: &mut Buffer
     let title = text::log_title(&model.layers.setup);
     fit::put(buffer, inner, 0, &title, bold);
     let rest = below(inner, 1);
-    let log = &model.layers.log;
+    let log = log_lines(model, rest.width);
     if log.is_empty() {
         fit::put(buffer, rest, 0, text::LOG_EMPTY, Style::new());
     }
