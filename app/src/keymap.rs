@@ -324,17 +324,7 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
                 || (crate::view::shows_conversation(model)
                     && crate::view::conversation_scroll(model).1 > 0)
         }
-        Action::Up | Action::Down => match model.overlay {
-            Some(Overlay::Help(_)) => crate::view::help_scroll_max(model) > 0,
-            Some(Overlay::Log(_)) => crate::view::log_scroll_max(model) > 0,
-            Some(Overlay::Contact(_) | Overlay::Settings(_)) => true,
-            Some(_) => false,
-            None => {
-                let has_roster = (model.taken_call()).is_some_and(|call| call.seat.is_roster_open);
-                let lines = model.contacts().len() + model.groups().len();
-                (lines > 1 || has_roster) && !has_text_field(model)
-            }
-        },
+        Action::Up | Action::Down => can_step(model),
         Action::Help
         | Action::DoNotDisturb
         | Action::Palette
@@ -350,6 +340,21 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         }
         Action::Back => model.overlay.is_some() || (is_free && !has_text_field(model)),
         Action::Interrupt => true,
+    }
+}
+
+/// Whether there are lines to step through.
+fn can_step(model: &Model) -> bool {
+    match model.overlay {
+        Some(Overlay::Help(_)) => crate::view::help_scroll_max(model) > 0,
+        Some(Overlay::Log(_)) => crate::view::log_scroll_max(model) > 0,
+        Some(Overlay::Contact(_) | Overlay::Settings(_)) => true,
+        Some(_) => false,
+        None => {
+            let has_roster = (model.taken_call()).is_some_and(|call| call.seat.is_roster_open);
+            let lines = model.contacts().len() + model.groups().len();
+            (lines > 1 || has_roster) && !has_text_field(model)
+        }
     }
 }
 
@@ -477,7 +482,9 @@ pub fn hints(model: &Model) -> Vec<Hint> {
             })
         })
         .collect();
-    hints.sort_by_key(|hint| hint.action == Action::Help);
+    // What is typed into comes before what goes on below it.
+    let is_below = |action| is_above && !matches!(action, Action::Confirm | Action::Close);
+    hints.sort_by_key(|hint| (is_below(hint.action), hint.action == Action::Help));
     hints
 }
 

@@ -354,6 +354,15 @@ pub fn random() -> Result<ChaCha20Rng, Failure> {
     Ok(ChaCha20Rng::from_seed(seed))
 }
 
+/// The same for this face: sentences show no pictures; a recording or a program that reads figures wants those of the
+/// source's size.
+fn specs_looked_at(options: &Options, face: Face) -> MediaSpecs {
+    MediaSpecs {
+        nobody_looks: face == Face::Plain && options.record_video.is_none(),
+        ..specs(options)
+    }
+}
+
 fn main_loop(
     options: &Options,
     folder: PathBuf,
@@ -362,11 +371,7 @@ fn main_loop(
     seconds: Option<Duration>,
 ) -> Result<(u8, Option<crate::report::Summary>), Failure> {
     let started = Instant::now();
-    // Sentences show no pictures; a recording or a program that reads figures wants those of the source's size.
-    let specs = MediaSpecs {
-        nobody_looks: face == Face::Plain && options.record_video.is_none(),
-        ..specs(options)
-    };
+    let specs = specs_looked_at(options, face);
     let server = options.server.as_deref().map(parse_server).transpose()?;
     // Libraries write on error output while they look for devices.
     let quiet = hullo_media::quiet::redirect_stderr(None).ok();
@@ -405,8 +410,13 @@ fn main_loop(
     model.layers.setup = setup::setup(options, &config, broken.is_some(), profile.folder(), &log);
     let (mut front, entered) = open_front(face, &wake, &mut model, options.color != Color::Auto)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
-    let is_drawn = face == Face::Screen;
-    let calls = Calls::new(specs, is_drawn, config.relay_only, random()?, wake);
+    let calls = Calls::new(
+        specs,
+        face == Face::Screen,
+        config.relay_only,
+        random()?,
+        wake,
+    );
     let mut runner = Runner {
         model,
         front: &mut *front,

@@ -51,11 +51,7 @@ impl Runner<'_> {
                 Err(words) => control::refuse(responder, &Failure::usage(words)),
             },
             Ask::Attach => self.attach(responder),
-            Ask::Contacts => {
-                for contact in self.model.contacts() {
-                    control::send(responder, &Report::contact(contact));
-                }
-            }
+            Ask::Contacts => self.contacts(responder),
             Ask::Remove(name) => self.remove(&name, responder),
             ask @ (Ask::Send { .. } | Ask::History { .. }) => {
                 self.answer_of_history(ask, responder)
@@ -138,6 +134,12 @@ impl Runner<'_> {
         for report in crate::update::standing(&self.model) {
             // Whoever is gone again is forgotten at the next report.
             let _ = responder.send(&crate::attach::line(now_ms, &report));
+        }
+    }
+
+    fn contacts(&self, responder: &Responder) {
+        for contact in self.model.contacts() {
+            control::send(responder, &Report::contact(contact));
         }
     }
 

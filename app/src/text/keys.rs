@@ -19,7 +19,6 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Screen => return None,
         Action::Talk if call?.seat.talk.is_some() && !model.reports_releases => "end talking",
         Action::Talk if call?.own.mic_muted && !call?.seat.is_deafened() => "talk",
-        Action::Talk => return None,
         Action::Deafen if call?.seat.is_deafened() => "hear again",
         Action::Roster if call?.seat.is_roster_open => "close list",
         Action::Roster => "people",
@@ -27,7 +26,8 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Louder if call?.seat.is_roster_open => "louder",
         Action::Softer if call?.seat.is_roster_open => "softer",
         Action::Silence => "silence",
-        Action::Deafen | Action::Focus | Action::Louder | Action::Softer => return None,
+        Action::Talk | Action::Deafen => return None,
+        Action::Focus | Action::Louder | Action::Softer => return None,
         Action::AcceptSound => "sound only",
         Action::Decline => "decline",
         Action::Mute if call?.own.mic_muted => "unmute",
@@ -42,10 +42,9 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Words if model.live_call().is_some() => return None,
         Action::Words if model.selected_contact()?.verified => return None,
         Action::Words => "words",
-        Action::Confirm if model.layers.palette.is_some() => "do it",
+        Action::Confirm if is_chosen_from(model) => "do it",
         Action::Confirm if model.layers.is_typing() => "keep",
         Action::Confirm if matches!(model.overlay, Some(Overlay::Settings(_))) => "change",
-        Action::Confirm if matches!(model.overlay, Some(Overlay::Contact(_))) => "do it",
         Action::Confirm if matches!(model.overlay, Some(Overlay::Add(_))) => "add",
         Action::Confirm if model.writing_to().is_some() => "send",
         Action::Confirm if is_running_there(model) => "join",
@@ -60,11 +59,9 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Add => "add",
         Action::Help => "help",
         Action::Close if model.layers.filter.is_some() && model.overlay.is_none() => "show all",
-        Action::Palette if is_busy(model) => return None,
+        Action::Palette | Action::Contact if is_busy(model) => return None,
         Action::Palette => "commands",
-        Action::Contact if is_busy(model) => return None,
         Action::Contact => "contact",
-        Action::Filter | Action::Settings | Action::Log => return None,
         Action::Close => "close",
         Action::Back if model.overlay.is_none() => "quit",
         Action::Down if matches!(model.overlay, Some(Overlay::Help(_))) => "more",
@@ -72,6 +69,9 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::PageUp if model.writing_to().is_some() => "older",
         Action::PageUp | Action::PageDown => return None,
         Action::DoNotDisturb
+        | Action::Filter
+        | Action::Settings
+        | Action::Log
         | Action::Back
         | Action::CallAudio
         | Action::Up
@@ -80,6 +80,12 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
             return None;
         }
     })
+}
+
+/// Whether Enter does the line that is chosen in a list.
+fn is_chosen_from(model: &Model) -> bool {
+    let has_menu = matches!(model.overlay, Some(Overlay::Contact(_)));
+    model.layers.palette.is_some() || (has_menu && !model.layers.is_typing())
 }
 
 /// Whether the keys of a call need the room.

@@ -133,18 +133,14 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         | Action::Louder
         | Action::Softer
         | Action::Silence => act_in_seat(model, action, effects),
-        Action::DoNotDisturb => {
-            call::set_do_not_disturb(model, Switch::Toggle, effects);
+        Action::DoNotDisturb | Action::Copy | Action::Qr | Action::Help => {
+            turn(model, action, effects);
             Ok(())
         }
         Action::Mute => call::set_mute(model, Switch::Toggle, effects),
         Action::Video if model.live_call().is_none() => Err(text::NO_CALL_VIDEO.to_owned()),
         Action::Video => call::set_camera(model, Switch::Toggle, effects),
         Action::HangUp => call::hang_up(model, effects),
-        Action::Copy => {
-            copy(model, effects);
-            Ok(())
-        }
         Action::Confirm => confirm(model, effects),
         Action::CallAudio => start(model, Media::Audio, effects),
         Action::CallVideo => start(model, Media::Video, effects),
@@ -165,10 +161,6 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
             turn_page(model, action == Action::PageUp, effects);
             Ok(())
         }
-        Action::Qr => {
-            turn_qr(model);
-            Ok(())
-        }
         Action::Words => people::open_words(model, effects),
         Action::Same => people::compared(model, true, effects),
         Action::Different => people::compared(model, false, effects),
@@ -177,10 +169,6 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         }
         Action::Up => step(model, -1),
         Action::Down => step(model, 1),
-        Action::Help => {
-            turn_help(model);
-            Ok(())
-        }
         Action::Close => close(model),
         Action::Back => back(model, effects),
         Action::Interrupt => interrupt(model, effects),
@@ -198,6 +186,16 @@ fn act_in_seat(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> 
         Action::Softer => seat::step_volume(model, false, effects),
         Action::Silence => seat::turn_silence(model, effects),
         _ => Ok(()),
+    }
+}
+
+/// What always works.
+fn turn(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
+    match action {
+        Action::DoNotDisturb => call::set_do_not_disturb(model, Switch::Toggle, effects),
+        Action::Copy => copy(model, effects),
+        Action::Qr => turn_qr(model),
+        _ => turn_help(model),
     }
 }
 
