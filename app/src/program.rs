@@ -410,13 +410,8 @@ fn main_loop(
     model.layers.setup = setup::setup(options, &config, broken.is_some(), profile.folder(), &log);
     let (mut front, entered) = open_front(face, &wake, &mut model, options.color != Color::Auto)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
-    let calls = Calls::new(
-        specs,
-        face == Face::Screen,
-        config.relay_only,
-        random()?,
-        wake,
-    );
+    let is_drawn = face == Face::Screen;
+    let calls = Calls::new(specs, is_drawn, config.relay_only, random()?, wake);
     let mut runner = Runner {
         model,
         front: &mut *front,
@@ -436,8 +431,12 @@ fn main_loop(
         log: log.lines.clone(),
         notes: crate::run::Notes::default(),
     };
-    let others = [open_to_others, unread_calls, unlogged];
-    begin(&mut runner, &control, broken, others);
+    begin(
+        &mut runner,
+        &control,
+        broken,
+        [open_to_others, unread_calls, unlogged],
+    );
     let status = runner.run();
     let words = runner.model.last_words();
     let summary = runner.summary().cloned();

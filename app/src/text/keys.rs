@@ -42,13 +42,7 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Words if model.live_call().is_some() => return None,
         Action::Words if model.selected_contact()?.verified => return None,
         Action::Words => "words",
-        Action::Confirm if is_chosen_from(model) => "do it",
-        Action::Confirm if model.layers.is_typing() => "keep",
-        Action::Confirm if matches!(model.overlay, Some(Overlay::Settings(_))) => "change",
-        Action::Confirm if matches!(model.overlay, Some(Overlay::Add(_))) => "add",
-        Action::Confirm if model.writing_to().is_some() => "send",
-        Action::Confirm if is_running_there(model) => "join",
-        Action::Confirm => "call",
+        Action::Confirm => confirm(model),
         Action::Write => "text",
         Action::CallVideo => "video",
         // Room for the keys of the call first; they work all the same.
@@ -80,6 +74,19 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
             return None;
         }
     })
+}
+
+/// What Enter does now.
+fn confirm(model: &Model) -> &'static str {
+    match &model.overlay {
+        _ if is_chosen_from(model) => "do it",
+        _ if model.layers.is_typing() => "keep",
+        Some(Overlay::Settings(_)) => "change",
+        Some(Overlay::Add(_)) => "add",
+        _ if model.writing_to().is_some() => "send",
+        _ if is_running_there(model) => "join",
+        _ => "call",
+    }
 }
 
 /// Whether Enter does the line that is chosen in a list.
