@@ -354,6 +354,21 @@ pub fn random() -> Result<ChaCha20Rng, Failure> {
     Ok(ChaCha20Rng::from_seed(seed))
 }
 
+/// Hears other processes and the system from here on. Others may be unheard: that is told, and no reason not to start.
+fn listen(
+    profile: &Profile,
+    wake: &crossbeam_channel::Sender<Wake>,
+) -> Result<Result<ControlServer, ControlError>, Failure> {
+    let control_wake = wake.clone();
+    let control = ControlServer::start(profile, move |request, responder| {
+        let _ = control_wake.send(Wake::Control(request, responder));
+    });
+    let signal_wake = wake.clone();
+    terminal::spawn_signals(move |event| signal_wake.send(Wake::Event(event)).is_ok())
+        .map_err(|error| Failure::of(&error, OTHER))?;
+    Ok(control)
+}
+
 /// The same for this face: sentences show no pictures; a recording or a program that reads figures wants those of the
 /// source's size.
 fn specs_looked_at(options: &Options, face: Face) -> MediaSpecs {
@@ -395,13 +410,7 @@ fn main_loop(
         let _ = net_wake.send(Wake::Net(event));
     })?;
     choose_server(&net, server, &mode)?;
-    let control_wake = wake.clone();
-    let control = ControlServer::start(&profile, move |request, responder| {
-        let _ = control_wake.send(Wake::Control(request, responder));
-    });
-    let signal_wake = wake.clone();
-    terminal::spawn_signals(move |event| signal_wake.send(Wake::Event(event)).is_ok())
-        .map_err(|error| Failure::of(&error, OTHER))?;
+    let control = listen(&profile, &wake)?;
     let (config, broken) = crate::config::read(&crate::config::path(profile.folder()));
     let memory = SettingsFile::of_profile(profile.folder());
     let group_calls = GroupCalls::of_profile(profile.folder());
