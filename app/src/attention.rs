@@ -121,6 +121,8 @@ pub enum Alert {
 /// The machine; see the module.
 pub struct Attention {
     settings: AttentionSettings,
+    /// What counts from the next ringing on: what has begun ends as it began.
+    next: Option<AttentionSettings>,
     ringing: Option<Ringing>,
     title: Option<String>,
 }
@@ -139,15 +141,26 @@ impl Attention {
     pub fn new(settings: AttentionSettings) -> Self {
         Self {
             settings,
+            next: None,
             ringing: None,
             title: None,
         }
+    }
+
+    /// Other ways count, as soon as nobody rings.
+    pub fn change(&mut self, settings: AttentionSettings) {
+        self.next = Some(settings);
     }
 
     /// What to start and stop, now that things stand like this. Call it after every change and at [`Self::due_ms`].
     #[must_use]
     pub fn look(&mut self, now_ms: u64, situation: &Situation) -> Vec<Alert> {
         let mut alerts = Vec::new();
+        if self.ringing.is_none()
+            && let Some(next) = self.next.take()
+        {
+            self.settings = next;
+        }
         if self.ringing.as_ref().map(|ringing| &ringing.caller) != situation.caller.as_ref() {
             self.stop(&mut alerts);
             if let Some(caller) = &situation.caller {
@@ -313,6 +326,23 @@ mod tests {
             ]
         );
         assert_eq!(attention.due_ms(), None);
+    }
+
+    #[test]
+    fn what_is_switched_off_while_it_rings_still_ends() {
+        let mut attention = all();
+        let _ = attention.look(0, &rings());
+        attention.change(AttentionSettings {
+            ring: false,
+            bell: false,
+            ..AttentionSettings::default()
+        });
+        let ended = attention.look(10, &Situation::default());
+        assert!(ended.contains(&Alert::RingEnd), "{ended:?}");
+        let again = attention.look(20, &Situation::default());
+        assert!(again.is_empty());
+        let rung = attention.look(30, &rings());
+        assert!(!rung.contains(&Alert::Bell) && !rung.contains(&Alert::Ring { soft: false }));
     }
 
     #[test]

@@ -103,6 +103,21 @@ pub enum Step {
     MergedInto(CallId),
 }
 
+impl Step {
+    /// A word for the log: without ids.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Begun(..) => "begun",
+            Self::Accepted => "accepted",
+            Self::Connected => "connected",
+            Self::Ended { reason, .. } => reason,
+            Self::Missed(_) => "missed",
+            Self::MergedInto(_) => "merged",
+        }
+    }
+}
+
 impl Calls {
     /// No call yet. `wake` is the loop's queue; `is_drawn`: somebody looks at pictures.
     pub fn new(

@@ -68,6 +68,9 @@ pub struct Options {
     /// The demo's: pictures are counted even where they are not shown.
     #[arg(skip)]
     pub counts_pictures: bool,
+    /// Write the log to this file instead of a daily one. How much: HULLO_LOG=error|warn|info|debug|trace|off.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log: Option<PathBuf>,
 }
 
 /// How many colours to draw with.
@@ -122,6 +125,12 @@ pub enum Action {
         /// Stay until it was redeemed, and also give a code to say aloud and a QR code.
         #[arg(long)]
         wait: bool,
+        /// Instead list the links that are out and were not used.
+        #[arg(long, conflicts_with = "wait")]
+        list: bool,
+        /// Instead let none of them work any more, nor a code.
+        #[arg(long, conflicts_with_all = ["wait", "list"])]
+        withdraw: bool,
     },
     /// Redeem a contact link or a spoken code like 7314-orbit-velvet; `-` reads it from stdin, so that it never stands
     /// in the process list.
@@ -200,6 +209,12 @@ pub enum Action {
     Mirror,
     /// What works here and what does not, and what to do about it: terminal, devices, network.
     Doctor,
+    /// The configuration: is it right, where is it, what counts.
+    Config {
+        /// What about it.
+        #[command(subcommand)]
+        action: ConfigAction,
+    },
     /// Tell a running hullo what to do.
     Ctl {
         /// `mute`, `unmute`, `toggle`, `ptt on|off`, `deafen [on|off|toggle]`, `video on|off|toggle`, `hold`, `hangup`,
@@ -215,6 +230,17 @@ pub enum Action {
     },
     /// Write the manual page: `hullo man | man -l -`.
     Man,
+}
+
+/// What about the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum ConfigAction {
+    /// Say what is wrong with the file: line, and what is allowed there.
+    Check,
+    /// Say where the file is, or would be.
+    Path,
+    /// Write all settings as they count now, in the form of the file.
+    Dump,
 }
 
 /// What about groups.

@@ -49,6 +49,7 @@ pub fn parse(line: &str) -> Result<Command, String> {
         ("status", None) => Command::Status,
         ("quit", None) => Command::Quit,
         ("invite", None) => Command::Invite,
+        ("withdraw", None) => Command::Withdraw,
         ("seen", Some(name)) => Command::Seen(name.to_owned()),
         ("screen", Some(word)) => Command::Screen(switch(word).ok_or_else(|| unknown(line))?),
         ("join", None) => Command::JoinRunning,
@@ -117,7 +118,7 @@ fn unknown(line: &str) -> String {
          deafen [on|off|toggle], undeafen, ptt on|off, focus NAME|speaker|off, volume NAME PERCENT, who, swap, accept [video], \
          answer hold|end, reject, ignore, hangup, dnd on|off|toggle, call NAME, videocall NAME, \
          join [GROUP], videojoin GROUP, screen on|off|toggle, send NAME TEXT, \
-         seen NAME, invite, add LINK|CODE, words NAME, same NAME, differ NAME, rename OLD NEW, block NAME, \
+         seen NAME, invite, withdraw, add LINK|CODE, words NAME, same NAME, differ NAME, rename OLD NEW, block NAME, \
          unblock NAME, status, quit"
     )
 }
@@ -151,6 +152,7 @@ mod tests {
             " mute  ",
             "send bob how are you?",
             "seen bob",
+            "withdraw",
             "ptt on",
             "ptt off",
             "deafen",

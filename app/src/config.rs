@@ -8,11 +8,22 @@
 //! url = "turns:turn.example.org:5349"   # turn: or turns:
 //! username = "me"
 //! password = "secret"
+//!
+//! [screen]
+//! mouse = true                          # clicks choose, the wheel scrolls; selecting text then needs Shift
+//!
+//! [keys]
+//! mute = ["m", "F2"]                    # actions by name: a key, several, or [] for none
+//!
+//! [theme]
+//! name = "light"                        # auto, dark, light or none
+//! alarm = "#ff8800"                     # single colours by what they are for
 //! ```
 //!
 //! A file that is wrong anywhere counts nowhere, but for a `relay_only = true` that can be seen in it: who asked not
 //! to be seen must not be seen because of a slip elsewhere.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -20,8 +31,20 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::attention::AttentionSettings;
+use crate::keymap::Keymap;
+use crate::view::theme::Theme;
 use thiserror::Error;
 use zeroize::Zeroize;
+
+mod dump;
+mod keys;
+mod screen;
+mod theme;
+
+pub use screen::ScreenSettings;
+
+use keys::{KeysTable, Span};
+use theme::ThemeTable;
 
 /// A file of settings is short; a larger one is something else.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -40,6 +63,31 @@ pub struct Config {
     pub turn: Vec<TurnServer>,
     /// How a call draws attention.
     pub attention: AttentionSettings,
+    /// How the screen behaves.
+    pub screen: ScreenSettings,
+    /// What the file sets, as `table.key`.
+    #[serde(skip)]
+    pub written: BTreeSet<String>,
+    /// What `[keys]` says.
+    keys: KeysTable,
+    /// Which key does what: the defaults with what `[keys]` changes.
+    #[serde(skip)]
+    pub keymap: Keymap,
+    /// What `[theme]` says.
+    #[serde(rename = "theme")]
+    theme_table: ThemeTable,
+    /// Colours.
+    #[serde(skip)]
+    pub theme: Theme,
+}
+
+/// What is wrong in a file that is TOML, and where.
+#[derive(Debug)]
+struct Wrong {
+    /// In bytes of the file.
+    span: Span,
+    /// What is wrong and what is allowed.
+    reason: String,
 }
 
 /// A TURN server and how it knows us.
@@ -111,9 +159,9 @@ pub enum ConfigError {
 
 fn consequence(relay_only: bool) -> &'static str {
     if relay_only {
-        "Nothing in the file counts but relay_only = true"
+        "Until this is mended nothing in the file counts but relay_only = true, and all else is as by default"
     } else {
-        "Nothing in the file counts until this is mended"
+        "Until this is mended nothing in the file counts, and all is as by default"
     }
 }
 
@@ -176,12 +224,17 @@ pub fn read(path: &Path) -> (Config, Option<ConfigError>) {
 
 /// What the text sets, or the line and the words of what is wrong.
 fn parse(text: &str) -> Result<Config, (usize, String)> {
-    let config: Config = toml::from_str(text).map_err(|error| {
+    let line = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
+    let mut config: Config = toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        let before = text.get(..at).unwrap_or(text);
         let reason = error.message().split_whitespace().collect::<Vec<_>>();
-        (before.matches('\n').count() + 1, reason.join(" "))
+        (line(at), with_allowed(reason.join(" ")))
     })?;
+    let keymap = config.keys.keymap();
+    config.written = written(text);
+    let told = |wrong: Wrong| (line(wrong.span.start), wrong.reason);
+    config.keymap = keymap.map_err(told)?;
+    config.theme = config.theme_table.theme().map_err(told)?;
     for (count, what) in [(config.stun.len(), "stun"), (config.turn.len(), "turn")] {
         if count > SERVERS_MAX {
             let reason = format!("`{what}` has {count} servers, {SERVERS_MAX} are allowed");
@@ -189,6 +242,41 @@ fn parse(text: &str) -> Result<Config, (usize, String)> {
         }
     }
     Ok(config)
+}
+
+/// The words of the TOML reader name kinds; what is to be written stands beside them.
+fn with_allowed(reason: String) -> String {
+    if reason.contains("expected a boolean") {
+        reason + ": true or false"
+    } else if reason.contains("expected a sequence") {
+        reason + ": a list like [\"one\", \"two\"]"
+    } else if reason.contains("expected a string") {
+        reason + ": words in \"quotes\""
+    } else {
+        reason
+    }
+}
+
+/// What a file that was understood sets, as `table.key`.
+fn written(text: &str) -> BTreeSet<String> {
+    let table: toml::Table = text.parse().unwrap_or_default();
+    let mut written = BTreeSet::new();
+    for (name, value) in &table {
+        match value.as_table() {
+            Some(inner) => written.extend(inner.keys().map(|key| format!("{name}.{key}"))),
+            None => {
+                written.insert(name.clone());
+            }
+        }
+    }
+    written
+}
+
+/// The beginning of what stands in the file, fit to be shown in an error.
+fn excerpt(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 40;
+    let shown = text.chars().filter(|c| !c.is_control());
+    shown.take(CHARACTERS_MAX).collect()
 }
 
 fn asks_for_relay_only(line: &str) -> bool {

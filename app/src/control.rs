@@ -34,6 +34,10 @@ pub enum Ask {
     Name(Option<String>),
     /// A link.
     Invite,
+    /// The links that are out.
+    Links,
+    /// That none of them works any more.
+    Withdraw,
     /// To redeem one.
     Add(String),
     /// To forget the contact of this name.
@@ -81,6 +85,8 @@ pub fn parse(request: &ControlRequest) -> Result<Ask, String> {
         "contacts" => Ask::Contacts,
         "name" => Ask::Name(text("name")),
         "invite" => Ask::Invite,
+        "links" => Ask::Links,
+        "withdraw" => Ask::Withdraw,
         "add" => Ask::Add(needed("link")?),
         "remove" => Ask::Remove(needed("name")?),
         "send" => Ask::Send {

@@ -2,6 +2,7 @@
 
 use hullo_signalling::history::EntryId;
 
+use crate::attention::AttentionSettings;
 use crate::event::{
     CallNumber, ContactId, Feed, GroupNumber, Media, ParticipantId, Party, PersonChange, Settings,
 };
@@ -54,6 +55,8 @@ pub enum Effect {
     MarkSeen(ContactId),
     /// Make an invitation link and a spoken code.
     Invite,
+    /// Let no link of ours work any more that was not used.
+    Withdraw,
     /// Redeem a link.
     Add(String),
     /// Change something about a contact.
@@ -62,6 +65,14 @@ pub enum Effect {
     SetName(String),
     /// Tell the outside (stdout in `--json` and `--plain`, the control socket).
     Report(Report),
+    /// Forget a contact.
+    RemoveContact(ContactId),
+    /// Calls draw attention like this from now on.
+    Attend(AttentionSettings),
+    /// True: let the terminal tell of clicks.
+    WatchMouse(bool),
+    /// Tell what the log holds.
+    ReadLog,
     /// Copy text by OSC 52.
     Copy(String),
     /// Leave with this status (DESIGN §8).

@@ -12,12 +12,15 @@ use serde::{Deserialize, Serialize};
 use crate::conversation::HistoryEvent;
 use crate::groups::GroupLine;
 use crate::view::look::Look;
+use crate::view::theme::ThemeName;
 
 /// Something happened; [`crate::update`] turns it into model changes and effects.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A key press (never a release), from the terminal.
     Key(crossterm::event::KeyEvent),
+    /// The mouse, where the terminal was asked to tell of it.
+    Mouse(crossterm::event::MouseEvent),
     /// A key was let go. Only where the terminal reports it ([`Model::reports_releases`](crate::model::Model)), and then
     /// for every key that was told by [`Event::Key`] but Enter, Tab and Backspace. One may still get lost: the window can
     /// lose the focus ([`Event::Focus`]) while a key is down.
@@ -35,6 +38,11 @@ pub enum Event {
     Resize(u16, u16),
     /// The terminal turned out to show more than its environment says.
     Look(Look),
+    /// The terminal said what its ground is.
+    Ground {
+        /// Letters on it are to be dark.
+        is_light: bool,
+    },
     /// The window came before the user's eyes, or went; only where the terminal tells.
     Focus(bool),
     /// A command from stdin, the control socket or the command line.
@@ -91,6 +99,11 @@ pub enum Event {
         /// True: it did what it was for, or there is a newer one; nobody need be told.
         is_well: bool,
     },
+    /// Links of ours that were out work no more.
+    Withdrawn {
+        /// How many.
+        count: usize,
+    },
     /// Words to compare with a contact, in one line.
     Words {
         /// Whom.
@@ -120,6 +133,8 @@ pub enum Event {
     },
     /// What this profile remembers between runs, as read at the start.
     Settings(Settings),
+    /// The newest lines of the log, oldest first.
+    Log(Vec<Arc<str>>),
     /// A conversation changed.
     History(HistoryEvent),
     /// Something the user asked for failed; words that say what to do.
@@ -218,6 +233,27 @@ pub struct Settings {
     pub do_not_disturb: bool,
     /// The notice about addresses was shown.
     pub is_ip_warned: bool,
+    /// The colours, where they are not as the configuration says. So are those that follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub theme: Option<ThemeName>,
+    /// Clicks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mouse: Option<bool>,
+    /// The terminal's bell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bell: Option<bool>,
+    /// The window's title.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<bool>,
+    /// Notifications of the terminal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<bool>,
+    /// Notifications of the desktop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desktop: Option<bool>,
+    /// A ring sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ring: Option<bool>,
 }
 
 /// A contact's number in this profile.
@@ -398,6 +434,8 @@ pub enum Command {
     Seen(String),
     /// Make a contact link.
     Invite,
+    /// Let no link of ours work any more that was not used.
+    Withdraw,
     /// Redeem a contact link.
     Add(String),
     /// Set our own name.

@@ -124,6 +124,10 @@ pub fn command(
     };
     Ok(Some(match errand {
         GroupErrand::List => return Ok(None),
+        // The channel would call it `name-2`, as it does with groups of others: here somebody chose the name.
+        GroupErrand::New { name } if find(name.trim()).is_ok() => {
+            return Err(GroupError::NameTaken(name.trim().to_owned()).into());
+        }
         GroupErrand::New { name } => GroupCommand::New {
             name: name.clone(),
             server: server.cloned(),

@@ -2,10 +2,22 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+use key::{control, letter, plain};
+
 use crate::event::{Media, Party};
+use crate::layers::MenuStep;
 use crate::model::{CALLS_MAX, Call, Mode, Model, Overlay};
 use crate::text;
+use crate::update::settings::ITEMS;
 use crate::view::look::Glyphs;
+
+mod key;
+mod name;
+mod table;
+
+pub use key::{KEYS_ALLOWED, Key};
+pub use name::Context;
+pub use table::{Collision, KEYS_MAX, Keymap, Row};
 
 /// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +92,16 @@ pub enum Action {
     Down,
     /// Let calls ring or not.
     DoNotDisturb,
+    /// Find what can be done now by its name.
+    Palette,
+    /// List only contacts and groups of such a name.
+    Filter,
+    /// What can be done about the chosen contact.
+    Contact,
+    /// Show or hide the settings.
+    Settings,
+    /// Show or hide the log of this run.
+    Log,
     /// Show or hide the help.
     Help,
     /// Close what lies on top.
@@ -101,25 +123,7 @@ pub enum Group {
     Program,
 }
 
-/// A key without its meaningless modifiers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key {
-    code: KeyCode,
-    is_control: bool,
-}
-
-const fn plain(code: KeyCode) -> Key {
-    Key {
-        code,
-        is_control: false,
-    }
-}
-
-const fn letter(character: char) -> Key {
-    plain(KeyCode::Char(character))
-}
-
-/// One row of the table.
+/// One row of the table of defaults.
 #[derive(Clone, Copy, Debug)]
 pub struct Binding {
     /// All keys that do it; the first is the one the bottom bar names.
@@ -130,8 +134,9 @@ pub struct Binding {
     pub group: Group,
 }
 
-/// The table, in the order of the bottom bar and the help. The first valid row of a key wins.
-pub const BINDINGS: [Binding; 39] = [
+/// The defaults, in the order of the bottom bar and the help. The first valid row of a key wins. A new action stands here,
+/// and its name and context in `keymap/name.rs`; `[keys]` of the configuration can then change its keys.
+pub const BINDINGS: &[Binding] = &[
     row(&[letter('a')], Action::Accept, Group::Call),
     row(&[letter('e')], Action::EndAndAccept, Group::Call),
     row(&[letter('x')], Action::Decline, Group::Call),
@@ -187,14 +192,13 @@ pub const BINDINGS: [Binding; 39] = [
     row(&[letter('?')], Action::Help, Group::Program),
     row(&[plain(KeyCode::Esc)], Action::Close, Group::Program),
     row(&[letter('q')], Action::Back, Group::Program),
-    row(
-        &[Key {
-            code: KeyCode::Char('c'),
-            is_control: true,
-        }],
-        Action::Interrupt,
-        Group::Program,
-    ),
+    row(&[control('c')], Action::Interrupt, Group::Program),
+    // After what closes and leaves, so that the bottom bar keeps its room for those.
+    row(&[letter('E')], Action::Contact, Group::Contacts),
+    row(&[letter('/')], Action::Filter, Group::Contacts),
+    row(&[letter(':')], Action::Palette, Group::Program),
+    row(&[letter(',')], Action::Settings, Group::Program),
+    row(&[letter('L')], Action::Log, Group::Program),
 ];
 
 const fn row(keys: &'static [Key], action: Action, group: Group) -> Binding {
@@ -202,47 +206,6 @@ const fn row(keys: &'static [Key], action: Action, group: Group) -> Binding {
         keys,
         action,
         group,
-    }
-}
-
-impl Key {
-    /// The key's name as shown.
-    #[must_use]
-    pub fn name(self) -> String {
-        let name = match self.code {
-            KeyCode::Char(' ') => "Space".to_owned(),
-            KeyCode::Char(character) => character.to_string(),
-            KeyCode::Enter => "Enter".to_owned(),
-            KeyCode::Esc => "Esc".to_owned(),
-            KeyCode::Up => "Up".to_owned(),
-            KeyCode::Down => "Down".to_owned(),
-            KeyCode::Tab => "Tab".to_owned(),
-            KeyCode::PageUp => "PgUp".to_owned(),
-            KeyCode::PageDown => "PgDn".to_owned(),
-            other => other.to_string(),
-        };
-        if self.is_control {
-            format!("Ctrl-{}", name.to_uppercase())
-        } else {
-            name
-        }
-    }
-
-    fn matches(self, event: KeyEvent) -> bool {
-        self.code == event.code
-            && self.is_control == event.modifiers.contains(KeyModifiers::CONTROL)
-    }
-}
-
-impl Binding {
-    /// All its keys, for the help.
-    #[must_use]
-    pub fn names(&self) -> String {
-        self.keys
-            .iter()
-            .map(|key| key.name())
-            .collect::<Vec<_>>()
-            .join(" ")
     }
 }
 
@@ -255,44 +218,56 @@ pub fn action(model: &Model, event: KeyEvent) -> Option<Action> {
         return None;
     }
     let bound = || {
-        BINDINGS
-            .iter()
-            .filter(|binding| binding.keys.iter().any(|key| key.matches(event)))
+        let rows = model.keymap.rows().iter();
+        rows.filter(|row| row.keys.iter().any(|key| key.matches(event)))
     };
-    if has_text_field(model) {
+    if is_typing(model) {
         let is_alt = event.modifiers.contains(KeyModifiers::ALT);
         return bound()
-            .find(|binding| match binding.action {
-                Action::Confirm
-                | Action::Close
-                | Action::Interrupt
-                | Action::PageUp
-                | Action::PageDown => !is_alt,
-                _ => is_alt && binding.group == Group::Call,
+            .find(|row| {
+                // A letter that is bound to more than typing is a letter here.
+                let is_typed = || {
+                    let mut keys = row.keys.iter().filter(|key| key.matches(event));
+                    keys.all(|key| key.is_for_typing())
+                };
+                let chooses = matches!(row.action, Action::Up | Action::Down);
+                let is_listed = chooses && model.layers.palette.is_some();
+                if is_alt {
+                    row.group == Group::Call
+                } else {
+                    (row.action.is_done_while_typing() || is_listed) && !is_typed()
+                }
             })
-            .map(|binding| binding.action);
+            .map(|row| row.action);
     }
     bound()
-        .find(|binding| is_valid(model, binding.action))
+        .find(|row| is_valid(model, row.action))
         .or_else(|| bound().next_back())
-        .map(|binding| binding.action)
+        .map(|row| row.action)
 }
 
 /// Whether the key talks while it is held. Modifiers do not count: they may be let go before it.
 #[must_use]
-pub fn is_talk_key(event: KeyEvent) -> bool {
-    let talks = |binding: &&Binding| binding.action == Action::Talk;
-    let mut keys = BINDINGS
-        .iter()
-        .filter(talks)
-        .flat_map(|binding| binding.keys);
+pub fn is_talk_key(model: &Model, event: KeyEvent) -> bool {
+    let mut keys = model.keymap.keys(Action::Talk).iter();
     keys.any(|key| key.code == event.code)
 }
 
 /// Whether letters are text now.
 #[must_use]
+pub fn is_typing(model: &Model) -> bool {
+    has_text_field(model) || model.layers.is_typing()
+}
+
+/// Whether letters are text where neither palette nor filter lies above.
+#[must_use]
 pub fn has_text_field(model: &Model) -> bool {
-    matches!(model.overlay, Some(Overlay::Add(_))) || model.writing_to().is_some()
+    let overlay = match &model.overlay {
+        Some(Overlay::Add(_)) => true,
+        Some(Overlay::Contact(menu)) => matches!(menu.step, MenuStep::Rename(_)),
+        _ => false,
+    };
+    overlay || model.writing_to().is_some()
 }
 
 /// Whether the action would do something now.
@@ -331,17 +306,7 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         Action::Copy | Action::Qr | Action::Words | Action::Same | Action::Different => {
             is_valid_for_people(model, action)
         }
-        Action::Confirm => match &model.overlay {
-            Some(Overlay::Add(field)) => !field.text().is_empty(),
-            Some(_) => false,
-            None => match model.writing_to() {
-                Some(contact) => model
-                    .drafts
-                    .of(contact)
-                    .is_some_and(|field| !field.text().is_empty()),
-                None => is_valid(model, Action::CallAudio),
-            },
-        },
+        Action::Confirm => can_confirm(model),
         Action::CallAudio | Action::CallVideo => {
             may_call && !has_text_field(model) && model.overlay.is_none() && can_be_called(model)
         }
@@ -359,23 +324,69 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
                 || (crate::view::shows_conversation(model)
                     && crate::view::conversation_scroll(model).1 > 0)
         }
-        Action::Up | Action::Down => match model.overlay {
-            Some(Overlay::Help(_)) => crate::view::help_scroll_max(model.size) > 0,
-            Some(_) => false,
-            None => {
-                let has_roster = (model.taken_call()).is_some_and(|call| call.seat.is_roster_open);
-                let lines = model.contacts().len() + model.groups().len();
-                (lines > 1 || has_roster) && !has_text_field(model)
-            }
-        },
-        Action::Help | Action::DoNotDisturb => !has_text_field(model),
+        Action::Up | Action::Down => can_step(model),
+        Action::Help
+        | Action::DoNotDisturb
+        | Action::Palette
+        | Action::Settings
+        | Action::Log
+        | Action::Filter
+        | Action::Contact => can_open(model, action),
         Action::Close => {
             has_text_field(model)
                 || model.overlay.is_some()
+                || model.layers.filter.is_some()
                 || model.call.as_ref().is_some_and(|call| !call.is_live())
         }
         Action::Back => model.overlay.is_some() || (is_free && !has_text_field(model)),
         Action::Interrupt => true,
+    }
+}
+
+/// Whether there are lines to step through.
+fn can_step(model: &Model) -> bool {
+    match model.overlay {
+        Some(Overlay::Help(_)) => crate::view::help_scroll_max(model) > 0,
+        Some(Overlay::Log(_)) => crate::view::log_scroll_max(model) > 0,
+        Some(Overlay::Contact(_) | Overlay::Settings(_)) => true,
+        Some(_) => false,
+        None => {
+            let has_roster = (model.taken_call()).is_some_and(|call| call.seat.is_roster_open);
+            let lines = model.contacts().len() + model.groups().len();
+            (lines > 1 || has_roster) && !has_text_field(model)
+        }
+    }
+}
+
+/// Whether Enter would do something.
+fn can_confirm(model: &Model) -> bool {
+    match &model.overlay {
+        Some(Overlay::Add(field)) => !field.text().is_empty(),
+        Some(Overlay::Contact(_)) => true,
+        Some(Overlay::Settings(at)) => ITEMS.get(*at).is_some_and(|item| item.can_change()),
+        Some(_) => false,
+        None => match model.writing_to() {
+            Some(contact) => {
+                let draft = model.drafts.of(contact);
+                draft.is_some_and(|field| !field.text().is_empty())
+            }
+            None => is_valid(model, Action::CallAudio),
+        },
+    }
+}
+
+/// The same for what is laid over the main part, and for switches of the program.
+fn can_open(model: &Model, action: Action) -> bool {
+    if has_text_field(model) {
+        return false;
+    }
+    match (action, &model.overlay) {
+        (Action::Help | Action::DoNotDisturb | Action::Palette, _)
+        | (Action::Settings, None | Some(Overlay::Settings(_)))
+        | (Action::Log, None | Some(Overlay::Log(_))) => true,
+        (Action::Filter, None) => model.contacts().len() + model.groups().len() > 1,
+        (Action::Contact, None) => model.selected_contact().is_some(),
+        _ => false,
     }
 }
 
@@ -427,7 +438,7 @@ fn is_valid_in_mirror(model: &Model, action: Action) -> bool {
     match action {
         Action::Up | Action::Down => {
             matches!(model.overlay, Some(Overlay::Help(_)))
-                && crate::view::help_scroll_max(model.size) > 0
+                && crate::view::help_scroll_max(model) > 0
         }
         Action::Close => model.overlay.is_some(),
         Action::Help | Action::Back | Action::Interrupt => true,
@@ -435,33 +446,46 @@ fn is_valid_in_mirror(model: &Model, action: Action) -> bool {
     }
 }
 
+/// One entry of the bottom bar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// The key, with `Alt-` where letters are text.
+    pub key: String,
+    /// A word for what it does.
+    pub words: &'static str,
+    /// What it does.
+    pub action: Action,
+}
+
 /// The keys valid now with a word for each, most important first, `?` last: what the bottom bar shows.
 #[must_use]
-pub fn hints(model: &Model) -> Vec<(String, &'static str)> {
-    let in_field = has_text_field(model);
-    let mut hints: Vec<_> = BINDINGS
-        .iter()
-        .filter(|binding| is_valid(model, binding.action))
-        .filter_map(|binding| {
-            let words = text::hint(model, binding.action)?;
-            let name = binding.keys.first()?.name();
-            let needs_alt = in_field && binding.group == Group::Call;
-            Some((
-                if needs_alt {
+pub fn hints(model: &Model) -> Vec<Hint> {
+    let in_field = is_typing(model);
+    let is_above = model.layers.is_typing();
+    let rows = model.keymap.rows().iter().filter(|row| match row.action {
+        Action::Confirm | Action::Close if is_above => true,
+        action => is_valid(model, action) && (!is_above || row.group == Group::Call),
+    });
+    let mut hints: Vec<_> = rows
+        .filter_map(|row| {
+            let words = text::hint(model, row.action)?;
+            let name = row.keys.first()?.name();
+            let needs_alt = in_field && row.group == Group::Call;
+            Some(Hint {
+                key: if needs_alt {
                     format!("Alt-{name}")
                 } else {
                     name
                 },
                 words,
-                binding.action,
-            ))
+                action: row.action,
+            })
         })
         .collect();
-    hints.sort_by_key(|(_, _, action)| *action == Action::Help);
+    // What is typed into comes before what goes on below it.
+    let is_below = |action| is_above && !matches!(action, Action::Confirm | Action::Close);
+    hints.sort_by_key(|hint| (is_below(hint.action), hint.action == Action::Help));
     hints
-        .into_iter()
-        .map(|(name, words, _)| (name, words))
-        .collect()
 }
 
 #[cfg(test)]
@@ -472,6 +496,7 @@ mod tests {
     fn every_action_has_help_and_stands_once_in_the_table() {
         for (index, binding) in BINDINGS.iter().enumerate() {
             assert!(!text::help(binding.action).is_empty());
+            assert_eq!(Action::named(binding.action.name()), Some(binding.action));
             assert!(!binding.keys.is_empty());
             assert!(
                 BINDINGS[..index]

@@ -30,6 +30,8 @@ pub mod front;
 pub mod group_call;
 pub mod groups;
 pub mod keymap;
+pub mod layers;
+pub mod log;
 pub mod manual;
 pub mod mirror;
 pub mod model;

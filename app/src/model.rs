@@ -10,18 +10,26 @@ use std::sync::Arc;
 
 use hullo_media::frame::Picture;
 use hullo_signalling::history::Unseen;
+use ratatui::style::Style;
 
 use crate::conversation::{Conversation, Drafts, WallClock};
 use crate::event::{
     CallNumber, CallState, Contact, ContactId, Direction, Feed, GroupNumber, Media, ParticipantId,
-    Party, RunningCall, Settings, StopReason,
+    Party, RunningCall, Settings,
 };
 use crate::groups::GroupLine;
+use crate::keymap::Keymap;
+use crate::layers::{ContactMenu, Layers};
 use crate::participant::Participant;
 use crate::report::Stats;
 use crate::seat::Seat;
 use crate::update::field::Field;
 use crate::view::look::Look;
+use crate::view::theme::{Role, Theme};
+
+mod once;
+
+pub(crate) use once::{Once, Stopping};
 
 /// What the program was started for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,6 +173,12 @@ pub enum Overlay {
     Words(ContactId),
     /// The field for a link.
     Add(Field),
+    /// What can be done about a contact.
+    Contact(ContactMenu),
+    /// The settings, the chosen one by its place.
+    Settings(usize),
+    /// The log, scrolled back by so many lines.
+    Log(u16),
 }
 
 /// An invitation as far as it is made. Has no `Debug`: links and codes are secrets.
@@ -200,36 +214,16 @@ pub struct Message {
     pub(crate) until_ms: u64,
 }
 
-/// The program is leaving and waits for the call to say its goodbye.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stopping {
-    pub(crate) reason: StopReason,
-    pub(crate) deadline_ms: u64,
-}
-
-/// How far the one thing of [`Mode::CallOnce`] or [`Mode::AnswerOnce`] has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Once {
-    /// The effect that starts or takes the call was given.
-    pub(crate) is_begun: bool,
-    /// When the server first answered: the queue of a fresh contact is read right after.
-    pub(crate) server_up_at_ms: Option<u64>,
-    /// It failed; leave at this time with this status unless a call comes of it after all.
-    pub(crate) gives_up: Option<(u64, u8)>,
-    /// How the one call ended; the program stays while calls that were taken beside it go on.
-    pub(crate) status: Option<u8>,
-    /// Some call of this run came to be.
-    pub(crate) was_connected: bool,
-    /// Leaving was decided and must not be decided again.
-    pub(crate) is_over: bool,
-}
-
 /// The whole state. Has no `Debug`: an open invitation is a secret.
 pub struct Model {
     /// What the program was started for.
     pub mode: Mode,
     /// What the terminal can show.
     pub look: Look,
+    /// Which key does what.
+    pub keymap: Keymap,
+    /// Which colours mean what.
+    pub theme: Theme,
     /// Milliseconds since the program's start.
     pub(crate) now_ms: u64,
     /// When the first event came.
@@ -279,6 +273,8 @@ pub struct Model {
     pub clock: WallClock,
     /// What lies over the main view.
     pub overlay: Option<Overlay>,
+    /// Palette, filter, and what settings and log show.
+    pub layers: Layers,
     /// Words to compare, of contacts with whom that was begun.
     pub words: BTreeMap<ContactId, Words>,
     /// A link that is told to the outside together with its spoken code.
@@ -308,6 +304,8 @@ impl Model {
         Self {
             mode,
             look,
+            keymap: Keymap::default(),
+            theme: Theme::default(),
             now_ms: 0,
             begun_ms: None,
             size: None,
@@ -331,6 +329,7 @@ impl Model {
             unseen: None,
             clock: WallClock::default(),
             overlay: None,
+            layers: Layers::default(),
             words: BTreeMap::new(),
             invited: None,
             message: None,
@@ -349,6 +348,12 @@ impl Model {
     /// Tells the time, in milliseconds since the program's start: before every event, never backwards.
     pub fn set_now(&mut self, ms: u64) {
         self.now_ms = self.now_ms.max(ms);
+    }
+
+    /// The style of what is drawn for this purpose.
+    #[must_use]
+    pub fn paint(&self, role: Role) -> Style {
+        self.theme.style(role, self.look)
     }
 
     /// The time last told.

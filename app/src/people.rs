@@ -142,7 +142,10 @@ impl People {
             ChannelEvent::CodeReady { code, link, .. } => vec![Event::Code { code, link }],
             ChannelEvent::CodeEnded { reason } => vec![Event::CodeEnded {
                 words: sentence(&reason.to_string()),
-                is_well: matches!(reason, CodeEnd::Used | CodeEnd::Replaced),
+                is_well: matches!(
+                    reason,
+                    CodeEnd::Used | CodeEnd::Replaced | CodeEnd::Withdrawn
+                ),
             }],
             ChannelEvent::SafetyWords { contact, words } => {
                 vec![words_event(contact, &words, true)]
@@ -170,6 +173,9 @@ impl People {
             }
             ChannelEvent::Failed { reason, .. } => {
                 vec![Event::Failed(sentence(&reason.to_string()))]
+            }
+            ChannelEvent::Withdrawn { count } => {
+                vec![Event::Withdrawn { count }]
             }
             ChannelEvent::History { entry } => vec![Event::History(HistoryEvent::Entry(entry))],
             ChannelEvent::HistoryRemoved { contact, entry } => {

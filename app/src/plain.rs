@@ -48,6 +48,7 @@ pub fn sentence(report: &Report) -> Option<String> {
         Report::Server { up: false, reason } => {
             text::server_down(reason.as_deref().unwrap_or_default())
         }
+        Report::Links { until_ms } => text::open_links(until_ms),
         Report::Notice { text } => text::sentence(text),
         Report::Error { text } => format!("Error: {text}"),
         Report::Status(status) => status.text.clone(),

@@ -21,15 +21,15 @@ use crate::attention::{Attention, AttentionSettings};
 use crate::call::media::MediaSpecs;
 use crate::calls::Calls;
 use crate::cli::{Action, Cli, Color, Options};
-use crate::config::{self, ConfigError};
-use crate::event::{Event, Media, Settings};
+use crate::config::{Config, ConfigError};
+use crate::event::{Event, Media};
 use crate::front::{Front, Json, Plain};
 use crate::model::{Mode, Model};
 use crate::net::{Net, NetError};
 use crate::people::People;
 use crate::profile::control::{ControlError, ControlServer};
 use crate::profile::group_calls::GroupCalls;
-use crate::profile::settings::{SettingsError, SettingsFile};
+use crate::profile::settings::SettingsFile;
 use crate::profile::{self, Profile, ProfileError};
 use crate::report::Report;
 use crate::run::{Runner, Wake, read_stdin, wakes};
@@ -39,7 +39,9 @@ use crate::small::{Small, parse_server};
 use crate::terminal;
 use crate::view::look::{ColourChoice, ColourDepth, Look, is_full_screen_possible};
 
+mod config;
 mod demo;
+mod setup;
 
 /// Exit statuses of DESIGN §8.
 pub const OTHER: u8 = 1;
@@ -131,6 +133,7 @@ impl From<ChannelError> for Failure {
     fn from(error: ChannelError) -> Self {
         let status = match &error {
             ChannelError::Link(_)
+            | ChannelError::Group(GroupError::NameTaken(_))
             | ChannelError::Code(CodeError::Shape | CodeError::Number | CodeError::Word)
             | ChannelError::Code(CodeError::Server)
             | ChannelError::NameTaken { .. }
@@ -269,7 +272,9 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
             serve::run(wanted, folder.clone(), &mut *line_front(face))
         }
         Some(Action::Name { name }) => small(Small::Name(name)),
-        Some(Action::Invite { wait }) => small(Small::Invite { wait }),
+        Some(Action::Invite { list: true, .. }) => small(Small::Links),
+        Some(Action::Invite { withdraw: true, .. }) => small(Small::Withdraw),
+        Some(Action::Invite { wait, .. }) => small(Small::Invite { wait }),
         Some(Action::Add { link }) => small(Small::Add(link.join(" "))),
         Some(Action::Group { action }) => small(Small::Group(action.into())),
         Some(Action::Contacts { change }) => small(Small::of(change)),
@@ -285,6 +290,7 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
         Some(Action::Restore { file, .. }) => {
             crate::backup::restore(&folder, file.as_deref(), &mut *line_front(face)).map(|()| 0)
         }
+        Some(Action::Config { action }) => config::run(action, &folder, face),
         // Done above.
         Some(Action::Completions { .. } | Action::Man) => Ok(0),
         Some(Action::Ctl { command }) => small(Small::Ctl(command.join(" "))),
@@ -361,6 +367,32 @@ pub fn random() -> Result<ChaCha20Rng, Failure> {
     Ok(ChaCha20Rng::from_seed(seed))
 }
 
+/// Hears other processes and the system from here on. Others may be unheard: that is told, and no reason not to start.
+fn listen(
+    profile: &Profile,
+    wake: &crossbeam_channel::Sender<Wake>,
+) -> Result<Result<ControlServer, ControlError>, Failure> {
+    let control_wake = wake.clone();
+    let control = ControlServer::start(profile, move |request, responder| {
+        let _ = control_wake.send(Wake::Control(request, responder));
+    });
+    let signal_wake = wake.clone();
+    terminal::spawn_signals(move |event| signal_wake.send(Wake::Event(event)).is_ok())
+        .map_err(|error| Failure::of(&error, OTHER))?;
+    Ok(control)
+}
+
+/// The same for this face: sentences show no pictures; a recording or a program that reads figures wants those of the
+/// source's size.
+fn specs_looked_at(options: &Options, face: Face) -> MediaSpecs {
+    MediaSpecs {
+        nobody_looks: face == Face::Plain
+            && options.record_video.is_none()
+            && !options.counts_pictures,
+        ..specs(options)
+    }
+}
+
 fn main_loop(
     options: &Options,
     folder: PathBuf,
@@ -369,13 +401,7 @@ fn main_loop(
     seconds: Option<Duration>,
 ) -> Result<(u8, Option<crate::report::Summary>), Failure> {
     let started = Instant::now();
-    // Sentences show no pictures; a recording or a program that reads figures wants those of the source's size.
-    let specs = MediaSpecs {
-        nobody_looks: face == Face::Plain
-            && options.record_video.is_none()
-            && !options.counts_pictures,
-        ..specs(options)
-    };
+    let specs = specs_looked_at(options, face);
     let server = options.server.as_deref().map(parse_server).transpose()?;
     // Libraries write on error output while they look for devices.
     let quiet = hullo_media::quiet::redirect_stderr(None).ok();
@@ -391,6 +417,7 @@ fn main_loop(
         opened => opened?,
     };
     let open_to_others = profile.open_to_others();
+    let (log, unlogged) = setup::begin_log(options, profile.folder())?;
     let (wake, inbox) = wakes();
     let net_wake = wake.clone();
     let net = Net::start(&profile, move |event| {
@@ -398,19 +425,13 @@ fn main_loop(
         let _ = net_wake.send(Wake::Net(event));
     })?;
     choose_server(&net, server, &mode)?;
-    let control_wake = wake.clone();
-    let control = ControlServer::start(&profile, move |request, responder| {
-        let _ = control_wake.send(Wake::Control(request, responder));
-    });
-    let signal_wake = wake.clone();
-    terminal::spawn_signals(move |event| signal_wake.send(Wake::Event(event)).is_ok())
-        .map_err(|error| Failure::of(&error, OTHER))?;
-    let (config, broken) = config::read(&config::path(profile.folder()));
+    let control = listen(&profile, &wake)?;
+    let (config, broken) = crate::config::read(&crate::config::path(profile.folder()));
     let memory = SettingsFile::of_profile(profile.folder());
-    let remembered = memory.read();
     let group_calls = GroupCalls::of_profile(profile.folder());
     let unread_calls = group_calls.as_ref().err().map(ToString::to_string);
-    let mut model = begun(mode, options.color, config.relay_only);
+    let mut model = begun(mode, options.color, &config);
+    model.layers.setup = setup::setup(options, &config, broken.is_some(), profile.folder(), &log);
     model.has_screen = options.screen.is_some();
     let (mut front, entered) = open_front(face, &wake, &mut model, options)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
@@ -431,12 +452,16 @@ fn main_loop(
         rng: random()?,
         attention: Attention::new(settings.clone()),
         alerts: alerts(&settings, options),
+        may_attend: settings,
+        log: log.lines.clone(),
         notes: crate::run::Notes::default(),
     };
-    begin(&mut runner, &control, broken, remembered, open_to_others);
-    if let Some(words) = unread_calls {
-        runner.event(Event::Failed(crate::people::sentence(&words)));
-    }
+    begin(
+        &mut runner,
+        &control,
+        broken,
+        [open_to_others, unread_calls, unlogged],
+    );
     let status = runner.run();
     let words = runner.model.last_words();
     let summary = runner.summary().cloned();
@@ -450,9 +475,11 @@ fn main_loop(
     Ok((status, summary))
 }
 
-fn begun(mode: Mode, color: Color, is_relay_only: bool) -> Model {
+fn begun(mode: Mode, color: Color, config: &Config) -> Model {
     let mut model = Model::new(mode, look(color));
-    model.is_relay_only = is_relay_only;
+    model.is_relay_only = config.relay_only;
+    model.keymap = config.keymap.clone();
+    model.theme = config.theme;
     model.clock = crate::threads::wall_clock();
     model
 }
@@ -491,16 +518,15 @@ fn begin(
     runner: &mut Runner<'_>,
     control: &Result<ControlServer, ControlError>,
     broken: Option<ConfigError>,
-    remembered: Result<Settings, SettingsError>,
-    open_to_others: Option<String>,
+    others: [Option<String>; 3],
 ) {
+    let remembered = runner.memory.read();
     let troubles = [
         control.as_ref().err().map(ToString::to_string),
         broken.as_ref().map(ToString::to_string),
         remembered.as_ref().err().map(ToString::to_string),
-        open_to_others,
     ];
-    for trouble in troubles.into_iter().flatten() {
+    for trouble in troubles.into_iter().chain(others).flatten() {
         runner.event(Event::Failed(crate::people::sentence(&trouble)));
     }
     runner.event(Event::Settings(remembered.unwrap_or_default()));

@@ -232,6 +232,11 @@ pub enum Report {
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// Links that are out and were not used.
+    Links {
+        /// Until when each works, in milliseconds since 1970, the next to end first.
+        until_ms: Vec<u64>,
+    },
     /// One sentence worth reading.
     Notice {
         /// The sentence.
@@ -262,6 +267,15 @@ pub struct GroupMember {
 }
 
 impl Report {
+    /// Links that are out, by when they end since 1970.
+    #[must_use]
+    pub fn links(ends: &[std::time::Duration]) -> Self {
+        let until_ms = ends.iter().copied().map(crate::text::duration_ms);
+        Self::Links {
+            until_ms: until_ms.collect(),
+        }
+    }
+
     /// A contact as it is now.
     #[must_use]
     pub fn contact(contact: &Contact) -> Self {

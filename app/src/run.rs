@@ -13,8 +13,8 @@ use hullo_signalling::channel::{self, ChannelCommand, ChannelEvent};
 use hullo_signalling::history::CallProgress;
 
 use crate::attach::Followers;
-use crate::attention::Attention;
 use crate::attention::alerts::Alerts;
+use crate::attention::{Attention, AttentionSettings};
 use crate::call::driver::{Command as CallCommand, DriverEvent};
 use crate::calls::{CallNews, Calls, Outcome, Step, ThreadNumber, proto_media};
 use crate::command;
@@ -23,6 +23,7 @@ use crate::effect::Effect;
 use crate::event::{CallEvent, CallNumber, ContactId, Event, StopReason};
 use crate::front::Front;
 use crate::group_call;
+use crate::log::Lines;
 use crate::model::{Mode, Model};
 use crate::net::{Net, NetEvent};
 use crate::people::{People, sentence};
@@ -30,7 +31,7 @@ use crate::profile::control::{ControlRequest, Responder};
 use crate::profile::group_calls::GroupCalls;
 use crate::profile::settings::SettingsFile;
 use crate::report::Report;
-use crate::terminal::{Arrival, Reply};
+use crate::terminal::{self, Arrival, Reply};
 use crate::update::update;
 
 pub use history::Journal;
@@ -113,6 +114,10 @@ pub struct Runner<'a> {
     pub attention: Attention,
     /// Does it.
     pub alerts: Alerts,
+    /// Ways that may be used at all here.
+    pub may_attend: AttentionSettings,
+    /// The newest lines of the log.
+    pub log: Lines,
     /// The loop's own notes.
     pub notes: Notes,
 }
@@ -136,6 +141,7 @@ pub struct Notes {
 impl Runner<'_> {
     /// Runs until the model or the front end's reader is gone. Returns the exit status.
     pub fn run(&mut self) -> u8 {
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "the program begins");
         self.report(&Report::Ready {
             url: None,
             media: Vec::new(),
@@ -201,6 +207,7 @@ impl Runner<'_> {
 
     /// Tells the outside.
     pub fn report(&mut self, report: &Report) {
+        crate::log::note(report);
         self.notes.waiting.take(report);
         let now_ms = self.now_ms();
         self.notes.followers.tell(now_ms, report);
@@ -227,6 +234,11 @@ impl Runner<'_> {
             Wake::Net(event) => self.net_event(event),
             // Drawing follows every wake-up.
             Wake::Screen => {}
+            Wake::Terminal(Reply::Ground(ground), _) => {
+                self.event(Event::Ground {
+                    is_light: crate::view::theme::is_light(ground),
+                });
+            }
             Wake::Terminal(reply, at) => {
                 for event in self.front.reply(&reply, at, self.model.look) {
                     self.event(event);
@@ -325,11 +337,19 @@ impl Runner<'_> {
                     .err()
                     .map(|error| Event::Failed(sentence(&error.to_string())));
             }
+            Effect::Withdraw => return self.tell_net(ChannelCommand::Withdraw),
             Effect::Invite => return self.tell_net(ChannelCommand::InviteCode { server: None }),
             Effect::Person(contact, change) => {
                 let contact = channel::ContactId(contact.0);
                 return self.tell_net(ChannelCommand::Person { contact, change });
             }
+            Effect::RemoveContact(contact) => {
+                let contact = channel::ContactId(contact.0);
+                return self.tell_net(ChannelCommand::RemoveContact(contact));
+            }
+            Effect::Attend(settings) => self.attend(settings),
+            Effect::WatchMouse(is_on) => self.front.sequence(terminal::set_mouse(is_on)),
+            Effect::ReadLog => return Some(Event::Log(self.log.newest())),
             Effect::Add(link) => return self.tell_net(ChannelCommand::Add { link }),
             Effect::SetName(name) => return self.tell_net(ChannelCommand::SetName(name)),
             Effect::Report(report) => self.report(&report),
@@ -439,7 +459,7 @@ impl Runner<'_> {
 
     /// What happened to a call. Whoever keeps the history listens here.
     fn news(&mut self, news: &CallNews) {
-        tracing::info!(call = ?news.call_id, step = ?news.step, "call");
+        tracing::info!(step = news.step.word(), "call");
         // The other steps come with the thread's own events.
         if matches!(news.step, Step::MergedInto(_)) {
             let command = ChannelCommand::CallOutcome {

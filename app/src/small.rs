@@ -37,6 +37,7 @@ pub use past::entries;
 use person::pass_on_person;
 
 mod asking;
+mod links;
 mod past;
 mod person;
 
@@ -62,6 +63,10 @@ pub enum Small {
         /// Wait.
         wait: bool,
     },
+    /// List the links that are out.
+    Links,
+    /// Let none of them work any more.
+    Withdraw,
     /// Redeem a link; `-` reads stdin.
     Add(String),
     /// List.
@@ -199,6 +204,8 @@ impl Small {
             Self::Name(None) => json!({ "command": "name" }),
             Self::Name(Some(name)) => json!({ "command": "name", "name": name }),
             Self::Invite { .. } => json!({ "command": "invite" }),
+            Self::Links => json!({ "command": "links" }),
+            Self::Withdraw => json!({ "command": "withdraw" }),
             Self::Add(link) => json!({ "command": "add", "link": link }),
             Self::Contacts => json!({ "command": "contacts" }),
             Self::Remove(name) => json!({ "command": "remove", "name": name }),
@@ -249,6 +256,8 @@ impl Small {
             Self::Group(about) => errand.group(&about),
             Self::Person(name, change) => errand.person(&name, change),
             Self::Invite { wait } => errand.invite(has_server, wait),
+            Self::Links => errand.links(),
+            Self::Withdraw => errand.withdraw(),
             Self::Add(link) => errand.add(link),
             Self::History {
                 name,

@@ -1,6 +1,7 @@
 //! Every visible word of the screen and of `--plain`, in one place.
 //!
-//! Names come from other people: sentences are cleaned by [`shown`] where they meet a terminal.
+//! Names come from other people: sentences are cleaned by [`shown`] where they meet a terminal. Keys are written as
+//! `{action}` and filled in by [`crate::keymap::Keymap::fill`], because people change them.
 
 mod history;
 
@@ -9,12 +10,14 @@ use std::time::Duration;
 mod call;
 mod groups;
 mod keys;
+mod layers;
 mod people;
 mod seat;
 
 pub use call::*;
 pub(crate) use groups::*;
 pub use keys::{help, hint};
+pub(crate) use layers::*;
 pub(crate) use people::*;
 pub(crate) use seat::*;
 
@@ -43,25 +46,29 @@ pub const IP_WARNING: &str = "In a direct call the other side can see your IP ad
 pub const ENDED_HERE: &str = "you hung up";
 
 pub(crate) const NO_CALL: &str = "No call is running.";
-pub(crate) const NO_CALL_VIDEO: &str = "No call is running: C starts a video call.";
+pub(crate) const NO_CALL_VIDEO: &str = "No call is running: {call_video} starts a video call.";
 pub(crate) const NOBODY_CALLS: &str = "Nobody is calling.";
-pub(crate) const SOUND_ONLY_ALREADY: &str = "This call has sound only: a takes it.";
-pub(crate) const ONLY_A_MIRROR: &str = "This is only a mirror: q leaves it.";
+pub(crate) const SOUND_ONLY_ALREADY: &str = "This call has sound only: {accept} takes it.";
+pub(crate) const ONLY_A_MIRROR: &str = "This is only a mirror: {back} leaves it.";
 pub(crate) const MIRROR_FACTS: &str = "Your camera, encoded, encrypted and back. It stays here.";
 pub(crate) const MIRROR_SENDS: &str = "nothing is sent";
-pub(crate) const PRESS_AGAIN: &str = "It has just begun to ring: press a again to take the call.";
-pub(crate) const HANG_UP_FIRST: &str = "A call is running: H hangs up first.";
-pub(crate) const CALL_RUNS: &str = "A call is running: H hangs up, or o puts it on hold first.";
-pub(crate) const INTERRUPT_AGAIN: &str = "A call is running: Ctrl-C again ends it and quits.";
-pub(crate) const DECLINE_INSTEAD: &str = "You have not taken this call: decline it instead (x).";
+pub(crate) const PRESS_AGAIN: &str =
+    "It has just begun to ring: press {accept} again to take the call.";
+pub(crate) const HANG_UP_FIRST: &str = "A call is running: {hang_up} hangs up first.";
+pub(crate) const CALL_RUNS: &str =
+    "A call is running: {hang_up} hangs up, or {hold} puts it on hold first.";
+pub(crate) const INTERRUPT_AGAIN: &str = "A call is running: {interrupt} again ends it and quits.";
+pub(crate) const DECLINE_INSTEAD: &str =
+    "You have not taken this call: decline it instead ({decline}).";
 pub(crate) const NO_SERVER_SET: &str =
     "No server is set: start with `hullo --server URL`, or run your own with `hullo serve`.";
 pub(crate) const NO_CONTACT_CHOSEN: &str =
-    "No contact to call yet: i invites somebody, + adds a link.";
-pub(crate) const CLOSE_FIRST: &str = "Esc closes this first.";
+    "No contact to call yet: {invite} invites somebody, {add} adds a link.";
+pub(crate) const CLOSE_FIRST: &str = "{close} closes this first.";
 pub(crate) const NOTHING_TYPED: &str =
-    "Paste the link you were sent, or type the code you were told, then press Enter.";
-pub(crate) const PASTE_HERE: &str = "Pasted text is taken in the field for links only: + opens it.";
+    "Paste the link you were sent, or type the code you were told, then press {confirm}.";
+pub(crate) const PASTE_HERE: &str =
+    "Pasted text is taken in the field for links only: {add} opens it.";
 pub(crate) const LINK_TOO_LONG: &str = "That is too long to be a link.";
 pub(crate) const TEXT_TOO_LONG: &str =
     "That is too long for one message: `hullo send NAME -` takes more from a file.";
@@ -86,7 +93,7 @@ pub(crate) const WORDS_AWAITED: &str = "Waiting for their program, for four word
 pub(crate) const WORDS_SAFETY: &str =
     "Or, at any time, these twelve; they are the same at both sides for ever:";
 pub(crate) const WORDS_ASK: &str =
-    "y  the same: verified.   n  different: somebody stands between.";
+    "{same_words}  the same: verified.   {different_words}  different: somebody stands between.";
 pub(crate) const WORDS_QUESTION: &str =
     "Are they the same at the other side? y verifies, n says that they differ.";
 pub(crate) const WORDS_DIFFERENT: &str = "Not verified. Different words mean that somebody may stand between you: \
@@ -94,13 +101,13 @@ pub(crate) const WORDS_DIFFERENT: &str = "Not verified. Different words mean tha
 pub(crate) const INVITE_MAKING: &str = "Making a link...";
 pub(crate) const INVITE_READY: &str = "Send this link to one person, by a way you trust. It works once, for 7 days: whoever has it can become your contact.";
 pub(crate) const INVITE_TOO_LONG: &str =
-    "This window is too small for the link: enlarge it, or c copies it.";
+    "This window is too small for the link: enlarge it, or {copy} copies it.";
 pub(crate) const HELP_TOO_LONG: &str = "The help needs a larger window.";
 pub(crate) const INVITE_COPY: &str =
-    "c copies it. `hullo invite` in a shell prints it on one line.";
+    "{copy} copies it. `hullo invite` in a shell prints it on one line.";
 pub(crate) const ADD_TITLE: &str = "Add a contact";
 pub(crate) const ADD_WORDS: &str =
-    "Paste the link somebody sent you, or type the code they say, then press Enter:";
+    "Paste the link somebody sent you, or type the code they say, then press {confirm}:";
 pub(crate) const LOADING: &str = "Reading contacts...";
 pub(crate) const YOU: &str = "you";
 pub(crate) const TOO_SMALL: &str = "hullo needs 40x10";
@@ -108,13 +115,14 @@ pub(crate) const CAMERA_IS_ON: &str = "camera on";
 pub(crate) const CAMERA_IS_OFF: &str = "camera off";
 pub(crate) const MIC_ON: &str = "microphone on";
 pub(crate) const SERVER_RETRIED: &str = "It is tried again and again. A call that runs goes on.";
-pub(crate) const SOUND_ONLY: &str = "Sound only: v switches your camera on.";
-pub(crate) const CALL_AGAIN: &str = "Enter calls again, C with pictures; Esc closes this.";
+pub(crate) const SOUND_ONLY: &str = "Sound only: {video} switches your camera on.";
+pub(crate) const CALL_AGAIN: &str =
+    "{confirm} calls again, {call_video} with pictures; {close} closes this.";
 
 /// The screen of somebody who has no server yet.
 pub(crate) const NO_SERVER: [&str; 6] = [
     "No server is set. Two ways out:",
-    "1. Somebody gave you a link: + adds it. Or a URL: start once `hullo --server URL`.",
+    "1. Somebody gave you a link: {add} adds it. Or a URL: start once `hullo --server URL`.",
     "2. `hullo serve` on a machine that both of you reach: it prints its URL.",
     "",
     "",
@@ -125,8 +133,8 @@ pub(crate) const NO_SERVER: [&str; 6] = [
 pub(crate) const NO_CONTACTS: [&str; 6] = [
     "No contacts yet.",
     "",
-    "i  makes a link and a spoken code, for one person",
-    "+  adds a link or a code of somebody else",
+    "{invite}  makes a link and a spoken code, for one person",
+    "{add}  adds a link or a code of somebody else",
     "",
     "In a shell: `hullo invite`, `hullo add LINK`, and `hullo serve` to run a server.",
 ];
@@ -247,7 +255,9 @@ pub fn waiting(call: &Call) -> &'static str {
     match (&call.state, call.direction) {
         (CallState::Connecting, _) if matches!(call.party, Party::Group(_)) => ENTERING,
         (CallState::Inviting, _) => "Sending the call...",
-        (CallState::Ringing, Direction::Outgoing) => "It rings at the other side. H gives up.",
+        (CallState::Ringing, Direction::Outgoing) => {
+            "It rings at the other side. {hang_up} gives up."
+        }
         (CallState::Ringing, Direction::Incoming) => "Declining...",
         _ => "Making the connection...",
     }
@@ -275,18 +285,18 @@ pub(crate) fn far_camera_off(name: &str) -> String {
 pub(crate) fn incoming_keys(is_busy: bool, media_offered: Media) -> &'static [&'static str] {
     match media_offered {
         _ if is_busy => &[
-            "a hold and answer",
-            "e end and answer",
-            "x decline",
-            "i ignore",
+            "{accept} hold and answer",
+            "{end_and_accept} end and answer",
+            "{decline} decline",
+            "{ignore} ignore",
         ],
         Media::Video => &[
-            "a accept with your camera",
-            "s accept with sound only",
-            "x decline",
-            "i ignore",
+            "{accept} accept with your camera",
+            "{accept_sound} accept with sound only",
+            "{decline} decline",
+            "{ignore} ignore",
         ],
-        Media::Audio => &["a accept", "x decline", "i ignore"],
+        Media::Audio => &["{accept} accept", "{decline} decline", "{ignore} ignore"],
     }
 }
 
@@ -354,7 +364,7 @@ pub fn contact_state(model: &Model, contact: &Contact) -> &'static str {
 }
 
 pub(crate) fn answer_first(name: &str) -> String {
-    format!("{name} is calling: a takes the call, x declines.")
+    format!("{name} is calling: {{accept}} takes the call, {{decline}} declines.")
 }
 
 pub(crate) fn declined_other(name: &str, awaited: &str) -> String {
@@ -408,13 +418,15 @@ pub(crate) fn contact_lines(contact: &Contact, is_free: bool) -> Vec<String> {
         ));
         lines.push(String::new());
     } else if contact.lost {
-        lines
-            .push("Restored from a backup: add a new link of theirs (+) to reach them.".to_owned());
+        lines.push(
+            "Restored from a backup: add a new link of theirs ({add}) to reach them.".to_owned(),
+        );
         lines.push(String::new());
     } else if contact.ready {
         if is_free {
             lines.extend([
-                "Enter calls, C calls with pictures, t writes a message.".to_owned(),
+                "{confirm} calls, {call_video} calls with pictures, {write} writes a message."
+                    .to_owned(),
                 String::new(),
             ]);
         }
@@ -425,7 +437,7 @@ pub(crate) fn contact_lines(contact: &Contact, is_free: bool) -> Vec<String> {
     lines.push(if contact.verified {
         "Verified: you have compared the words.".to_owned()
     } else {
-        "Unverified: nobody has compared the words yet (w), so this may be somebody else."
+        "Unverified: nobody has compared the words yet ({words}), so this may be somebody else."
             .to_owned()
     });
     lines

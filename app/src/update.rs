@@ -10,8 +10,13 @@ pub mod field;
 mod group;
 pub(crate) mod history;
 mod keys;
+mod layers;
+mod menu;
+mod mouse;
 mod once;
+pub mod palette;
 pub(crate) mod people;
+pub mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -39,13 +44,13 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
     match event {
         Event::Key(key) => keys::press(model, key, effects_of),
         Event::KeyRelease(key) => keys::release(model, key, effects_of),
-        // Nothing is clicked on yet.
-        Event::Mouse(_) => {}
         Event::Resumed => say(model, text::RESUMED),
         Event::ReportsReleases(are) => model.reports_releases = are,
+        Event::Mouse(event) => mouse::take(model, event, effects_of),
         Event::Paste(pasted) => keys::paste(model, &pasted),
         Event::Resize(columns, rows) => model.size = Some((columns, rows)),
         Event::Look(look) => model.look = look,
+        Event::Ground { is_light } => model.theme.is_ground_light = is_light,
         Event::Focus(is_focused) => call::talk::window_looked_at(model, is_focused, effects_of),
         Event::Command(command) => command::run(model, command, effects_of),
         Event::Groups(groups) => group::take(model, groups, effects_of),
@@ -76,6 +81,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::CodeEnded { words, is_well } => {
             people::code_ended(model, words, is_well, effects_of);
         }
+        Event::Withdrawn { count } => notice(model, text::withdrawn(count), effects_of),
         Event::Words {
             contact,
             words,
@@ -86,10 +92,11 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         }
         Event::Call(number, change) => call::take(model, number, change, effects_of),
         Event::Missed { party, why } => call::ring::missed(model, party, why, effects_of),
-        Event::Settings(settings) => model.settings = settings,
+        Event::Settings(settings) => settings::take(model, settings, effects_of),
+        Event::Log(lines) => model.layers.log = lines,
         Event::History(news) => history::take(model, news, effects_of),
         Event::Failed(words) => take_failure(model, words, effects_of),
-        Event::Tick => {}
+        Event::Tick => layers::tick(model, effects_of),
         Event::Stop(reason) => stop(model, reason, effects_of),
     }
     deadline::settle(model, effects_of);
@@ -155,6 +162,7 @@ fn take_contacts(model: &mut Model, contacts: Vec<Contact>, effects: &mut Vec<Ef
             }
         }
     }
+    layers::forget_gone(model, &contacts);
     if !contacts
         .iter()
         .any(|contact| Some(contact.id) == model.selected)

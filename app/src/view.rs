@@ -10,6 +10,8 @@ mod contacts;
 mod conversation;
 mod fit;
 mod grid;
+pub mod hit;
+mod layers;
 mod layout;
 mod line;
 pub mod look;
@@ -18,6 +20,7 @@ mod people;
 mod roster;
 #[cfg(test)]
 mod tests;
+pub mod theme;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -27,6 +30,7 @@ use crate::event::{Feed, ParticipantId, Party};
 use crate::model::{Call, Model, Overlay};
 use crate::view::look::Glyphs;
 
+pub(crate) use layers::log_scroll_max;
 pub(crate) use overlay::help_scroll_max;
 
 use bars::{banner_lines, message_words};
@@ -103,7 +107,7 @@ fn tiles(model: &Model, area: Rect) -> Option<(&Call, Rect)> {
 /// Something lies over the pictures: what is typed, or an overlay, which all fill the main part. Nobody looks at them
 /// then, so nobody need send them.
 fn is_covered(model: &Model) -> bool {
-    model.writing_to().is_some() || model.overlay.is_some()
+    model.writing_to().is_some() || model.overlay.is_some() || model.layers.palette.is_some()
 }
 
 /// Whether a conversation stands in the right pane: something is typed there, or there is one and no call.
@@ -139,9 +143,9 @@ fn draw<'m>(model: &'m Model, area: Rect, buffer: &mut Canvas<'_, 'm>) -> Option
     let Some(panes) = layout::panes(model, area) else {
         return line::draw(model, area, buffer);
     };
-    if let Some(pane) = panes.contacts {
-        contacts::draw(model, pane, panes.call.is_some(), buffer);
-    }
+    let filtering = panes
+        .contacts
+        .and_then(|pane| contacts::draw(model, pane, panes.call.is_some(), buffer));
     let mut typing = None;
     if let Some(pane) = panes.call {
         match &model.conversation {
@@ -153,19 +157,32 @@ fn draw<'m>(model: &'m Model, area: Rect, buffer: &mut Canvas<'_, 'm>) -> Option
     }
     let cursor = match &model.overlay {
         Some(Overlay::Help(scroll)) => {
-            overlay::draw_help(*scroll, panes.main, buffer);
+            overlay::draw_help(model, *scroll, panes.main, buffer);
             None
         }
         Some(Overlay::Invite(invite)) => {
-            people::draw_invite(invite, model.look.depth, panes.main, buffer);
+            people::draw_invite(model, invite, panes.main, buffer);
             None
         }
         Some(Overlay::Words(contact)) => {
             people::draw_words(model, *contact, panes.main, buffer);
             None
         }
-        Some(Overlay::Add(field)) => overlay::draw_add(field, panes.main, buffer),
+        Some(Overlay::Add(field)) => overlay::draw_add(model, field, panes.main, buffer),
+        Some(Overlay::Contact(menu)) => layers::draw_menu(model, menu, panes.main, buffer),
+        Some(Overlay::Settings(at)) => {
+            layers::draw_settings(model, *at, panes.main, buffer);
+            None
+        }
+        Some(Overlay::Log(back)) => {
+            layers::draw_log(model, *back, panes.main, buffer);
+            None
+        }
         None => typing,
+    };
+    let cursor = match model.layers.palette {
+        Some(_) => layers::draw_palette(model, panes.main, buffer),
+        None => filtering.or(cursor),
     };
     if let Some(area) = panes.banner {
         bars::draw_banner(model, area, buffer);

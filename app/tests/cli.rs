@@ -8,6 +8,8 @@
 
 #[path = "cli/calls.rs"]
 mod calls;
+#[path = "cli/config.rs"]
+mod config;
 #[path = "cli/ctl.rs"]
 mod ctl;
 #[path = "cli/group_ends.rs"]
@@ -17,6 +19,8 @@ mod group_recovery;
 #[path = "cli/groups.rs"]
 mod groups;
 mod kit;
+#[path = "cli/links.rs"]
+mod links;
 
 use std::time::{Duration, Instant};
 

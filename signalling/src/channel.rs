@@ -114,6 +114,8 @@ pub struct Own {
     pub client_key: [u8; 32],
     /// Where invitations are made, if any server was ever named.
     pub server: Option<ServerUrl>,
+    /// Until when each link works that is out and was not used, since 1970, the next to end first.
+    pub open_links: Vec<Duration>,
 }
 
 /// One thing that happened.
@@ -199,6 +201,8 @@ pub enum ChannelCommand {
     SetServer(ServerUrl),
     /// Forget a contact and all that is under way to and from it: [`ChannelEvent::ContactRemoved`].
     RemoveContact(ContactId),
+    /// Let no link of ours work any more that was not used yet, nor its code: [`ChannelEvent::Withdrawn`].
+    Withdraw,
     /// About groups: [`ChannelEvent::Group`].
     Group(GroupCommand),
 }
@@ -295,6 +299,11 @@ pub enum ChannelEvent {
         /// As it is now.
         contact: Contact,
     },
+    /// Links that were out work no more.
+    Withdrawn {
+        /// How many.
+        count: usize,
+    },
     /// A contact is forgotten: on command, or because its link turned out to be used.
     ContactRemoved {
         /// Who it was.
@@ -366,6 +375,8 @@ pub enum CodeEnd {
     Expired,
     /// A newer one was made.
     Replaced,
+    /// Its maker took it back.
+    Withdrawn,
     /// It could not be made, or not be carried through: why.
     Failed(String),
 }
@@ -379,6 +390,7 @@ impl fmt::Display for CodeEnd {
             }
             Self::Expired => "nobody used the code in time: make another",
             Self::Replaced => "there is a newer code: this one is dead",
+            Self::Withdrawn => "the code was withdrawn",
             Self::Failed(reason) => return write!(f, "the code does not work: {reason}"),
         })
     }
@@ -399,6 +411,8 @@ pub enum Wish {
     Set,
     /// Removing this contact.
     Remove(ContactId),
+    /// Withdrawing links.
+    Withdraw,
     /// Making a group (`None`), or something about this one.
     Group(Option<GroupNumber>),
     /// Something else about this contact.

@@ -213,6 +213,9 @@ pub enum GroupError {
     /// No such group, or no longer.
     #[error("there is no such group: `hullo group list` shows those you are in")]
     NoGroup,
+    /// Names are unique here too, and somebody chose this one.
+    #[error("you are in a group called {0} already: choose another name")]
+    NameTaken(String),
     /// No such member.
     #[error("nobody of that name is in the group")]
     NoMember,

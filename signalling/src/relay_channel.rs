@@ -41,6 +41,7 @@ mod messages;
 mod people;
 mod requests;
 mod server;
+mod withdraw;
 
 /// How long a user waits for a link to be made or used before being told that the server does not answer.
 const TASK_TIME_MAX: Duration = Duration::from_secs(15);
@@ -386,6 +387,7 @@ impl RelayChannel {
                     self.fail(Wish::Set, reason);
                 }
             }
+            ChannelCommand::Withdraw => self.withdraw(),
             ChannelCommand::Group(command) => self.group_command(command),
             ChannelCommand::RemoveContact(contact) => {
                 if let Err(reason) = self.remove(contact) {
@@ -590,6 +592,7 @@ impl Channel for RelayChannel {
             short_id: self.identity.key_set().short_id(),
             client_key: self.identity.key_set().x25519(),
             server,
+            open_links: self.open_links()?,
         })
     }
 }

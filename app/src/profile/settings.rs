@@ -70,7 +70,7 @@ impl SettingsFile {
     /// # Errors
     /// The machine's: no space, no permission.
     pub fn write(&self, settings: Settings) -> io::Result<()> {
-        let text = toml::to_string(&settings).expect("two switches are TOML");
+        let text = toml::to_string(&settings).expect("switches and words are TOML");
         let folder = self.0.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(text.as_bytes())?;
@@ -92,6 +92,9 @@ mod tests {
         let settings = Settings {
             do_not_disturb: true,
             is_ip_warned: true,
+            bell: Some(false),
+            theme: Some(crate::view::theme::ThemeName::Light),
+            ..Settings::default()
         };
         file.write(settings).unwrap();
         assert_eq!(file.read().unwrap(), settings);

@@ -26,6 +26,7 @@ impl Runner<'_> {
             // These take time and have an answer of their own.
             Ok(Ask::Line(line)) => match command::parse(&line) {
                 Ok(Command::Invite) => Ask::Invite,
+                Ok(Command::Withdraw) => Ask::Withdraw,
                 Ok(Command::Add(link)) => Ask::Add(link),
                 Ok(Command::Person(name, change)) => Ask::Person(name, change),
                 Ok(Command::Send(name, text)) => Ask::Send { name, text },
@@ -50,11 +51,7 @@ impl Runner<'_> {
                 Err(words) => control::refuse(responder, &Failure::usage(words)),
             },
             Ask::Attach => self.attach(responder),
-            Ask::Contacts => {
-                for contact in self.model.contacts() {
-                    control::send(responder, &Report::contact(contact));
-                }
-            }
+            Ask::Contacts => self.contacts(responder),
             Ask::Remove(name) => self.remove(&name, responder),
             ask @ (Ask::Send { .. } | Ask::History { .. }) => {
                 self.answer_of_history(ask, responder)
@@ -84,6 +81,7 @@ impl Runner<'_> {
                 });
                 self.do_effect(Effect::Invite);
             }
+            ask @ (Ask::Links | Ask::Withdraw) => self.links(&ask, responder),
             Ask::Add(link) => {
                 self.notes.waiting.add(now, responder.clone(), |report| {
                     matches!(report, Report::Contact { .. })
@@ -137,6 +135,25 @@ impl Runner<'_> {
             // Whoever is gone again is forgotten at the next report.
             let _ = responder.send(&crate::attach::line(now_ms, &report));
         }
+    }
+
+    fn contacts(&self, responder: &Responder) {
+        for contact in self.model.contacts() {
+            control::send(responder, &Report::contact(contact));
+        }
+    }
+
+    /// Links that are out: until when they work, or that none does any more.
+    fn links(&mut self, ask: &Ask, responder: &Responder) {
+        if *ask == Ask::Links {
+            return match self.net.own() {
+                Ok(own) => control::send(responder, &Report::links(&own.open_links)),
+                Err(error) => control::say(responder, &error.to_string()),
+            };
+        }
+        let is_answer = |report: &Report| matches!(report, Report::Notice { .. });
+        (self.notes.waiting).add(Instant::now(), responder.clone(), is_answer);
+        self.do_effect(Effect::Withdraw);
     }
 
     fn remove(&mut self, name: &str, responder: &Responder) {

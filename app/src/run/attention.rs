@@ -2,11 +2,21 @@
 
 use super::Runner;
 use crate::attention::alerts::Ask;
-use crate::attention::{Caller, Situation};
+use crate::attention::{AttentionSettings, Caller, Situation};
 use crate::event::{Event, Media};
 use crate::model::Model;
 
 impl Runner<'_> {
+    /// From now on calls draw attention like this, as far as this front end may.
+    pub(super) fn attend(&mut self, wanted: AttentionSettings) {
+        let may = &self.may_attend;
+        self.attention.change(AttentionSettings {
+            desktop: wanted.desktop && may.desktop,
+            ring: wanted.ring && may.ring,
+            ..wanted
+        });
+    }
+
     /// Starts and stops what is to draw attention.
     pub(super) fn look_for_attention(&mut self) {
         let now_ms = self.now_ms();

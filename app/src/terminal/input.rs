@@ -49,6 +49,8 @@ pub enum Reply {
     Version(String),
     /// `DCS 1 $ r text ST`: a setting (DECRQSS), or nothing.
     Setting(Option<String>),
+    /// `OSC 11 ; rgb:… ST`: the colour of the ground, 8 bits each.
+    Ground([u8; 3]),
     /// Some other answer; no key in any case.
     Other,
 }
@@ -437,9 +439,26 @@ fn string(kind: u8, rest: &[u8]) -> Held {
         (b'P', [b'>', b'|', version @ ..]) => Reply::Version(written(version)),
         (b'P', [b'1', b'$', b'r', setting @ ..]) => Reply::Setting(Some(written(setting))),
         (b'P', [b'0', b'$', b'r', ..]) => Reply::Setting(None),
+        (b']', [b'1', b'1', b';', ground @ ..]) => match rgb(ground) {
+            Some(ground) => Reply::Ground(ground),
+            None => Reply::Other,
+        },
         _ => Reply::Other,
     };
     Held::Whole(Some(Input::Reply(reply)))
+}
+
+/// `rgb:R/G/B` as XParseColor has it, one to four hexadecimal digits each; the first 8 bits of them.
+fn rgb(text: &[u8]) -> Option<[u8; 3]> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut parts = text.strip_prefix("rgb:")?.split('/').map(|part| {
+        let is_number = part.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let value = u32::from_str_radix(part, 16).ok().filter(|_| is_number)?;
+        let most = 16_u32.checked_pow(u32::try_from(part.len()).ok().filter(|len| *len <= 4)?)? - 1;
+        u8::try_from(value * 255 / most).ok()
+    });
+    let colour = [parts.next()??, parts.next()??, parts.next()??];
+    parts.next().is_none().then_some(colour)
 }
 
 #[cfg(test)]

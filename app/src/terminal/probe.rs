@@ -10,9 +10,9 @@ use super::Reply;
 use crate::view::look::{ColourDepth, Look};
 
 /// The questions, in one write. A 24-bit colour is set and asked back (DECRQSS): who has fewer colours answers another one
-/// or none. DA1 is last, as everything answers it.
+/// or none. The colour of the ground chooses the theme. DA1 is last, as everything answers it.
 pub const QUESTIONS: &str =
-    "\x1b[>0q\x1b[?2026$p\x1b[?u\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[0m\x1b[c";
+    "\x1b[>0q\x1b[?2026$p\x1b[?u\x1b]11;?\x1b\\\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[0m\x1b[c";
 
 /// Terminals whose 24 bits are known, by the names they answer; some do not answer DECRQSS.
 const TRUE_COLOUR_NAMES: [&str; 9] = [

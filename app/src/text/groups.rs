@@ -80,7 +80,7 @@ pub(crate) const NO_SUCH_CALL: &str =
     "No call of a group was announced: choose a group, or `join GROUP`.";
 pub(crate) const NOT_A_GROUP_CALL: &str = "Only in the call of a group can your screen be shown.";
 pub(crate) const ONE_GROUP_CALL: &str =
-    "You can be in the call of one group at a time: H leaves the other first.";
+    "You can be in the call of one group at a time: {hang_up} leaves the other first.";
 pub(crate) const ALONE_HERE: &str = "Nobody else is here yet. Those who join appear here.";
 pub(crate) const ENTERING: &str = "Asking the group's server for a place...";
 
@@ -164,10 +164,13 @@ pub(crate) fn group_lines(model: &Model, group: &GroupLine) -> Vec<String> {
             } else {
                 lines.push(format!("In it{places}: {}.", names(&running.people)));
             }
-            lines.push("Enter joins, C joins with your camera.".to_owned());
+            lines.push("{confirm} joins, {call_video} joins with your camera.".to_owned());
         }
         None if group.is_joined => {
-            lines.push("No call runs here. Enter begins one, C with your camera.".to_owned());
+            lines.push(
+                "No call runs here. {confirm} begins one, {call_video} with your camera."
+                    .to_owned(),
+            );
         }
         None => lines.push(group_not_ready(&group.name)),
     }

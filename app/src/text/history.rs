@@ -9,10 +9,10 @@ use time::OffsetDateTime;
 use crate::conversation::WallClock;
 
 pub(crate) const NOBODY_TO_WRITE: &str =
-    "No contact to write to yet: i invites somebody, + adds a link.";
-pub(crate) const NO_TEXT: &str = "Type a message first, then press Enter.";
-pub(crate) const WRITE_HINT: &str = "t  writes a message";
-pub(crate) const OLDER: &str = "PgUp shows older entries.";
+    "No contact to write to yet: {invite} invites somebody, {add} adds a link.";
+pub(crate) const NO_TEXT: &str = "Type a message first, then press {confirm}.";
+pub(crate) const WRITE_HINT: &str = "{write}  writes a message";
+pub(crate) const OLDER: &str = "{page_up} shows older entries.";
 pub(crate) const KEPT_OLDER: &str = "Older entries: `hullo history NAME` in a shell.";
 pub(crate) const YOU_WROTE: &str = "you";
 pub(crate) const WAITS: &str = " (not sent yet)";

@@ -19,7 +19,6 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Screen => return None,
         Action::Talk if call?.seat.talk.is_some() && !model.reports_releases => "end talking",
         Action::Talk if call?.own.mic_muted && !call?.seat.is_deafened() => "talk",
-        Action::Talk => return None,
         Action::Deafen if call?.seat.is_deafened() => "hear again",
         Action::Roster if call?.seat.is_roster_open => "close list",
         Action::Roster => "people",
@@ -27,7 +26,8 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Louder if call?.seat.is_roster_open => "louder",
         Action::Softer if call?.seat.is_roster_open => "softer",
         Action::Silence => "silence",
-        Action::Deafen | Action::Focus | Action::Louder | Action::Softer => return None,
+        Action::Talk | Action::Deafen => return None,
+        Action::Focus | Action::Louder | Action::Softer => return None,
         Action::AcceptSound => "sound only",
         Action::Decline => "decline",
         Action::Mute if call?.own.mic_muted => "unmute",
@@ -42,10 +42,7 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Words if model.live_call().is_some() => return None,
         Action::Words if model.selected_contact()?.verified => return None,
         Action::Words => "words",
-        Action::Confirm if matches!(model.overlay, Some(Overlay::Add(_))) => "add",
-        Action::Confirm if model.writing_to().is_some() => "send",
-        Action::Confirm if is_running_there(model) => "join",
-        Action::Confirm => "call",
+        Action::Confirm => confirm(model),
         Action::Write => "text",
         Action::CallVideo => "video",
         // Room for the keys of the call first; they work all the same.
@@ -55,12 +52,20 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Invite => "invite",
         Action::Add => "add",
         Action::Help => "help",
+        Action::Close if model.layers.filter.is_some() && model.overlay.is_none() => "show all",
+        Action::Palette | Action::Contact if is_busy(model) => return None,
+        Action::Palette => "commands",
+        Action::Contact => "contact",
         Action::Close => "close",
         Action::Back if model.overlay.is_none() => "quit",
         Action::Down if matches!(model.overlay, Some(Overlay::Help(_))) => "more",
+        Action::Up if matches!(model.overlay, Some(Overlay::Log(_))) => "older",
         Action::PageUp if model.writing_to().is_some() => "older",
         Action::PageUp | Action::PageDown => return None,
         Action::DoNotDisturb
+        | Action::Filter
+        | Action::Settings
+        | Action::Log
         | Action::Back
         | Action::CallAudio
         | Action::Up
@@ -69,6 +74,30 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
             return None;
         }
     })
+}
+
+/// What Enter does now.
+fn confirm(model: &Model) -> &'static str {
+    match &model.overlay {
+        _ if is_chosen_from(model) => "do it",
+        _ if model.layers.is_typing() => "keep",
+        Some(Overlay::Settings(_)) => "change",
+        Some(Overlay::Add(_)) => "add",
+        _ if model.writing_to().is_some() => "send",
+        _ if is_running_there(model) => "join",
+        _ => "call",
+    }
+}
+
+/// Whether Enter does the line that is chosen in a list.
+fn is_chosen_from(model: &Model) -> bool {
+    let has_menu = matches!(model.overlay, Some(Overlay::Contact(_)));
+    model.layers.palette.is_some() || (has_menu && !model.layers.is_typing())
+}
+
+/// Whether the keys of a call need the room.
+fn is_busy(model: &Model) -> bool {
+    model.live_call().is_some() || model.incoming.is_some() || model.overlay.is_some()
 }
 
 /// Whether the chosen one is a group in which a call runs.
@@ -116,6 +145,11 @@ pub fn help(action: Action) -> &'static str {
         Action::Add => "add a link or a code",
         Action::Up => "up",
         Action::Down => "down",
+        Action::Palette => "find a command by its name",
+        Action::Filter => "list only such names",
+        Action::Contact => "rename, block, remove a contact",
+        Action::Settings => "settings",
+        Action::Log => "the log of this run",
         Action::Help => "this help",
         Action::Close => "close what lies on top",
         Action::Back => "back or quit, no hanging up",

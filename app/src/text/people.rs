@@ -13,7 +13,7 @@ pub(crate) fn words_alone(name: &str) -> String {
 }
 
 pub(crate) fn wants_words(name: &str) -> String {
-    format!("{name} compares words with you: choose {name} and press w.")
+    format!("{name} compares words with you: choose {name} and press {{words}}.")
 }
 
 pub(crate) fn blocked(name: &str) -> String {
@@ -21,7 +21,7 @@ pub(crate) fn blocked(name: &str) -> String {
 }
 
 pub(crate) fn link_needed(name: &str) -> String {
-    format!("{name} was restored from a backup: add a new link of theirs first (+).")
+    format!("{name} was restored from a backup: add a new link of theirs first ({{add}}).")
 }
 
 pub(crate) fn no_such_contact(name: &str) -> String {

@@ -14,12 +14,12 @@ pub(crate) const ON_AIR: &str = "ON AIR";
 pub(crate) const NO_ROSTER: &str =
     "The list of people is for calls of groups: here there are two of you.";
 pub(crate) const NO_FOCUS: &str = "In a call of two there is one picture: the other's.";
-pub(crate) const CHOOSE_SOMEBODY: &str = "Nobody is chosen: r opens the list of people, Up and Down choose, then + and - change how loud.";
+pub(crate) const CHOOSE_SOMEBODY: &str = "Nobody is chosen: {people} opens the list of people, {up} and {down} choose, then {louder} and {softer} change how loud.";
 pub(crate) const TALKS_ALREADY: &str =
-    "Your microphone is on already: m mutes it, then Space talks for as long as you say.";
+    "Your microphone is on already: {mute} mutes it, then {talk} talks for as long as you say.";
 pub(crate) const NO_TALK_NOW: &str =
-    "Nobody hears you now: wait for the connection, or go on with the call (o).";
-pub(crate) const NO_TALK_DEAFENED: &str = "You are deafened: d hears again first.";
+    "Nobody hears you now: wait for the connection, or go on with the call ({hold}).";
+pub(crate) const NO_TALK_DEAFENED: &str = "You are deafened: {deafen} hears again first.";
 pub(crate) const TALK_TIMED_OUT: &str =
     "You are muted again: you have been on the air for long, or the key was let go unseen.";
 

@@ -50,6 +50,10 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
         Command::Send(name, words) => history::send(model, &name, &words, effects),
         Command::Seen(name) => history::seen(model, &name, effects),
         Command::Invite => invite(model, effects),
+        Command::Withdraw => {
+            effects.push(Effect::Withdraw);
+            Ok(())
+        }
         Command::Add(link) if link.trim().is_empty() => Err(text::NOTHING_TYPED.to_owned()),
         Command::Add(link) => {
             effects.push(Effect::Add(link.trim().to_owned()));
@@ -72,6 +76,7 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
         }
     };
     if let Err(words) = done {
+        let words = model.keymap.fill(&words);
         fail(model, words, effects);
     }
 }

@@ -171,7 +171,19 @@ fn named(model: &Model, name: &str) -> Result<ContactId, String> {
 
 /// A page up (true) or down; older entries are fetched on the way.
 pub(super) fn scroll(model: &mut Model, up: bool, effects: &mut Vec<Effect>) {
+    scroll_by(model, up, None, effects);
+}
+
+/// The same by so many lines, or by a page.
+pub(super) fn scroll_by(
+    model: &mut Model,
+    up: bool,
+    lines: Option<usize>,
+    effects: &mut Vec<Effect>,
+) {
+    // Laid out once: a conversation may be long.
     let (page, last) = crate::view::conversation_scroll(model);
+    let page = lines.unwrap_or(page);
     let Some(conversation) = &mut model.conversation else {
         return;
     };

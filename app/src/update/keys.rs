@@ -3,10 +3,12 @@
 use crossterm::event::{KeyEvent, KeyEventKind};
 
 use super::call::{self, focus, hold, ring, seat, talk};
-use super::{command, group, history, notice, people, say, stop};
+use super::palette::{self, Then};
+use super::{command, group, history, layers, menu, notice, people, say, settings, stop};
 use crate::effect::Effect;
 use crate::event::{GroupNumber, Meanwhile, Media, StopReason, Switch};
 use crate::keymap::{self, Action};
+use crate::layers::{ContactMenu, MenuStep};
 use crate::model::{Invite, Mode, Model, Overlay};
 use crate::text;
 use crate::update::field::Field;
@@ -18,23 +20,27 @@ const INTERRUPT_MS: u64 = 3_000;
 
 /// One key.
 pub(super) fn press(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
-    if !keymap::is_talk_key(key) {
+    if !keymap::is_talk_key(model, key) {
         talk::other_key(model);
     }
     match keymap::action(model, key) {
         Some(Action::Talk) => {
             let is_repeat = key.kind == KeyEventKind::Repeat;
             if let Err(words) = talk::press(model, is_repeat, effects) {
+                let words = model.keymap.fill(&words);
                 say(model, words);
             }
         }
-        Some(action) => {
-            if let Err(words) = act(model, action, effects) {
-                say(model, words);
-            }
-        }
+        Some(action) => perform(model, action, effects),
+        None if palette::press(model, key) => {}
         None => {
-            if let Some(Overlay::Add(field)) = &mut model.overlay {
+            if let Some(Overlay::Contact(ContactMenu {
+                step: MenuStep::Rename(field),
+                ..
+            })) = &mut model.overlay
+            {
+                field.press(key);
+            } else if let Some(Overlay::Add(field)) = &mut model.overlay {
                 field.press(key);
             } else if let Some(contact) = model.writing_to() {
                 model.drafts.of_mut(contact).press(key);
@@ -44,9 +50,22 @@ pub(super) fn press(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>)
     history::look(model, effects);
 }
 
+/// Does what a key, a click or a line of the palette means, and says why not.
+pub(super) fn perform(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
+    let done = match palette::act(model, action, effects) {
+        Some(Ok(Then::Do(action))) => act(model, action, effects),
+        Some(done) => done.map(|_| ()),
+        None => act(model, action, effects),
+    };
+    if let Err(words) = done {
+        let words = model.keymap.fill(&words);
+        say(model, words);
+    }
+}
+
 /// A key was let go.
 pub(super) fn release(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
-    if keymap::is_talk_key(key) {
+    if keymap::is_talk_key(model, key) {
         talk::release(model, effects);
     }
 }
@@ -54,7 +73,19 @@ pub(super) fn release(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect
 /// Text pasted: into the field, or a link into a field opened for it. Never run as keys.
 pub(super) fn paste(model: &mut Model, pasted: &str) {
     if model.mode == Mode::Mirror {
-        return say(model, text::ONLY_A_MIRROR);
+        let words = model.keymap.fill(text::ONLY_A_MIRROR);
+        return say(model, words);
+    }
+    if palette::paste(model, pasted) {
+        return;
+    }
+    if let Some(Overlay::Contact(ContactMenu {
+        step: MenuStep::Rename(field),
+        ..
+    })) = &mut model.overlay
+    {
+        field.insert(pasted);
+        return;
     }
     if let Some(contact) = model.writing_to() {
         if !model.drafts.of_mut(contact).insert(pasted) {
@@ -66,7 +97,8 @@ pub(super) fn paste(model: &mut Model, pasted: &str) {
         model.overlay = Some(Overlay::Add(Field::default()));
     }
     let Some(Overlay::Add(field)) = &mut model.overlay else {
-        say(model, text::PASTE_HERE);
+        let words = model.keymap.fill(text::PASTE_HERE);
+        say(model, words);
         return;
     };
     if !field.insert(pasted) {
@@ -101,18 +133,14 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         | Action::Louder
         | Action::Softer
         | Action::Silence => act_in_seat(model, action, effects),
-        Action::DoNotDisturb => {
-            call::set_do_not_disturb(model, Switch::Toggle, effects);
+        Action::DoNotDisturb | Action::Copy | Action::Qr | Action::Help => {
+            turn(model, action, effects);
             Ok(())
         }
         Action::Mute => call::set_mute(model, Switch::Toggle, effects),
         Action::Video if model.live_call().is_none() => Err(text::NO_CALL_VIDEO.to_owned()),
         Action::Video => call::set_camera(model, Switch::Toggle, effects),
         Action::HangUp => call::hang_up(model, effects),
-        Action::Copy => {
-            copy(model, effects);
-            Ok(())
-        }
         Action::Confirm => confirm(model, effects),
         Action::CallAudio => start(model, Media::Audio, effects),
         Action::CallVideo => start(model, Media::Video, effects),
@@ -133,19 +161,14 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
             turn_page(model, action == Action::PageUp, effects);
             Ok(())
         }
-        Action::Qr => {
-            turn_qr(model);
-            Ok(())
-        }
         Action::Words => people::open_words(model, effects),
         Action::Same => people::compared(model, true, effects),
         Action::Different => people::compared(model, false, effects),
+        Action::Palette | Action::Filter | Action::Contact | Action::Settings | Action::Log => {
+            layers::open(model, action, effects)
+        }
         Action::Up => step(model, -1),
         Action::Down => step(model, 1),
-        Action::Help => {
-            turn_help(model);
-            Ok(())
-        }
         Action::Close => close(model),
         Action::Back => back(model, effects),
         Action::Interrupt => interrupt(model, effects),
@@ -163,6 +186,16 @@ fn act_in_seat(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> 
         Action::Softer => seat::step_volume(model, false, effects),
         Action::Silence => seat::turn_silence(model, effects),
         _ => Ok(()),
+    }
+}
+
+/// What always works.
+fn turn(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
+    match action {
+        Action::DoNotDisturb => call::set_do_not_disturb(model, Switch::Toggle, effects),
+        Action::Copy => copy(model, effects),
+        Action::Qr => turn_qr(model),
+        _ => turn_help(model),
     }
 }
 
@@ -218,6 +251,11 @@ fn confirm(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
             say(model, text::ADDING);
             Ok(())
         }
+        Some(Overlay::Contact(_)) => menu::confirm(model, effects),
+        Some(Overlay::Settings(at)) => {
+            let item = settings::ITEMS[(*at).min(settings::ITEMS.len() - 1)];
+            settings::change(model, item, effects)
+        }
         Some(_) => Err(text::CLOSE_FIRST.to_owned()),
         None if model.writing_to().is_some() => history::send_typed(model, effects),
         None => start(model, Media::Audio, effects),
@@ -237,9 +275,22 @@ fn step(model: &mut Model, by: isize) -> Result<(), String> {
     if model.overlay.is_none() && seat::step(model, by) {
         return Ok(());
     }
+    let last = crate::view::help_scroll_max(model);
+    let log_last = crate::view::log_scroll_max(model);
     match &mut model.overlay {
+        Some(Overlay::Contact(open)) => menu::step(open, by > 0),
+        Some(Overlay::Settings(at)) => {
+            *at = at.saturating_add_signed(by).min(settings::ITEMS.len() - 1);
+        }
+        // Up is back in time.
+        Some(Overlay::Log(back)) => {
+            *back = if by < 0 {
+                (*back + 1).min(log_last)
+            } else {
+                back.saturating_sub(1)
+            };
+        }
         Some(Overlay::Help(scroll)) => {
-            let last = crate::view::help_scroll_max(model.size);
             *scroll = if by < 0 {
                 scroll.saturating_sub(1)
             } else {
@@ -257,7 +308,11 @@ fn step(model: &mut Model, by: isize) -> Result<(), String> {
 
 /// One line up or down among the contacts and the groups below them.
 fn step_in_lists(model: &mut Model, by: isize) {
-    let (contacts, groups) = (model.contacts(), model.groups());
+    let contacts: Vec<_> = model.listed_contacts().collect();
+    let groups: Vec<_> = model.listed_groups().collect();
+    if contacts.is_empty() && groups.is_empty() {
+        return;
+    }
     let of_group = (model.selected_group)
         .and_then(|number| groups.iter().position(|group| group.number == number.0));
     let of_contact = || {
@@ -275,13 +330,16 @@ fn step_in_lists(model: &mut Model, by: isize) {
 }
 
 /// A call that has ended makes room for the contact.
-fn forget_ended(model: &mut Model) {
+pub(super) fn forget_ended(model: &mut Model) {
     if model.live_call().is_none() {
         model.call = None;
     }
 }
 
 fn close(model: &mut Model) -> Result<(), String> {
+    if menu::close(model) {
+        return Ok(());
+    }
     if let (None, Some(conversation)) = (&model.overlay, &mut model.conversation)
         && std::mem::take(&mut conversation.is_writing)
     {
@@ -319,7 +377,8 @@ fn interrupt(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String>
         .is_some_and(|until| model.now_ms < until);
     if has_call(model) && !is_second {
         model.interrupt_until_ms = Some(model.now_ms + INTERRUPT_MS);
-        notice(model, text::INTERRUPT_AGAIN, effects);
+        let words = model.keymap.fill(text::INTERRUPT_AGAIN);
+        notice(model, words, effects);
         return Ok(());
     }
     stop(model, StopReason::Quit, effects);

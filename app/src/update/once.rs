@@ -221,6 +221,7 @@ fn give_up(model: &mut Model, why: Option<(String, u8)>, effects: &mut Vec<Effec
         (Some(why), _) => why,
         (None, _) => (text::CALL_RUNS.to_owned(), OTHER),
     };
+    let words = model.keymap.fill(&words);
     fail(model, words, effects);
     quit(model, status, effects);
 }

@@ -69,7 +69,8 @@ pub(super) fn take_words(
     known.now = now.clone().or(known.now.take());
     let is_shown = model.overlay == Some(Overlay::Words(contact));
     if now.is_some() && !is_shown {
-        say(model, text::wants_words(&name));
+        let words = model.keymap.fill(&text::wants_words(&name));
+        say(model, words);
     }
     effects.push(Effect::Report(Report::Words {
         name,

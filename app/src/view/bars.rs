@@ -2,12 +2,13 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Modifier, Style};
 use ratatui::widgets::{Clear, Widget};
 
 use super::fit;
+use super::theme::Role;
 use crate::event::Media;
-use crate::keymap;
+use crate::keymap::{self, Hint};
 use crate::model::{Message, Mode, Model};
 use crate::text;
 
@@ -36,14 +37,10 @@ pub(super) fn banner_lines(model: &Model, width: u16) -> Vec<String> {
 
 /// The keys of a ringing call, none of them torn apart at a line's end.
 pub(super) fn incoming_keys(model: &Model, offered: Media, cells: usize) -> Vec<String> {
-    let alt = if keymap::has_text_field(model) {
-        "Alt-"
-    } else {
-        ""
-    };
+    let alt = if keymap::is_typing(model) { "Alt-" } else { "" };
     let pieces: Vec<String> = text::incoming_keys(model.taken_call().is_some(), offered)
         .iter()
-        .map(|piece| format!("{alt}{piece}"))
+        .map(|piece| format!("{alt}{}", model.keymap.fill(piece)))
         .collect();
     fit::pack(&pieces, cells)
 }
@@ -75,12 +72,12 @@ pub(super) fn draw_message(model: &Model, area: Rect, buffer: &mut Buffer) {
     let Some(message) = &model.message else {
         return;
     };
-    let colour = if message.is_error {
-        Color::LightRed
+    let role = if message.is_error {
+        Role::Error
     } else {
-        Color::LightYellow
+        Role::Notice
     };
-    let style = model.look.colour(colour).add_modifier(Modifier::BOLD);
+    let style = model.paint(role).add_modifier(Modifier::BOLD);
     Clear.render(area, buffer);
     fit::put_lines(buffer, area, [message_words(message).as_str()], style);
 }
@@ -99,7 +96,7 @@ pub(super) fn draw_status(model: &Model, area: Rect, buffer: &mut Buffer) {
         let style = if is_loud {
             inverse
                 .add_modifier(Modifier::BOLD)
-                .patch(model.look.colour(Color::LightRed))
+                .patch(model.paint(Role::Alarm))
         } else {
             inverse
         };
@@ -169,37 +166,46 @@ fn own_state(model: &Model) -> Vec<(String, bool)> {
     parts
 }
 
-/// Draws the keys valid now, whole entries only, `?` before all others.
+/// Draws the keys valid now.
 pub(super) fn draw_keys(model: &Model, area: Rect, buffer: &mut Buffer) {
-    let hints = keymap::hints(model);
-    let bold = Style::new().add_modifier(Modifier::BOLD);
-    let cells_of = |(key, words): &(String, &str)| fit::width(key) + 1 + fit::width(words) + GAP;
+    let bold = model.paint(Role::Key).add_modifier(Modifier::BOLD);
+    for (hint, place) in placed_hints(model, area) {
+        let words = format!("{} {}", hint.key, hint.words);
+        fit::put(buffer, place, 0, &words, Style::new());
+        fit::put(buffer, place, 0, &hint.key, bold);
+    }
+}
+
+/// Where each key of the bottom bar stands: whole entries only, the help before all others.
+pub(super) fn placed_hints(model: &Model, area: Rect) -> Vec<(Hint, Rect)> {
+    let mut hints = keymap::hints(model);
+    let cells_of = |hint: &Hint| fit::width(&hint.key) + 1 + fit::width(hint.words);
     // One cell of air at the left, and no gap after the last entry.
     let mut room = (usize::from(area.width) + GAP).saturating_sub(1);
     // The help is the last entry, and the way to all that did not fit: its room is kept.
-    let (last, others) = match hints.split_last() {
-        Some((last, others)) if cells_of(last) <= room => {
-            room -= cells_of(last);
-            (Some(last), others)
-        }
-        _ => (None, &hints[..]),
-    };
-    let mut column = area.x + 1;
-    let fitting = others.iter().take_while(|hint| {
-        let fits = cells_of(hint) <= room;
-        room -= if fits { cells_of(hint) } else { 0 };
+    let last = hints.pop_if(|last| cells_of(last) + GAP <= room);
+    if let Some(last) = &last {
+        room -= cells_of(last) + GAP;
+    }
+    let fitting = hints.into_iter().take_while(|hint| {
+        let fits = cells_of(hint) + GAP <= room;
+        room -= if fits { cells_of(hint) + GAP } else { 0 };
         fits
     });
-    for (key, words) in fitting.chain(last) {
-        let rest = Rect {
-            x: column,
-            width: area.right().saturating_sub(column),
-            ..area
-        };
-        fit::put(buffer, rest, 0, &format!("{key} {words}"), Style::new());
-        fit::put(buffer, rest, 0, key, bold);
-        column += (fit::width(key) + 1 + fit::width(words) + GAP) as u16;
-    }
+    let mut column = area.x + 1;
+    let shown: Vec<Hint> = fitting.collect();
+    (shown.into_iter().chain(last))
+        .map(|hint| {
+            let width = u16::try_from(cells_of(&hint)).unwrap_or(u16::MAX);
+            let place = Rect {
+                x: column,
+                width,
+                ..area
+            };
+            column = column.saturating_add(width + GAP as u16);
+            (hint, place.intersection(area))
+        })
+        .collect()
 }
 
 /// One line over the whole width.

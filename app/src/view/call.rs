@@ -50,6 +50,7 @@ fn idle(model: &Model, area: Rect, buffer: &mut Buffer) {
             text::SERVER_RETRIED.to_owned(),
         ]);
     }
+    let lines: Vec<String> = (lines.iter()).map(|line| model.keymap.fill(line)).collect();
     fit::put_lines(
         buffer,
         inner,
@@ -90,6 +91,7 @@ fn draw_call<'m>(
             ..below
         };
         let lines = text::ended_lines(words, *duration);
+        let lines: Vec<String> = lines.iter().map(|line| model.keymap.fill(line)).collect();
         fit::put_lines(
             buffer,
             below,
@@ -118,7 +120,7 @@ fn draw_call<'m>(
         };
         let waiting = match &model.server {
             Server::Down(reason) if call.state == CallState::Inviting => text::server_down(reason),
-            _ => text::waiting(call).to_owned(),
+            _ => model.keymap.fill(text::waiting(call)),
         };
         fit::put_centred(buffer, below, &[&waiting, "", warning], Style::new());
     }
@@ -165,7 +167,7 @@ fn draw_far<'m>(
     let words = if is_expected {
         text::picture_awaited(name)
     } else if call.media == Media::Audio && !call.own.camera_on {
-        text::SOUND_ONLY.to_owned()
+        model.keymap.fill(text::SOUND_ONLY)
     } else {
         text::far_camera_off(name)
     };

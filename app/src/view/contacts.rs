@@ -4,13 +4,20 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use super::fit;
-use crate::event::Contact;
+use super::theme::Role;
+use super::{fit, overlay};
+use crate::event::{Contact, GroupNumber, Party};
 use crate::model::Model;
 use crate::text;
 
 /// Draws the list, scrolled so that the chosen contact is seen; with a line at its right when something follows.
-pub(super) fn draw(model: &Model, area: Rect, has_neighbour: bool, buffer: &mut Buffer) {
+/// Returns where the cursor stands while a filter is typed.
+pub(super) fn draw(
+    model: &Model,
+    area: Rect,
+    has_neighbour: bool,
+    buffer: &mut Buffer,
+) -> Option<(u16, u16)> {
     if has_neighbour {
         for row in area.top()..area.bottom() {
             buffer.set_stringn(
@@ -22,68 +29,109 @@ pub(super) fn draw(model: &Model, area: Rect, has_neighbour: bool, buffer: &mut 
             );
         }
     }
-    fit::put(
-        buffer,
-        area,
-        0,
-        text::CONTACTS_TITLE,
-        Style::new().add_modifier(Modifier::BOLD),
-    );
-    let list = Rect {
-        y: area.y + 1,
-        height: area.height.saturating_sub(1),
-        ..area
-    };
-    let list = draw_groups(model, list, buffer);
-    let contacts = model.contacts();
-    let chosen = contacts
-        .iter()
-        .position(|contact| Some(contact.id) == model.selected)
-        .unwrap_or(0);
-    let first = (chosen + 1).saturating_sub(usize::from(list.height));
-    for (contact, row) in contacts.iter().skip(first).zip(0..list.height) {
+    let cursor = draw_title(model, area, buffer);
+    let places = places(model, area);
+    let list = places.contacts;
+    for (contact, row) in (model.listed_contacts().skip(places.first_contact)).zip(0..list.height) {
         let is_chosen = Some(contact.id) == model.selected && model.selected_group().is_none();
         let (mark, style) = mark(is_chosen);
-        fit::put(
-            buffer,
-            list,
-            row,
-            &line(model, contact, mark, usize::from(list.width)),
-            style,
-        );
+        let line = line(model, contact, mark, usize::from(list.width));
+        fit::put(buffer, list, row, &line, style);
+    }
+    if let Some(below) = places.groups {
+        let bold = model.paint(Role::Title).add_modifier(Modifier::BOLD);
+        fit::put(buffer, below, 0, text::GROUPS_TITLE, bold);
+        let groups = model.listed_groups().skip(places.first_group);
+        for (group, row) in groups.zip(1..below.height) {
+            let (mark, style) = mark(model.selected_group == Some(GroupNumber(group.number)));
+            let state = text::group_state_now(model, group);
+            let line = columns(mark, &group.name, &state, usize::from(below.width));
+            fit::put(buffer, below, row, &line, style);
+        }
+    }
+    let is_filtered_out = model.listed_contacts().next().is_none() && places.groups.is_none();
+    if is_filtered_out && model.layers.sought().is_some() {
+        fit::put_lines(buffer, list, [text::NOBODY_LISTED], Style::new());
+    }
+    cursor
+}
+
+/// Where the lists stand in this pane.
+struct Places {
+    contacts: Rect,
+    first_contact: usize,
+    /// With the heading in its first row.
+    groups: Option<Rect>,
+    first_group: usize,
+}
+
+/// Each scrolled so that what is chosen is seen; the groups under the contacts, as many as a third of the rows can show.
+fn places(model: &Model, area: Rect) -> Places {
+    let area = super::overlay::below(area, 1);
+    let groups = model.listed_groups().count();
+    let shown = groups.min(usize::from(area.height / 3));
+    let rows = u16::try_from(shown).expect("at most a third of the rows") + 2;
+    let has_groups = shown > 0 && area.height >= rows;
+    let count = u16::try_from(model.listed_contacts().count()).unwrap_or(u16::MAX);
+    let height = if has_groups {
+        (area.height - rows).min(count)
+    } else {
+        area.height
+    };
+    let chosen = model
+        .listed_contacts()
+        .position(|contact| Some(contact.id) == model.selected);
+    let chosen_group = (model.listed_groups())
+        .position(|group| Some(GroupNumber(group.number)) == model.selected_group);
+    Places {
+        contacts: Rect { height, ..area },
+        first_contact: (chosen.unwrap_or(0) + 1).saturating_sub(usize::from(height)),
+        groups: has_groups.then(|| Rect {
+            y: area.y + height + 1,
+            height: rows - 1,
+            ..area
+        }),
+        first_group: chosen_group.map_or(0, |chosen| (chosen + 1).saturating_sub(shown)),
     }
 }
 
-/// The groups under the contacts, as many as a third of the rows can show. What is left for the contacts.
-fn draw_groups(model: &Model, area: Rect, buffer: &mut Buffer) -> Rect {
-    let groups = model.groups();
-    let shown = groups.len().min(usize::from(area.height / 3));
-    let rows = u16::try_from(shown).expect("at most a third of the rows") + 2;
-    if shown == 0 || area.height < rows {
-        return area;
+/// Who stands in this row of the screen.
+pub(super) fn party_at(model: &Model, area: Rect, row: u16) -> Option<Party> {
+    let places = places(model, area);
+    let list = places.contacts;
+    if (list.top()..list.bottom()).contains(&row) {
+        let at = places.first_contact + usize::from(row - list.y);
+        let contact = model.listed_contacts().nth(at)?;
+        return Some(Party::Contact(contact.id));
     }
-    let contacts = u16::try_from(model.contacts().len()).unwrap_or(u16::MAX);
-    let height = (area.height - rows).min(contacts);
-    let below = Rect {
-        y: area.y + height + 1,
-        height: rows - 1,
+    let below = places.groups?;
+    if (below.top() + 1..below.bottom()).contains(&row) {
+        let at = places.first_group + usize::from(row - below.y - 1);
+        let group = model.listed_groups().nth(at)?;
+        return Some(Party::Group(GroupNumber(group.number)));
+    }
+    None
+}
+
+/// The heading, or the filter in its place.
+fn draw_title(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<(u16, u16)> {
+    let bold = model.paint(Role::Title).add_modifier(Modifier::BOLD);
+    let row = Rect {
+        height: area.height.min(1),
         ..area
     };
-    let bold = Style::new().add_modifier(Modifier::BOLD);
-    fit::put(buffer, below, 0, text::GROUPS_TITLE, bold);
-    let chosen = (model.selected_group)
-        .and_then(|number| groups.iter().position(|group| group.number == number.0));
-    let first = chosen.map_or(0, |chosen| (chosen + 1).saturating_sub(shown));
-    for ((at, group), row) in groups.iter().enumerate().skip(first).take(shown).zip(1..) {
-        let (mark, style) = mark(Some(at) == chosen);
-        let state = text::group_state_now(model, group);
-        let line = columns(mark, &group.name, &state, usize::from(below.width));
-        fit::put(buffer, below, row, &line, style);
+    let Some(filter) = &model.layers.filter else {
+        fit::put(buffer, row, 0, text::CONTACTS_TITLE, bold);
+        return None;
+    };
+    if filter.is_typing {
+        return overlay::draw_field(&filter.field, "/", row, buffer);
     }
-    Rect { height, ..area }
+    fit::put(buffer, row, 0, &format!("/{}", filter.field.text()), bold);
+    None
 }
 
-fn mark(is_chosen: bool) -> (&'static str, Style) {
+pub(super) fn mark(is_chosen: bool) -> (&'static str, Style) {
     if is_chosen {
         ("> ", Style::new().add_modifier(Modifier::REVERSED))
     } else {

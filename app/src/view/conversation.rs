@@ -3,9 +3,10 @@
 use hullo_signalling::history::{Direction, EntryKind, HistoryEntry, TextState};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Modifier, Style};
 use ratatui::widgets::{Clear, Widget};
 
+use super::theme::Role;
 use super::{fit, overlay};
 use crate::conversation::{Conversation, ENTRIES_MAX};
 use crate::model::Model;
@@ -76,7 +77,8 @@ pub(super) fn draw(
         let field = model.drafts.of(conversation.contact).cloned();
         return overlay::draw_field(&field.unwrap_or_default(), "> ", field_row, buffer);
     }
-    fit::put(buffer, field_row, 0, text::WRITE_HINT, Style::new());
+    let hint = model.keymap.fill(text::WRITE_HINT);
+    fit::put(buffer, field_row, 0, &hint, Style::new());
     None
 }
 
@@ -85,7 +87,7 @@ fn lines(model: &Model, conversation: &Conversation, cells: usize) -> Vec<(Strin
     let dim = Style::new().add_modifier(Modifier::DIM);
     let mut lines = Vec::new();
     if !conversation.is_whole && !conversation.entries.is_empty() {
-        lines.push((text::OLDER.to_owned(), dim));
+        lines.push((model.keymap.fill(text::OLDER), dim));
     } else if conversation.entries.len() >= ENTRIES_MAX {
         lines.push((text::KEPT_OLDER.to_owned(), dim));
     }
@@ -124,7 +126,7 @@ fn entry_lines(
         EntryKind::Call { media, outcome, .. } => {
             let words = text::call(entry.direction, *media, outcome);
             let style = if words.starts_with("Missed") {
-                let colour = model.look.colour(Color::LightYellow);
+                let colour = model.paint(Role::Missed);
                 colour.add_modifier(Modifier::BOLD)
             } else {
                 Style::new().add_modifier(Modifier::ITALIC)

@@ -5,8 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use super::bars::{self, message_words};
-use super::{fit, overlay};
+use super::{fit, layers, overlay};
 use crate::event::{CallState, ContactId};
+use crate::layers::{ContactMenu, MenuStep};
 use crate::model::{Invite, Mode, Model, Overlay};
 use crate::text;
 
@@ -18,6 +19,9 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<(u1
     {
         let cursor = overlay::draw_field(field, "+ ", Rect { height: 1, ..area }, buffer);
         draw_message(model, area, buffer);
+        return cursor;
+    }
+    if let Some(cursor) = draw_layer(model, area, buffer) {
         return cursor;
     }
     if model.incoming.is_none()
@@ -45,6 +49,35 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<(u1
         );
     }
     None
+}
+
+/// What is typed above all else, unless somebody rings: the palette with what fits, the filter, a new name.
+fn draw_layer(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<Option<(u16, u16)>> {
+    if model.incoming.is_some() {
+        return None;
+    }
+    let first = Rect { height: 1, ..area };
+    if let Some(open) = &model.layers.palette {
+        let cursor = overlay::draw_field(&open.field, ": ", first, buffer);
+        let rows = layers::palette_rows(model);
+        let rows = rows.iter().map(String::as_str);
+        for (line, row) in rows.zip(1..area.height) {
+            fit::put(buffer, area, row, line, Style::new());
+        }
+        return Some(cursor);
+    }
+    let field = match (&model.layers.filter, &model.overlay) {
+        (Some(filter), _) if filter.is_typing => &filter.field,
+        (
+            _,
+            Some(Overlay::Contact(ContactMenu {
+                step: MenuStep::Rename(field),
+                ..
+            })),
+        ) => field,
+        _ => return None,
+    };
+    Some(overlay::draw_field(field, "> ", first, buffer))
 }
 
 fn below_first(area: Rect) -> Rect {
@@ -76,7 +109,9 @@ fn line(model: &Model, cells: usize) -> String {
         (None, None) => "",
     };
     let name = text::shown(name);
-    let forms = forms(model);
+    let forms: Vec<_> = (forms(model).into_iter())
+        .map(|(before, after)| (before, model.keymap.fill(&after)))
+        .collect();
     for (before, after) in &forms {
         let room = cells.checked_sub(fit::width(before) + fit::width(after));
         if let Some(room) = room.filter(|room| *room >= fit::width(&name).min(NAME_CELLS_MIN)) {
@@ -85,6 +120,7 @@ fn line(model: &Model, cells: usize) -> String {
     }
     nameless(model)
         .into_iter()
+        .map(|line| model.keymap.fill(&line))
         .find(|line| fit::width(line) <= cells)
         .unwrap_or_else(|| {
             if is_muted(model) {
@@ -106,9 +142,12 @@ fn forms(model: &Model) -> Vec<(&'static str, String)> {
         let trust = if is_verified { "" } else { " (unverified)" };
         let kind = text::media_word(incoming.media);
         return vec![
-            ("", format!("{trust} calls: {kind} [a][x]")),
-            ("", format!("{trust}: {kind} [a][x]")),
-            ("", format!(": {kind} [a][x]")),
+            (
+                "",
+                format!("{trust} calls: {kind} [{{accept}}][{{decline}}]"),
+            ),
+            ("", format!("{trust}: {kind} [{{accept}}][{{decline}}]")),
+            ("", format!(": {kind} [{{accept}}][{{decline}}]")),
         ];
     }
     let Some(call) = &model.call else {
@@ -132,8 +171,8 @@ fn forms(model: &Model) -> Vec<(&'static str, String)> {
         (false, false, false) => "",
     };
     vec![
-        (before, format!("{after}{muted} [m][H]")),
-        ("", format!(" {clock}{muted} [m][H]")),
+        (before, format!("{after}{muted} [{{mute}}][{{hang_up}}]")),
+        ("", format!(" {clock}{muted} [{{mute}}][{{hang_up}}]")),
         ("", format!(" {clock}{muted}")),
     ]
 }
@@ -143,8 +182,8 @@ fn nameless(model: &Model) -> Vec<String> {
     if let Some(incoming) = &model.incoming {
         let kind = text::media_word(incoming.media);
         return vec![
-            format!("{kind} call [a][x]"),
-            format!("{kind} [a][x]"),
+            format!("{kind} call [{{accept}}][{{decline}}]"),
+            format!("{kind} [{{accept}}][{{decline}}]"),
             kind.to_owned(),
             "call".to_owned(),
         ];
@@ -163,17 +202,17 @@ fn nameless(model: &Model) -> Vec<String> {
     let clock = text::clock(call.connected_ms(model.now_ms));
     if model.mode == Mode::Mirror {
         vec![
-            format!("{} [q]", text::mirror_state(call, model.now_ms)),
-            format!("{clock} [q]"),
+            format!("{} [{{back}}]", text::mirror_state(call, model.now_ms)),
+            format!("{clock} [{{back}}]"),
             clock,
         ]
     } else if is_muted(model) {
         vec![
-            format!("{clock} {} [m][H]", text::MUTED),
-            format!("{} [m][H]", text::MUTED),
+            format!("{clock} {} [{{mute}}][{{hang_up}}]", text::MUTED),
+            format!("{} [{{mute}}][{{hang_up}}]", text::MUTED),
         ]
     } else {
-        vec![format!("{clock} [m][H]"), clock]
+        vec![format!("{clock} [{{mute}}][{{hang_up}}]"), clock]
     }
 }
 
@@ -188,16 +227,21 @@ fn more(model: &Model, cells: usize) -> Vec<String> {
     }
     match (&model.overlay, &model.call) {
         (Some(Overlay::Invite(Invite { link: Some(_), .. })), _) => {
-            vec![text::INVITE_TOO_LONG.to_owned()]
+            vec![model.keymap.fill(text::INVITE_TOO_LONG)]
         }
         (Some(Overlay::Invite(_)), _) => vec![text::INVITE_MAKING.to_owned()],
         (Some(Overlay::Words(contact)), _) => words(model, *contact),
         (Some(Overlay::Help(_)), _) => vec![text::HELP_TOO_LONG.to_owned()],
+        (Some(Overlay::Contact(_) | Overlay::Settings(_) | Overlay::Log(_)), _) => {
+            vec![text::LAYER_TOO_LONG.to_owned()]
+        }
         (Some(Overlay::Add(_)), _) | (None, None) => Vec::new(),
         (None, Some(call)) => match &call.state {
             CallState::Ended {
                 words, duration, ..
-            } => text::ended_lines(words, *duration),
+            } => (text::ended_lines(words, *duration).iter())
+                .map(|line| model.keymap.fill(line))
+                .collect(),
             _ if model.mode == Mode::Mirror => vec![text::TOO_SMALL.to_owned()],
             _ => {
                 let name = model.name_of_party(call.party);

@@ -6,7 +6,8 @@ use ratatui::style::{Modifier, Style};
 use ratatui::widgets::{Clear, Widget};
 
 use super::fit;
-use crate::keymap::{BINDINGS, Group};
+use crate::keymap::{Group, Keymap};
+use crate::model::Model;
 use crate::text;
 use crate::update::field::Field;
 
@@ -16,17 +17,13 @@ const KEY_CELLS: usize = 9;
 const BARS: u16 = 2;
 
 /// The help, made from the key table.
-fn help_lines() -> Vec<(String, Style)> {
+fn help_lines(keymap: &Keymap) -> Vec<(String, Style)> {
     let bold = Style::new().add_modifier(Modifier::BOLD);
     let mut lines = Vec::new();
     for group in [Group::Call, Group::Contacts, Group::Program] {
         lines.push((text::group(group).to_owned(), bold));
-        for binding in BINDINGS.iter().filter(|binding| binding.group == group) {
-            let line = format!(
-                "  {:KEY_CELLS$}{}",
-                binding.names(),
-                text::help(binding.action)
-            );
+        for row in keymap.rows().iter().filter(|row| row.group == group) {
+            let line = format!("  {:KEY_CELLS$}{}", row.names(), text::help(row.action));
             lines.push((line, Style::new()));
         }
     }
@@ -35,18 +32,20 @@ fn help_lines() -> Vec<(String, Style)> {
 }
 
 /// How far the help can be scrolled on a screen of this size.
-pub(crate) fn help_scroll_max(size: Option<(u16, u16)>) -> u16 {
-    let rows = size.map_or(u16::MAX, |(_, rows)| rows.saturating_sub(BARS));
-    u16::try_from(help_lines().len())
+pub(crate) fn help_scroll_max(model: &Model) -> u16 {
+    let rows = model
+        .size
+        .map_or(u16::MAX, |(_, rows)| rows.saturating_sub(BARS));
+    u16::try_from(help_lines(&model.keymap).len())
         .unwrap_or(u16::MAX)
         .saturating_sub(rows)
 }
 
 /// Draws the help over the whole main part.
-pub(super) fn draw_help(scroll: u16, area: Rect, buffer: &mut Buffer) {
+pub(super) fn draw_help(model: &Model, scroll: u16, area: Rect, buffer: &mut Buffer) {
     Clear.render(area, buffer);
     let inner = inset(area);
-    for ((line, style), row) in help_lines()
+    for ((line, style), row) in help_lines(&model.keymap)
         .iter()
         .skip(usize::from(scroll))
         .zip(0..inner.height)
@@ -56,12 +55,18 @@ pub(super) fn draw_help(scroll: u16, area: Rect, buffer: &mut Buffer) {
 }
 
 /// Draws the field for a link; returns where the cursor stands.
-pub(super) fn draw_add(field: &Field, area: Rect, buffer: &mut Buffer) -> Option<(u16, u16)> {
+pub(super) fn draw_add(
+    model: &Model,
+    field: &Field,
+    area: Rect,
+    buffer: &mut Buffer,
+) -> Option<(u16, u16)> {
     Clear.render(area, buffer);
     let bold = Style::new().add_modifier(Modifier::BOLD);
     fit::put(buffer, inset(area), 0, text::ADD_TITLE, bold);
     let rest = below(inset(area), 2);
-    let used = fit::put_lines(buffer, rest, [text::ADD_WORDS], Style::new());
+    let words = model.keymap.fill(text::ADD_WORDS);
+    let used = fit::put_lines(buffer, rest, [words.as_str()], Style::new());
     let line = below(rest, used + 1);
     draw_field(field, "> ", line, buffer)
 }

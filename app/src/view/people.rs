@@ -17,7 +17,7 @@ const GAP_CELLS: u16 = 2;
 
 /// Draws an invitation over the whole width, its link without anything beside it, so that selecting it takes only it.
 /// The link is shown whole or not at all: half of one is worth nothing.
-pub(super) fn draw_invite(invite: &Invite, depth: ColourDepth, area: Rect, buffer: &mut Buffer) {
+pub(super) fn draw_invite(model: &Model, invite: &Invite, area: Rect, buffer: &mut Buffer) {
     Clear.render(area, buffer);
     let bold = Style::new().add_modifier(Modifier::BOLD);
     let Some(link) = &invite.link else {
@@ -26,7 +26,7 @@ pub(super) fn draw_invite(invite: &Invite, depth: ColourDepth, area: Rect, buffe
         return;
     };
     if let Some((code, scanned)) = invite.code.as_ref().filter(|_| invite.is_qr_shown)
-        && draw_qr(code, scanned, depth, area, buffer)
+        && draw_qr(code, scanned, model.look.depth, area, buffer)
     {
         return;
     }
@@ -35,7 +35,8 @@ pub(super) fn draw_invite(invite: &Invite, depth: ColourDepth, area: Rect, buffe
     let words = fit::wrap(text::INVITE_READY, usize::from(inset(area).width));
     let mut rest = area;
     if link_rows > usize::from(area.height) {
-        let used = fit::put_lines(buffer, inset(area), [text::INVITE_TOO_LONG], Style::new());
+        let words = model.keymap.fill(text::INVITE_TOO_LONG);
+        let used = fit::put_lines(buffer, inset(area), [words.as_str()], Style::new());
         return draw_code(invite, inset(below(area, used + 1)), buffer);
     }
     if link_rows + words.len() + 3 <= usize::from(area.height) {
@@ -51,7 +52,8 @@ pub(super) fn draw_invite(invite: &Invite, depth: ColourDepth, area: Rect, buffe
     }
     let used = fit::put_lines(buffer, rest, [link.as_str()], bold);
     rest = below(rest, used + 1);
-    let used = fit::put_lines(buffer, inset(rest), [text::INVITE_COPY], Style::new());
+    let words = model.keymap.fill(text::INVITE_COPY);
+    let used = fit::put_lines(buffer, inset(rest), [words.as_str()], Style::new());
     draw_code(invite, inset(below(rest, used + 1)), buffer);
 }
 
@@ -131,5 +133,5 @@ pub(super) fn draw_words(model: &Model, contact: ContactId, area: Rect, buffer: 
         put(safety, bold);
     }
     put("", Style::new());
-    put(text::WORDS_ASK, Style::new());
+    put(&model.keymap.fill(text::WORDS_ASK), Style::new());
 }

@@ -28,6 +28,9 @@ pub(crate) fn group(server: &Server, names: &[&str]) -> Vec<Home> {
         invite.finish(PATIENCE).success();
     }
     creator.run(&["group", "new", GROUP]).success();
+    let again = creator.run(&["group", "new", GROUP]);
+    assert_eq!(again.code, 2, "{}", again.shown());
+    assert!(again.says("choose another name"), "{}", again.shown());
     // Those invited answer, and the creator lists them, while all programs run.
     let mut running: Vec<Hullo> = homes
         .iter()

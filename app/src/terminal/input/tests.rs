@@ -79,8 +79,15 @@ fn answers_are_never_keys() {
             Reply::Setting(Some("48:2:1:2:3m".into())),
         ),
         (b"\x1bP0$r\x1b\\", Reply::Setting(None)),
-        (b"\x1b]11;rgb:0000/0000/0000\x07", Reply::Other),
-        (b"\x1b]11;rgb:0000/0000/0000\x1b\\", Reply::Other),
+        (b"\x1b]11;rgb:0000/0000/0000\x07", Reply::Ground([0, 0, 0])),
+        (
+            b"\x1b]11;rgb:fdfd/f6f6/e3e3\x1b\\",
+            Reply::Ground([0xfd, 0xf6, 0xe3]),
+        ),
+        (b"\x1b]11;rgb:f/8/0\x07", Reply::Ground([255, 136, 0])),
+        (b"\x1b]11;rgb:fffff/0/0\x07", Reply::Other),
+        (b"\x1b]11;rgb:+f/0/0\x07", Reply::Other),
+        (b"\x1b]11;rgb://\x07", Reply::Other),
         (b"\x1b_Gi=31;OK\x1b\\", Reply::Other),
     ];
     for (bytes, reply) in cases {

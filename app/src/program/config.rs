@@ -1,0 +1,44 @@
+//! `hullo config`: where the file is, whether it is right, and all that counts.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{Face, Failure, USAGE};
+use crate::cli::ConfigAction;
+use crate::config;
+
+/// Does it; a file that is wrong is wrong use.
+pub(super) fn run(action: ConfigAction, profile: &Path, face: Face) -> Result<u8, Failure> {
+    let path = config::path(profile);
+    let there = path.exists();
+    let shown = path.display().to_string();
+    let (config, broken) = config::read(&path);
+    let words = match action {
+        ConfigAction::Path => shown.clone(),
+        ConfigAction::Check => {
+            if let Some(error) = broken {
+                return Err(Failure::of(&error, USAGE));
+            }
+            if there {
+                format!("{shown} is right: {} settings.", config.written.len())
+            } else {
+                format!("{shown} is not there: all is as by default.")
+            }
+        }
+        ConfigAction::Dump => {
+            let wrong = broken.map(|error| format!("# {error}\n"));
+            format!("# {shown}\n{}{}", wrong.unwrap_or_default(), config.dump())
+        }
+    };
+    let out = match face {
+        Face::Json => json!({
+            "event": "config", "at_ms": 0, "path": shown, "exists": there, "text": words,
+        })
+        .to_string(),
+        Face::Plain | Face::Screen => words.trim_end().to_owned(),
+    };
+    std::io::Write::write_all(&mut std::io::stdout(), format!("{out}\n").as_bytes())
+        .map_err(|_| Failure::other("Nobody reads the output."))?;
+    Ok(0)
+}

@@ -1,0 +1,243 @@
+//! The settings screen: what holds now, where it comes from, and what can be changed while the program runs.
+
+use super::{call, say};
+use crate::effect::Effect;
+use crate::event::{Settings, Switch};
+use crate::layers::Setup;
+use crate::model::Model;
+use crate::text;
+use crate::view::look::ColourDepth;
+
+/// One setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// Nothing rings.
+    DoNotDisturb,
+    /// The name of the colours.
+    Theme,
+    /// Clicks.
+    Mouse,
+    /// The terminal's bell.
+    Bell,
+    /// The ring sound.
+    Ring,
+    /// Notifications of the desktop.
+    Desktop,
+    /// Notifications of the terminal.
+    Terminal,
+    /// The window's title.
+    Title,
+    /// Where pictures come from.
+    Camera,
+    /// Where sound comes from.
+    Microphone,
+    /// Where sound goes.
+    Speaker,
+    /// Calls over a TURN server or not at all.
+    RelayOnly,
+    /// How many colours.
+    Colours,
+    /// The configuration's file.
+    File,
+    /// The log's file.
+    Log,
+    /// The profile's folder.
+    Profile,
+}
+
+/// All of them, those that can be changed here first.
+pub const ITEMS: [Item; 16] = [
+    Item::DoNotDisturb,
+    Item::Theme,
+    Item::Mouse,
+    Item::Bell,
+    Item::Ring,
+    Item::Desktop,
+    Item::Terminal,
+    Item::Title,
+    Item::Camera,
+    Item::Microphone,
+    Item::Speaker,
+    Item::RelayOnly,
+    Item::Colours,
+    Item::File,
+    Item::Log,
+    Item::Profile,
+];
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody set it.
+    Default,
+    /// `config.toml`.
+    File,
+    /// The command line or the environment.
+    Flag,
+    /// Changed on this screen, remembered in the profile.
+    Here,
+    /// What the terminal says.
+    Terminal,
+}
+
+impl Item {
+    /// Whether Enter changes it.
+    #[must_use]
+    pub fn can_change(self) -> bool {
+        self.switch().is_some() || matches!(self, Self::DoNotDisturb | Self::Theme)
+    }
+
+    /// Whether it has a value that can come from several places.
+    #[must_use]
+    pub fn has_source(self) -> bool {
+        !matches!(self, Self::File | Self::Log | Self::Profile)
+    }
+
+    /// The remembered switch behind it, and the key of the file.
+    fn switch(self) -> Option<(fn(&mut Settings) -> &mut Option<bool>, &'static str)> {
+        Some(match self {
+            Self::Mouse => (|settings| &mut settings.mouse, "screen.mouse"),
+            Self::Bell => (|settings| &mut settings.bell, "attention.bell"),
+            Self::Ring => (|settings| &mut settings.ring, "attention.ring"),
+            Self::Desktop => (|settings| &mut settings.desktop, "attention.desktop"),
+            Self::Terminal => (|settings| &mut settings.terminal, "attention.terminal"),
+            Self::Title => (|settings| &mut settings.title, "attention.title"),
+            _ => return None,
+        })
+    }
+
+    /// What the file or the default says about a switch.
+    fn given(self, setup: &Setup) -> bool {
+        let attention = &setup.attention;
+        match self {
+            Self::Mouse => setup.mouse,
+            Self::Bell => attention.bell,
+            Self::Ring => attention.ring,
+            Self::Desktop => attention.desktop,
+            Self::Terminal => attention.terminal,
+            Self::Title => attention.title,
+            _ => false,
+        }
+    }
+}
+
+/// The value now, in words, and where it comes from.
+#[must_use]
+pub fn value(model: &Model, item: Item) -> (String, Source) {
+    let setup = &model.layers.setup;
+    let of_file = |key: &str| {
+        if setup.written.contains(key) {
+            Source::File
+        } else {
+            Source::Default
+        }
+    };
+    if let Some((own, key)) = item.switch() {
+        let mut settings = model.settings;
+        return match *own(&mut settings) {
+            Some(is_on) => (text::on_off(is_on).to_owned(), Source::Here),
+            None => (text::on_off(item.given(setup)).to_owned(), of_file(key)),
+        };
+    }
+    let device = |at: usize| match &setup.devices[at] {
+        Some(given) => (given.clone(), Source::Flag),
+        None => (text::DEVICE_DEFAULT.to_owned(), Source::Default),
+    };
+    match item {
+        Item::DoNotDisturb => {
+            let is_on = model.settings.do_not_disturb;
+            let source = if is_on { Source::Here } else { Source::Default };
+            (text::on_off(is_on).to_owned(), source)
+        }
+        Item::Theme => {
+            let source = match model.settings.theme {
+                Some(_) => Source::Here,
+                None => of_file("theme.name"),
+            };
+            (text::theme(model.theme), source)
+        }
+        Item::Camera => device(0),
+        Item::Microphone => device(1),
+        Item::Speaker => device(2),
+        Item::RelayOnly => (
+            text::on_off(model.is_relay_only).to_owned(),
+            of_file("relay_only"),
+        ),
+        Item::Colours => {
+            let words = match model.look.depth {
+                ColourDepth::True => "24 bits",
+                ColourDepth::Palette256 => "256",
+                ColourDepth::Palette16 => "16",
+                ColourDepth::None => "none",
+            };
+            let source = if setup.is_colour_given {
+                Source::Flag
+            } else {
+                Source::Terminal
+            };
+            (words.to_owned(), source)
+        }
+        Item::File => (text::config_file(setup), Source::Default),
+        Item::Log => {
+            let log = setup.log.clone();
+            (
+                log.unwrap_or_else(|| text::NO_LOG.to_owned()),
+                Source::Default,
+            )
+        }
+        Item::Profile => (setup.profile.clone(), Source::Default),
+        // Told above.
+        Item::Mouse | Item::Bell | Item::Ring | Item::Desktop | Item::Terminal | Item::Title => {
+            (String::new(), Source::Default)
+        }
+    }
+}
+
+/// Enter on a setting.
+pub(super) fn change(
+    model: &mut Model,
+    item: Item,
+    effects: &mut Vec<Effect>,
+) -> Result<(), String> {
+    match item {
+        Item::DoNotDisturb => {
+            call::set_do_not_disturb(model, Switch::Toggle, effects);
+            return Ok(());
+        }
+        Item::Theme => {
+            let next = model.theme.name.next();
+            model.theme.name = next;
+            let given = model.layers.setup.theme.name;
+            model.settings.theme = (next != given).then_some(next);
+        }
+        other => {
+            let Some((own, _)) = other.switch() else {
+                return Err(text::set_elsewhere(item, &model.layers.setup));
+            };
+            let given = other.given(&model.layers.setup);
+            let own = own(&mut model.settings);
+            let is_on = !own.unwrap_or(given);
+            // What is as the file says follows the file again.
+            *own = (is_on != given).then_some(is_on);
+            effects.push(Effect::Attend(model.attention_now()));
+            if item == Item::Mouse {
+                effects.push(Effect::WatchMouse(is_on));
+            }
+        }
+    }
+    effects.push(Effect::SaveSettings(model.settings));
+    say(model, text::SETTING_KEPT);
+    Ok(())
+}
+
+/// What was remembered, as read at the start.
+pub(super) fn take(model: &mut Model, settings: Settings, effects: &mut Vec<Effect>) {
+    model.settings = settings;
+    model.theme.name = settings.theme.unwrap_or(model.layers.setup.theme.name);
+    if model.attention_now() != model.layers.setup.attention {
+        effects.push(Effect::Attend(model.attention_now()));
+    }
+    if model.is_mouse_on() {
+        effects.push(Effect::WatchMouse(true));
+    }
+}

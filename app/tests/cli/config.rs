@@ -1,0 +1,64 @@
+//! The configuration and the log, as people meet them.
+
+use super::*;
+
+#[test]
+fn a_wrong_file_is_told_with_its_line_and_the_program_starts_all_the_same() {
+    let home = Home::new();
+    home.run(&["name", "alice"]).success();
+    let path = home.run(&["config", "path"]).success();
+    assert!(path.says("config.toml"), "{}", path.shown());
+    home.file(
+        "profile/config.toml",
+        b"relay_only = true\n\n[keys]\nmute = \"hyper-m\"\n",
+    );
+    let check = home.run(&["config", "check"]);
+    assert_eq!(check.code, 2, "{}", check.shown());
+    for words in ["config.toml line 4", "hyper-m", "PgDn", "relay_only"] {
+        assert!(check.says(words), "{words}: {}", check.shown());
+    }
+    let run = home.run(&["--json", "--seconds", "0.5"]);
+    assert_eq!(run.code, 0, "{}", run.shown());
+    let error = run.event("error")["text"].as_str().unwrap().to_owned();
+    assert!(
+        error.contains("line 4") && error.contains("by default"),
+        "{error}"
+    );
+    let plain = home.run(&["--plain", "--seconds", "0.5"]);
+    assert!(plain.says("line 4"), "{}", plain.shown());
+}
+
+#[test]
+fn what_counts_can_be_written_out_and_read_again() {
+    let home = Home::new();
+    home.run(&["name", "alice"]).success();
+    home.file("profile/config.toml", b"[keys]\nmute = [\"m\", \"F2\"]\n");
+    let check = home.run(&["config", "check"]).success();
+    assert!(check.says("is right"), "{}", check.shown());
+    let dump = home.run(&["config", "dump", "--json"]).success();
+    let text = dump.event("config")["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("mute = [\"m\", \"F2\"]"), "{text}");
+    home.file("profile/config.toml", text.as_bytes());
+    home.run(&["config", "check"]).success();
+}
+
+#[test]
+fn a_run_is_logged_to_its_file_without_keys_and_addresses() {
+    let server = Server::start();
+    let home = Home::new();
+    home.run(&["name", "alice", "--server", server.url()])
+        .success();
+    let file = home.file("own.log", b"");
+    let file = file.trim_start_matches("file:");
+    home.run(&["invite"]).success();
+    home.run(&["--json", "--seconds", "1", "--log", file])
+        .success();
+    let log = std::fs::read_to_string(file).unwrap();
+    assert!(log.contains("INFO"), "{log}");
+    assert!(
+        !log.contains("127.0.0.1") && !log.contains("hullo:"),
+        "{log}"
+    );
+    let refused = home.run(&["--json", "--seconds", "1", "--log", "/no/such/folder/log"]);
+    assert_eq!(refused.code, 2, "{}", refused.shown());
+}
