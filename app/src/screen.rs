@@ -21,6 +21,8 @@ use pictures::{Interface, Pictures};
 
 pub use pictures::PictureTerminal;
 
+#[cfg(test)]
+mod joined;
 mod pictures;
 
 /// What the backend of the real screen writes to.

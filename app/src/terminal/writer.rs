@@ -98,6 +98,13 @@ impl Writer {
         is_free
     }
 
+    /// Whether all that was put in is written.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = lock(&self.shared.state);
+        state.outbox.is_empty() && !state.is_writing
+    }
+
     /// Whether the terminal is gone.
     pub fn has_failed(&self) -> bool {
         lock(&self.shared.state).has_failed
