@@ -477,12 +477,18 @@ mod tests {
         assert_eq!(Quality::for_rate(0), Quality::WORKING);
         assert_eq!(Quality::for_rate(60_000), Quality::WORKING);
         let fine = Quality::for_rate(usize::MAX);
-        assert!((fine.lambda - Quality::FINE.lambda).abs() < 1e-4, "{fine:?}");
+        assert!(
+            (fine.lambda - Quality::FINE.lambda).abs() < 1e-4,
+            "{fine:?}"
+        );
         let mut last = Quality::WORKING;
         for rate in (0..600_000).step_by(5_000) {
             let next = Quality::for_rate(rate);
             assert!(next.lambda <= last.lambda && next.threshold <= last.threshold);
-            assert!(next.lambda > 0.8 * last.lambda, "{rate}: {next:?} after {last:?}");
+            assert!(
+                next.lambda > 0.8 * last.lambda,
+                "{rate}: {next:?} after {last:?}"
+            );
             last = next;
         }
     }

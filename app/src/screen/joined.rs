@@ -138,7 +138,10 @@ fn draw(
 ) -> Buffer {
     let (columns, rows) = SIZES[step.size];
     let area = Rect::new(0, 0, columns, rows);
-    terminal.resize(area).unwrap();
+    // It clears the screen each time.
+    if terminal.current_buffer_mut().area != area {
+        terminal.resize(area).unwrap();
+    }
     pictures.synchronize(step.is_synchronized);
     let shown = step.picture.map(|(place, seed)| (place, picture(seed)));
     let mut drawn = Buffer::empty(area);

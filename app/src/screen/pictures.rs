@@ -325,7 +325,8 @@ impl Pictures {
             return false;
         };
         // A good line gets the finer picture that it has room for.
-        self.encoder.set_quality(Quality::for_rate(self.flow.rate()));
+        self.encoder
+            .set_quality(Quality::for_rate(self.flow.rate()));
         let question = if allowance.ask { QUERY.len() } else { 0 };
         let budget = allowance.bytes.saturating_sub(question);
         let stats = self

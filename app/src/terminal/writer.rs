@@ -261,7 +261,9 @@ mod tests {
     fn slow() -> (Writer, Receiver<Vec<u8>>, Receiver<()>) {
         let (pieces, taken) = sync_channel(0);
         let (wake, woken) = sync_channel(8);
-        let writer = Writer::start(Slow(pieces), move || drop(wake.try_send(())));
+        let writer = Writer::start(Slow(pieces), move || {
+            let _ = wake.try_send(());
+        });
         (writer.expect("a thread"), taken, woken)
     }
 
