@@ -21,10 +21,15 @@ use pictures::{Interface, Pictures};
 
 pub use pictures::PictureTerminal;
 
+#[cfg(test)]
+mod joined;
 mod pictures;
 
 /// What the backend of the real screen writes to.
 pub type Out = Interface;
+
+/// Clears the screen in the terminal's own colours.
+const CLEAR: &[u8] = b"\x1b[m\x1b[2J";
 
 /// Time between two pictures of the screen: 30 a second. Less costs bytes over ssh, more shows as stutter.
 const DRAW_EVERY_MS: u64 = 33;
@@ -206,8 +211,11 @@ impl<B: Backend> Screen<B> {
         let now = Instant::now();
         if self.times_resumed != terminal::times_resumed() {
             self.times_resumed = terminal::times_resumed();
-            self.terminal.clear()?;
+            // Both of ratatui's buffers are blank then, as the terminal is; its own way asks for the cursor's place, and
+            // the answer would go to the input thread.
+            self.terminal.swap_buffers();
             if let Some(pictures) = &mut self.pictures {
+                pictures.put(CLEAR);
                 pictures.forget(now);
             }
         }

@@ -35,6 +35,26 @@ impl Quality {
     };
 }
 
+/// Links slower than the first get the working point, faster than the second the fine one, bytes a second: what the fine
+/// one takes of a talking head, and what a flow begins with ([`crate::Flow`]).
+const RATES: (f32, f32) = (60_000.0, 400_000.0);
+
+impl Quality {
+    /// What suits a terminal that takes in so many bytes a second: from [`Self::WORKING`] to [`Self::FINE`] without a
+    /// step in between.
+    #[must_use]
+    pub fn for_rate(bytes_per_second: usize) -> Self {
+        let (slow, fast) = RATES;
+        let part = ((bytes_per_second as f32 / slow).ln() / (fast / slow).ln()).clamp(0.0, 1.0);
+        // In ratios: each doubling of the rate does the same.
+        let between = |from: f32, to: f32| from * (to / from).powf(part);
+        Self {
+            threshold: between(Self::WORKING.threshold, Self::FINE.threshold),
+            lambda: between(Self::WORKING.lambda, Self::FINE.lambda),
+        }
+    }
+}
+
 impl Default for Quality {
     fn default() -> Self {
         Self::WORKING
@@ -151,6 +171,11 @@ impl Encoder {
             turn: self.turn,
             ..Self::new(self.options, columns, rows)
         };
+    }
+
+    /// What is worth a byte from now on. What is shown stays.
+    pub fn set_quality(&mut self, quality: Quality) {
+        self.options.quality = quality;
     }
 
     /// Nothing is known of what is shown any more: the terminal was cleared, or something drew over the pictures.
@@ -440,5 +465,31 @@ impl Encoder {
                 })
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_faster_terminal_gets_a_finer_picture_and_never_in_a_jump() {
+        assert_eq!(Quality::for_rate(0), Quality::WORKING);
+        assert_eq!(Quality::for_rate(60_000), Quality::WORKING);
+        let fine = Quality::for_rate(usize::MAX);
+        assert!(
+            (fine.lambda - Quality::FINE.lambda).abs() < 1e-4,
+            "{fine:?}"
+        );
+        let mut last = Quality::WORKING;
+        for rate in (0..600_000).step_by(5_000) {
+            let next = Quality::for_rate(rate);
+            assert!(next.lambda <= last.lambda && next.threshold <= last.threshold);
+            assert!(
+                next.lambda > 0.8 * last.lambda,
+                "{rate}: {next:?} after {last:?}"
+            );
+            last = next;
+        }
     }
 }

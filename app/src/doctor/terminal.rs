@@ -205,7 +205,7 @@ fn status_reports(answers: &Answers) -> Finding {
         return Finding::warn(
             "status reports",
             "the terminal does not answer: pictures are sent at a fixed rate",
-            "On a slow line set budget_kbps under [screen] in config.toml.",
+            "On a line of less than 60 kB/s keys will be slow while pictures move: switch the camera off there.",
         );
     };
     let words = format!("answered after {:.1} ms", 1000.0 * round_trip.as_secs_f64());

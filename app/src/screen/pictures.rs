@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use hullo_media::frame::Picture;
 use hullo_picture::{
     Colours, Encoder, EncoderOptions, Flow, FlowInput, FlowOutput, Glyphs, Mask, PIECE_BYTES,
-    PictureRef, Place, Plane, QUERY, Rect, Tile,
+    PictureRef, Place, Plane, QUERY, Quality, Rect, Tile,
 };
 use ratatui::buffer::{Buffer, CellDiffOption};
 
@@ -324,6 +324,9 @@ impl Pictures {
             self.is_behind = !tiles.is_empty();
             return false;
         };
+        // A good line gets the finer picture that it has room for.
+        self.encoder
+            .set_quality(Quality::for_rate(self.flow.rate()));
         let question = if allowance.ask { QUERY.len() } else { 0 };
         let budget = allowance.bytes.saturating_sub(question);
         let stats = self
@@ -355,6 +358,19 @@ impl Pictures {
             glyphs,
             ..EncoderOptions::default()
         }
+    }
+}
+
+#[cfg(test)]
+impl Pictures {
+    /// What the encoder believes to be shown.
+    pub(super) fn shown(&self) -> &hullo_picture::Grid {
+        self.encoder.shown()
+    }
+
+    /// All that was put in is written.
+    pub(super) fn is_idle_now(&self) -> bool {
+        self.writer.is_idle()
     }
 }
 

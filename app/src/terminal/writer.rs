@@ -98,6 +98,13 @@ impl Writer {
         is_free
     }
 
+    /// Whether all that was put in is written.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = lock(&self.shared.state);
+        state.outbox.is_empty() && !state.is_writing
+    }
+
     /// Whether the terminal is gone.
     pub fn has_failed(&self) -> bool {
         lock(&self.shared.state).has_failed
@@ -254,7 +261,9 @@ mod tests {
     fn slow() -> (Writer, Receiver<Vec<u8>>, Receiver<()>) {
         let (pieces, taken) = sync_channel(0);
         let (wake, woken) = sync_channel(8);
-        let writer = Writer::start(Slow(pieces), move || drop(wake.try_send(())));
+        let writer = Writer::start(Slow(pieces), move || {
+            let _ = wake.try_send(());
+        });
         (writer.expect("a thread"), taken, woken)
     }
 
