@@ -331,17 +331,7 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         Action::Copy | Action::Qr | Action::Words | Action::Same | Action::Different => {
             is_valid_for_people(model, action)
         }
-        Action::Confirm => match &model.overlay {
-            Some(Overlay::Add(field)) => !field.text().is_empty(),
-            Some(_) => false,
-            None => match model.writing_to() {
-                Some(contact) => model
-                    .drafts
-                    .of(contact)
-                    .is_some_and(|field| !field.text().is_empty()),
-                None => is_valid(model, Action::CallAudio),
-            },
-        },
+        Action::Confirm => can_confirm(model),
         Action::CallAudio | Action::CallVideo => {
             may_call && !has_text_field(model) && model.overlay.is_none() && can_be_called(model)
         }
@@ -376,6 +366,21 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         }
         Action::Back => model.overlay.is_some() || (is_free && !has_text_field(model)),
         Action::Interrupt => true,
+    }
+}
+
+/// Whether there is something obvious to do.
+fn can_confirm(model: &Model) -> bool {
+    match &model.overlay {
+        Some(Overlay::Add(field)) => !field.text().is_empty(),
+        Some(_) => false,
+        None => match model.writing_to() {
+            Some(contact) => model
+                .drafts
+                .of(contact)
+                .is_some_and(|field| !field.text().is_empty()),
+            None => is_valid(model, Action::CallAudio),
+        },
     }
 }
 

@@ -326,14 +326,16 @@ pub fn look(color: Color) -> Look {
     Look::detect(choice, |name| std::env::var(name).ok())
 }
 
-fn specs(options: &Options) -> MediaSpecs {
+fn specs(options: &Options, face: Face) -> MediaSpecs {
+    let is_kept = options.record_video.is_some() || options.counts_pictures;
     MediaSpecs {
         camera: options.camera.clone(),
         mic: options.mic.clone(),
         speaker: options.speaker.clone(),
         record_video: options.record_video.clone(),
         screen: options.screen.clone(),
-        nobody_looks: false,
+        // Sentences show no pictures; a recording or a program that reads figures wants those of the source's size.
+        nobody_looks: face == Face::Plain && !is_kept,
     }
 }
 
@@ -356,13 +358,7 @@ fn main_loop(
     seconds: Option<Duration>,
 ) -> Result<(u8, Option<crate::report::Summary>), Failure> {
     let started = Instant::now();
-    // Sentences show no pictures; a recording or a program that reads figures wants those of the source's size.
-    let specs = MediaSpecs {
-        nobody_looks: face == Face::Plain
-            && options.record_video.is_none()
-            && !options.counts_pictures,
-        ..specs(options)
-    };
+    let specs = specs(options, face);
     let server = options.server.as_deref().map(parse_server).transpose()?;
     // Libraries write on error output while they look for devices.
     let quiet = hullo_media::quiet::redirect_stderr(None).ok();

@@ -90,17 +90,6 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
             .and_then(|()| ring::accept(model, Media::Audio, Meanwhile::Hold, effects)),
         Action::Decline => ring::reject(model, effects),
         Action::Ignore => ring::ignore(model, effects),
-        Action::Hold => hold::set_hold(model, Switch::Toggle, effects),
-        Action::Swap => hold::swap(model, effects),
-        Action::Join => group::join_running(model, effects),
-        Action::Screen => call::set_screen(model, Switch::Toggle, effects),
-        Action::Talk
-        | Action::Deafen
-        | Action::Roster
-        | Action::Focus
-        | Action::Louder
-        | Action::Softer
-        | Action::Silence => act_in_seat(model, action, effects),
         Action::DoNotDisturb => {
             call::set_do_not_disturb(model, Switch::Toggle, effects);
             Ok(())
@@ -149,12 +138,17 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
         Action::Close => close(model),
         Action::Back => back(model, effects),
         Action::Interrupt => interrupt(model, effects),
+        of_the_call => act_in_call(model, of_the_call, effects),
     }
 }
 
-/// The same for how one sits in a call.
-fn act_in_seat(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(), String> {
+/// The same for the call one is in, and how one sits in it.
+fn act_in_call(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(), String> {
     match action {
+        Action::Hold => hold::set_hold(model, Switch::Toggle, effects),
+        Action::Swap => hold::swap(model, effects),
+        Action::Join => group::join_running(model, effects),
+        Action::Screen => call::set_screen(model, Switch::Toggle, effects),
         Action::Talk => talk::press(model, false, effects),
         Action::Deafen => seat::set_deafened(model, Switch::Toggle, effects),
         Action::Roster => seat::turn_roster(model),
