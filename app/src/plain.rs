@@ -385,9 +385,8 @@ mod tests {
         }
     }
 
-    /// What a screen reader says of everything that happens in calls: one line, no drawing, an end.
-    #[test]
-    fn every_event_of_a_call_has_a_sentence_of_its_own() {
+    /// Everything that can be told of calls.
+    fn of_calls() -> Vec<Report> {
         let participant = |change, on| Report::Participant {
             participant: Some(4),
             change,
@@ -455,6 +454,13 @@ mod tests {
             let name = "bob".into();
             reports.push(Report::Missed { name, reason });
         }
+        reports
+    }
+
+    /// What a screen reader says of everything that happens in calls: one line, no drawing, an end.
+    #[test]
+    fn every_event_of_a_call_has_a_sentence_of_its_own() {
+        let reports = of_calls();
         let sentences: Vec<String> = reports.into_iter().map(told).collect();
         for (index, words) in sentences.iter().enumerate() {
             assert!(words.ends_with(['.', '?']), "{words}");
