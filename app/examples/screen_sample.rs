@@ -59,7 +59,7 @@ fn run(
     events: &std::sync::mpsc::Receiver<Event>,
     panics: bool,
 ) -> std::io::Result<u8> {
-    let mut screen = Screen::on_stdout(PictureTerminal::default(), true)?;
+    let mut screen = Screen::on_stdout(PictureTerminal::default(), true, || ())?;
     let begin = Instant::now();
     let mut pending = Vec::new();
     loop {

@@ -19,8 +19,6 @@ use crate::view::theme::ThemeName;
 pub enum Event {
     /// A key press (never a release), from the terminal.
     Key(crossterm::event::KeyEvent),
-    /// The mouse, where the terminal was asked to tell of it.
-    Mouse(crossterm::event::MouseEvent),
     /// A key was let go. Only where the terminal reports it ([`Model::reports_releases`](crate::model::Model)), and then
     /// for every key that was told by [`Event::Key`] but Enter, Tab and Backspace. One may still get lost: the window can
     /// lose the focus ([`Event::Focus`]) while a key is down.
