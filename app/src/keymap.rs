@@ -316,8 +316,8 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         }
         Action::Add => model.overlay.is_none() && !has_text_field(model),
         Action::Write => {
-            let can = model.overlay.is_none() && model.conversation.is_some();
-            can && !has_text_field(model)
+            let has_reader = model.conversation.is_some() && model.selected_contact().is_some();
+            has_reader && model.overlay.is_none() && !has_text_field(model)
         }
         Action::PageUp | Action::PageDown => {
             crate::view::picture_pages(model) > 1

@@ -17,7 +17,7 @@ use crossterm::event::{
 };
 use crossterm::style::Print;
 use crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, queue};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -102,6 +102,8 @@ fn entering() -> Vec<u8> {
         bytes,
         Print(PUSH_TITLE),
         EnterAlternateScreen,
+        // A program that was killed leaves the terminal there already, with what stood on it.
+        Clear(ClearType::All),
         EnableBracketedPaste,
         EnableFocusChange,
         cursor::Hide

@@ -112,6 +112,7 @@ pub(crate) const LOADING: &str = "Reading contacts...";
 pub(crate) const YOU: &str = "you";
 pub(crate) const TOO_SMALL: &str = "hullo needs 40x10";
 pub(crate) const CAMERA_IS_ON: &str = "camera on";
+pub(crate) const SCREEN_IS_SHOWN: &str = "YOUR SCREEN IS SHOWN";
 pub(crate) const CAMERA_IS_OFF: &str = "camera off";
 pub(crate) const MIC_ON: &str = "microphone on";
 pub(crate) const SERVER_RETRIED: &str = "It is tried again and again. A call that runs goes on.";

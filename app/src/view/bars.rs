@@ -163,6 +163,9 @@ fn own_state(model: &Model) -> Vec<(String, bool)> {
         text::CAMERA_IS_OFF
     };
     parts.push((format!(" {camera} "), false));
+    if call.own_screen {
+        parts.push((format!(" {} ", text::SCREEN_IS_SHOWN), true));
+    }
     parts
 }
 
