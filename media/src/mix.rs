@@ -8,7 +8,7 @@ use hullo_proto::service::sfu::ParticipantId;
 
 use crate::codec::{CodecError, opus};
 use crate::frame::{BLOCK_SAMPLES, Block};
-use crate::jitter::{AudioBuffer, AudioBufferStats, AudioFrame, Pull, ReorderBuffer};
+use crate::jitter::{AudioBuffer, AudioBufferStats, AudioFrame, JitterBuffer, Pull};
 use crate::level::LevelMeter;
 
 /// People heard at once: everybody that a session takes ([`PARTICIPANTS_MAX`](crate::group_session::PARTICIPANTS_MAX)).
@@ -39,7 +39,7 @@ pub struct PersonSound {
 }
 
 struct Person {
-    buffer: ReorderBuffer,
+    buffer: JitterBuffer,
     meter: LevelMeter,
 }
 
@@ -84,7 +84,7 @@ impl Mixer {
             }
             let decoder = Box::new(opus::Decoder::new()?);
             let person = Person {
-                buffer: ReorderBuffer::new(decoder, self.target),
+                buffer: JitterBuffer::new(decoder, self.target),
                 meter: LevelMeter::default(),
             };
             self.people.insert(participant, person);

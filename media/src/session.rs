@@ -28,7 +28,7 @@ use str0m::media::{Frequency, KeyframeRequestKind, MediaTime, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Rtc};
 
-pub(crate) use setup::AudioClock;
+pub(crate) use setup::{AudioClock, FRAME_TICKS};
 pub use setup::{Role, SessionError, Track};
 pub use stats::{SessionStats, TrackStats};
 
@@ -379,7 +379,10 @@ impl Session {
         let since_epoch = captured_at.saturating_duration_since(self.epoch);
         let (pt, time) = match track {
             Track::Audio => {
-                let ticks = self.tracks.audio_clock.ticks(since_epoch);
+                let ticks = self.tracks.audio_clock.ticks(
+                    since_epoch,
+                    frame.samples().map_or(setup::FRAME_TICKS, u64::from),
+                );
                 (
                     setup::OPUS_PT,
                     MediaTime::new(ticks, Frequency::FORTY_EIGHT_KHZ),

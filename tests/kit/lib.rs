@@ -6,4 +6,5 @@ pub mod group_media;
 pub mod phones;
 pub mod relay;
 pub mod sfu;
+pub mod speech;
 pub mod world;

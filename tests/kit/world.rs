@@ -11,7 +11,7 @@ use hullo::call::engine::{Engine, Event, Input, Output};
 use hullo::call::side::SideState;
 use hullo_media::codec::{AudioEncoder as _, VideoDecoder as _, VideoEncoder as _, h264, opus};
 use hullo_media::frame::{BLOCK_SAMPLES, EncodedFrame};
-use hullo_media::jitter::{AudioBuffer as _, Pull, ReorderBuffer};
+use hullo_media::jitter::{AudioBuffer as _, JitterBuffer, Pull};
 use hullo_media::source::{AudioSource, CaptureTime, VideoSource, open_camera, open_mic};
 use hullo_proto::call::{CallId, CallMachine, CallState, Invitation, Media, Message};
 use hullo_proto::frame::FrameKind;
@@ -55,7 +55,7 @@ pub struct Person {
     voice: opus::Encoder,
     video: h264::Encoder,
     screen: h264::Decoder,
-    buffer: ReorderBuffer,
+    buffer: JitterBuffer,
     force_key: bool,
 }
 
@@ -363,10 +363,7 @@ impl Person {
             voice: opus::Encoder::new().expect("opus"),
             video: h264::Encoder::new(400_000, 30),
             screen: h264::Decoder::new().expect("h264"),
-            buffer: ReorderBuffer::new(
-                Box::new(opus::Decoder::new().expect("opus")),
-                BUFFER_TARGET,
-            ),
+            buffer: JitterBuffer::new(Box::new(opus::Decoder::new().expect("opus")), BUFFER_TARGET),
             force_key: false,
         }
     }
@@ -458,6 +455,7 @@ impl Person {
             Event::KeyframeWanted => self.force_key = true,
             Event::VideoBitrate(bps) => self.video.set_bitrate(bps.min(1_000_000)),
             Event::Far(far) => self.far = Some(far),
+            Event::Sound(settings) => self.voice.apply(&settings),
             Event::Interrupted | Event::Resumed | Event::FirstSent(_) | Event::Stats(..) => {}
         }
         false

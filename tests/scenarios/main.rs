@@ -12,4 +12,5 @@ mod messages;
 mod phones;
 mod relay;
 mod sfu;
+mod speech;
 mod virtual_call;

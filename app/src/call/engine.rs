@@ -10,15 +10,16 @@
 
 mod ciphers;
 mod event;
+mod sound;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hullo_media::frame::EncodedFrame;
-use hullo_media::jitter::AudioFrame;
 use hullo_media::sdp::{Description, DescriptionKind};
 use hullo_media::session::{self, Role, Session, SessionConfig, Track};
+use hullo_media::sound_link::SoundLink;
 use hullo_proto::call::{
     CallEvent, CallKeys, CallMachine, CallState, IceCandidate, Input as MachineInput, Layout,
     Output as MachineOutput,
@@ -66,6 +67,7 @@ pub struct Engine {
     ended: bool,
     frames_sent: (u64, u64),
     path: Option<Path>,
+    sound: SoundLink,
 }
 
 /// Stands where a hostile server would: is given each sealed frame that arrives, says what is delivered instead.
@@ -96,6 +98,7 @@ impl Engine {
             ended: false,
             frames_sent: (0, 0),
             path: None,
+            sound: SoundLink::default(),
         };
         engine.pump(now);
         engine
@@ -218,13 +221,12 @@ impl Engine {
         let Some(ciphers) = &mut self.ciphers else {
             return;
         };
-        let sealer = if track == Track::Audio {
-            &mut ciphers.seal_audio
-        } else {
-            &mut ciphers.seal_video
+        let sealed = match track {
+            Track::Audio => sound::seal(&mut self.sound, &mut ciphers.seal_audio, frame),
+            Track::Video => ciphers.seal_video.seal(frame.kind, &frame.data),
         };
         // A frame the layout cannot carry is ours to drop: the next one is as good.
-        let Ok(sealed) = sealer.seal(frame.kind, &frame.data) else {
+        let Ok(sealed) = sealed else {
             return;
         };
         let sent = if track == Track::Audio {
@@ -256,7 +258,7 @@ impl Engine {
         }
         self.own = own;
         if self.side_open {
-            self.session(now, session::Input::Side(&own.write()));
+            self.session(now, session::Input::Side(&sound::with_copies(own).write()));
         }
         if camera_came_on {
             self.outputs.push_back(Output::Event(Event::KeyframeWanted));
@@ -443,7 +445,7 @@ impl Engine {
             session::Event::Frame {
                 track,
                 bytes,
-                seq,
+                seq: _,
                 media_time,
                 contiguous,
             } => {
@@ -452,7 +454,7 @@ impl Engine {
                     frames = path(track, &bytes);
                 }
                 for (track, bytes) in frames {
-                    self.receive_frame(now, track, &bytes, seq, media_time, contiguous);
+                    self.receive_frame(now, track, &bytes, media_time, contiguous);
                 }
                 return;
             }
@@ -460,7 +462,7 @@ impl Engine {
             session::Event::Estimate(bps) => Event::VideoBitrate(video_bitrate(bps)),
             session::Event::SideOpen => {
                 self.side_open = true;
-                let own = self.own.write();
+                let own = sound::with_copies(self.own).write();
                 return self.session(now, session::Input::Side(&own));
             }
             session::Event::Side(message) => {
@@ -469,12 +471,16 @@ impl Engine {
                 };
                 let is_back = self.far.hold && !far.hold;
                 self.far = far;
+                self.sound.set_takes_copies(far.copies);
                 if is_back {
                     self.outputs.push_back(Output::Event(Event::KeyframeWanted));
                 }
                 Event::Far(far)
             }
-            session::Event::Stats(stats) => Event::Stats(stats, self.undecryptable),
+            session::Event::Stats(stats) => {
+                self.sound_measured(now, &stats);
+                Event::Stats(stats, self.undecryptable)
+            }
         };
         self.outputs.push_back(Output::Event(event));
     }
@@ -484,7 +490,6 @@ impl Engine {
         now: Instant,
         track: Track,
         bytes: &[u8],
-        seq: u64,
         media_time: u64,
         contiguous: bool,
     ) {
@@ -512,11 +517,7 @@ impl Engine {
             }
         };
         let event = match track {
-            Track::Audio => Event::Audio(AudioFrame {
-                seq,
-                media_time_samples: media_time,
-                data: opened.frame,
-            }),
+            Track::Audio => return self.receive_sound(now, opened, media_time),
             Track::Video => {
                 if !contiguous && opened.kind != FrameKind::VideoKey {
                     self.break_video(now);

@@ -17,6 +17,7 @@ use hullo_media::pipeline::{
 };
 use hullo_media::sink::{AudioSink, Nowhere, Recorder, open_speaker};
 use hullo_media::slot::Slot;
+use hullo_media::sound_policy::SoundSettings;
 use hullo_media::source::{
     AudioSource, CameraSpec, CaptureTime, MicSpec, SpeakerSpec, VideoSource, card, open_camera,
     open_mic,
@@ -304,6 +305,7 @@ pub struct CallMedia {
     sound_before: AudioSummary,
     captured_before: u64,
     bitrate_bps: u32,
+    sound: SoundSettings,
     limits: Step,
     /// Given back last, when all devices are closed.
     lease: Option<Lease>,
@@ -348,6 +350,7 @@ impl CallMedia {
             pictures,
             captured_before: 0,
             bitrate_bps: VIDEO_BITRATE_START_BPS,
+            sound: SoundSettings::default(),
             limits: SOURCE,
             lease: Some(opened.lease),
         };
@@ -375,6 +378,7 @@ impl CallMedia {
         let queue = self.queue.clone();
         let encode = opened.mic.map(|mic| AudioEncode::start(mic, queue, muted));
         self.audio_encode = encode;
+        self.set_sound(self.sound);
         if self.audio_decode.is_none() {
             let speaker = opened.speaker.unwrap_or_else(|| Box::new(Nowhere));
             self.audio_decode = Some(AudioDecode::start(speaker, TARGET_START));
@@ -425,11 +429,11 @@ impl CallMedia {
         !matches!(self.camera, Camera::Off)
     }
 
-    /// Tells the encoder how much of what we send is lost, 0..=1.
-    pub fn set_loss(&self, loss: f32) {
+    /// Tells the encoder how to send sound; it is told again when the microphone is opened anew.
+    pub fn set_sound(&mut self, settings: SoundSettings) {
+        self.sound = settings;
         if let Some(encode) = &self.audio_encode {
-            // Within 0..=100 by the clamp; a fraction of a per cent is noise.
-            encode.set_loss_percent((loss.clamp(0.0, 1.0) * 100.0) as u8);
+            encode.set_sound(settings);
         }
     }
 

@@ -109,7 +109,7 @@ impl Tracks {
     }
 }
 
-/// Turns capture times into RTP time that advances by exactly 960 ticks a frame, so that scheduling noise of the
+/// Turns capture times into RTP time that advances by exactly the length of each frame, so that scheduling noise of the
 /// capture thread does not look like jitter, and follows real time across pauses (mute, hold).
 #[derive(Default)]
 pub(crate) struct AudioClock {
@@ -117,20 +117,21 @@ pub(crate) struct AudioClock {
 }
 
 impl AudioClock {
-    /// Ticks of 48 kHz for a 20 ms frame captured `since_epoch` after the session began.
-    pub(crate) fn ticks(&mut self, since_epoch: Duration) -> u64 {
+    /// Ticks of 48 kHz for a frame captured `since_epoch` after the session began, which lasts `frame_ticks`.
+    pub(crate) fn ticks(&mut self, since_epoch: Duration, frame_ticks: u64) -> u64 {
         let real = u64::try_from(since_epoch.as_micros() * 48 / 1_000).unwrap_or(u64::MAX);
         let ticks = match self.next {
             Some(next) if real.abs_diff(next) < CLOCK_SLACK_TICKS => next,
             Some(next) => next.max(real),
             None => real,
         };
-        self.next = Some(ticks.saturating_add(FRAME_TICKS));
+        self.next = Some(ticks.saturating_add(frame_ticks));
         ticks
     }
 }
 
-const FRAME_TICKS: u64 = 960;
+/// Of a frame of 20 ms.
+pub(crate) const FRAME_TICKS: u64 = 960;
 /// 200 ms: a longer gap is a pause, a shorter one scheduling.
 const CLOCK_SLACK_TICKS: u64 = 9_600;
 

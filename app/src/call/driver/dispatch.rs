@@ -268,6 +268,12 @@ impl Dispatch {
                     media.set_bitrate(bps);
                 }
             }
+            Event::Sound(settings) => {
+                // Without devices there is no sound to send yet; the policy says it again when anything changes.
+                if let Some((media, _)) = &mut self.media {
+                    media.set_sound(settings);
+                }
+            }
             Event::Far(far) => self.far(far),
             Event::Stats(stats, undecryptable) => self.stats(&stats, undecryptable),
         }
@@ -357,7 +363,6 @@ impl Dispatch {
     fn stats(&mut self, stats: &SessionStats, undecryptable: u64) {
         self.read_cards();
         if let Some((media, _)) = &self.media {
-            media.set_loss(stats.sent_loss.unwrap_or(0.0));
             for words in media.failures() {
                 self.call(CallEvent::Notice(words));
             }

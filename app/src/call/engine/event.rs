@@ -6,6 +6,7 @@ use std::time::Instant;
 use hullo_media::frame::EncodedFrame;
 use hullo_media::jitter::AudioFrame;
 use hullo_media::session::{SessionStats, Track};
+use hullo_media::sound_policy::SoundSettings;
 use hullo_proto::call::{CallState, Media, Message};
 
 use super::super::side::SideState;
@@ -74,7 +75,9 @@ pub enum Event {
     Interrupted,
     /// It came back.
     Resumed,
-    /// A frame of sound, opened.
+    /// Our sound encoder must work like this from now on.
+    Sound(SoundSettings),
+    /// A packet of sound, opened; copies of earlier ones follow it.
     Audio(AudioFrame),
     /// A frame of pictures, opened and decodable from here.
     Video(EncodedFrame),
