@@ -27,8 +27,6 @@ pub(crate) use report::PathReport;
 
 /// Below this in all, pictures stop: sound needs 60, and what is left would be a slide show.
 pub const PICTURES_BPS_MIN: u64 = 80_000;
-/// What must be left for pictures alone: less is a still image.
-const PICTURES_ALONE_BPS_MIN: u64 = 20_000;
 /// Pictures come back above this, held for [`PICTURES_BACK_AFTER`], so that they do not flicker at the border.
 const PICTURES_BPS_BACK: u64 = 100_000;
 const PICTURES_BACK_AFTER: Duration = Duration::from_secs(3);
@@ -62,6 +60,9 @@ const GROW_TOWARDS_PERCENT: f64 = 30.0;
 const GROW_PERCENT: f64 = 1.0;
 const GROW_PERCENT_FASTER: f64 = 1.6;
 const GROW_PERCENT_MAX: f64 = 18.0;
+/// On a line that loses packets each queue makes repairs late, so that it is tried more slowly.
+const GROW_PERCENT_LOSSY: f64 = 3.0;
+const LOSS_LOSSY: f32 = 0.03;
 /// Growth a second while the line was never full, per cent.
 const GROW_SEARCHING_PERCENT: f64 = 25.0;
 /// While searching, the line is taken to carry so much more than is sent, per cent.
@@ -301,7 +302,12 @@ impl RateController {
         } else if self.target_bps < line * HOLD_PERCENT / 100 {
             GROW_TOWARDS_PERCENT
         } else {
-            (GROW_PERCENT + GROW_PERCENT_FASTER * quiet).min(GROW_PERCENT_MAX)
+            let most = if self.mean_loss(now, LOSS_LONG) > LOSS_LOSSY {
+                GROW_PERCENT_LOSSY
+            } else {
+                GROW_PERCENT_MAX
+            };
+            (GROW_PERCENT + GROW_PERCENT_FASTER * quiet).min(most)
         };
         let more = self.target_bps as f64 * percent / 100.0 * elapsed.as_secs_f64().min(1.0);
         self.aim((self.target_bps + more as u64).min(unproven));
@@ -314,13 +320,17 @@ impl RateController {
         while (self.losses.front()).is_some_and(|(at, _)| age(at) > LOSS_LONG) {
             self.losses.pop_front();
         }
-        let mean = |within: Duration| {
-            let recent = self.losses.iter().filter(|(at, _)| age(at) <= within);
-            let (sum, count) = recent.fold((0.0, 0), |(sum, count), (_, loss)| (sum + loss, count + 1));
-            sum / count.max(1) as f32
-        };
-        // Twice the usual is chance while losses are few.
-        mean(LOSS_SHORT) - mean(LOSS_LONG) * 1.5
+        // Half as much again as usual is chance while losses are few.
+        self.mean_loss(now, LOSS_SHORT) - self.mean_loss(now, LOSS_LONG) * 1.5
+    }
+
+    fn mean_loss(&self, now: Instant, within: Duration) -> f32 {
+        let is_recent = |at: &Instant| now.saturating_duration_since(*at) <= within;
+        let recent = self.losses.iter().filter(|(at, _)| is_recent(at));
+        let (sum, count) = recent.fold((0.0, 0_u16), |(sum, count), (_, loss)| {
+            (sum + loss, count.saturating_add(1))
+        });
+        sum / f32::from(count.max(1))
     }
 
     fn begin_again(&mut self, now: Instant) -> u64 {
@@ -354,15 +364,17 @@ impl RateController {
     }
 
     fn judge_pictures(&mut self, now: Instant) {
-        let least = PICTURES_BPS_MIN.max(self.sound_bps + PICTURES_ALONE_BPS_MIN);
-        let enough = PICTURES_BPS_BACK.max(self.sound_bps + PICTURES_ALONE_BPS_MIN * 2);
-        if self.target_bps < least && std::mem::take(&mut self.pictures) {
+        if self.target_bps < PICTURES_BPS_MIN && std::mem::take(&mut self.pictures) {
             let soon = (self.pictures_back_at)
                 .is_some_and(|at| now.saturating_duration_since(at) < PICTURES_TRIAL);
-            let longer = if soon { self.pictures_back_after * 2 } else { PICTURES_BACK_AFTER };
+            let longer = if soon {
+                self.pictures_back_after * 2
+            } else {
+                PICTURES_BACK_AFTER
+            };
             self.pictures_back_after = longer.min(PICTURES_BACK_AFTER_MAX);
         }
-        if self.target_bps < enough {
+        if self.target_bps < PICTURES_BPS_BACK {
             self.pictures_above_since = None;
             return;
         }

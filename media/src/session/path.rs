@@ -323,7 +323,9 @@ impl Session {
     fn tell_estimator(&mut self) {
         let wish = self.path.rate.wish();
         if std::mem::replace(&mut self.path.wish_bps, wish) != wish {
-            self.rtc.bwe().set_bitrate(Bitrate::from(0), Bitrate::from(wish));
+            self.rtc
+                .bwe()
+                .set_bitrate(Bitrate::from(0), Bitrate::from(wish));
             self.drain();
         }
         if let Some(bps) = self.path.reset.take() {

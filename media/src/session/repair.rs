@@ -18,8 +18,8 @@ const COPY_AFTER: Duration = Duration::from_millis(15);
 const COPIES_MAX: usize = 64;
 /// Pictures waiting to be shown: more than fit into the longest wait at 60 a second.
 const PICTURES_MAX: usize = 32;
-/// Beside two round trips: requests leave every 33 ms, and what is sent again waits behind what is sent first.
-const REPAIR_SLACK: Duration = Duration::from_millis(200);
+/// Beside two round trips: requests leave every 33 ms.
+const REPAIR_SLACK: Duration = Duration::from_millis(80);
 /// Round trip where none was measured.
 const RTT_UNKNOWN: Duration = Duration::from_millis(100);
 /// Whole pictures that must have passed behind the hole before it is called one.
