@@ -4,6 +4,7 @@
 //! queues; [`media`] owns the devices and codec threads.
 
 pub mod board;
+pub mod diagnose;
 pub mod driver;
 pub mod engine;
 pub mod frames;
@@ -11,4 +12,5 @@ pub mod latency;
 pub mod lease;
 pub mod media;
 pub mod side;
+pub(crate) mod sizes;
 pub mod sockets;

@@ -66,6 +66,8 @@ pub enum Action {
     Down,
     /// Let calls ring or not.
     DoNotDisturb,
+    /// Show or hide the figures of the call.
+    Stats,
     /// Show or hide the help.
     Help,
     /// Close what lies on top.
@@ -117,12 +119,14 @@ pub struct Binding {
 }
 
 /// The table, in the order of the bottom bar and the help. The first valid row of a key wins.
-pub const BINDINGS: [Binding; 32] = [
+pub const BINDINGS: [Binding; 33] = [
     row(&[letter('a')], Action::Accept, Group::Call),
     row(&[letter('e')], Action::EndAndAccept, Group::Call),
     row(&[letter('x')], Action::Decline, Group::Call),
     row(&[letter('i')], Action::Ignore, Group::Call),
     row(&[letter('s')], Action::AcceptSound, Group::Call),
+    // While a call with pictures rings, `s` takes it without.
+    row(&[letter('s')], Action::Stats, Group::Call),
     row(&[letter('m')], Action::Mute, Group::Call),
     row(&[letter('v')], Action::Video, Group::Call),
     row(&[letter('H')], Action::HangUp, Group::Call),
@@ -323,6 +327,10 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
             Some(_) => false,
             None => model.contacts().len() + model.groups().len() > 1 && !has_text_field(model),
         },
+        Action::Stats => {
+            let is_free = matches!(model.overlay, None | Some(Overlay::Stats));
+            is_free && model.taken_call().is_some_and(Call::is_connected)
+        }
         Action::Help | Action::DoNotDisturb => !has_text_field(model),
         Action::Close => {
             has_text_field(model)

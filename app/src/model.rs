@@ -160,6 +160,8 @@ pub enum Overlay {
     Words(ContactId),
     /// The field for a link.
     Add(Field),
+    /// The figures of the call.
+    Stats,
 }
 
 /// An invitation as far as it is made. Has no `Debug`: links and codes are secrets.

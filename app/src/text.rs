@@ -10,11 +10,14 @@ mod call;
 mod groups;
 mod keys;
 mod people;
+mod stats;
 
 pub use call::*;
 pub(crate) use groups::*;
 pub use keys::{help, hint};
 pub(crate) use people::*;
+pub(crate) use stats::{NO_STATS, STATS_NONE, STATS_TITLE};
+pub use stats::{stats_table, stats_words};
 
 use crate::event::{CallState, Contact, Direction, GroupNumber, Media, Party};
 use crate::groups::GroupLine;

@@ -15,6 +15,7 @@ mod line;
 pub mod look;
 mod overlay;
 mod people;
+mod stats;
 #[cfg(test)]
 mod tests;
 
@@ -145,6 +146,12 @@ fn draw<'m>(model: &'m Model, area: Rect, buffer: &mut Canvas<'_, 'm>) -> Option
             None
         }
         Some(Overlay::Add(field)) => overlay::draw_add(field, panes.main, buffer),
+        Some(Overlay::Stats) => {
+            if let Some(pane) = panes.call {
+                stats::draw(model, pane, buffer);
+            }
+            None
+        }
         None => typing,
     };
     if let Some(area) = panes.banner {

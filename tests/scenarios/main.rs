@@ -10,6 +10,7 @@ mod hostile;
 mod house;
 mod messages;
 mod phones;
+mod rate;
 mod relay;
 mod sfu;
 mod speech;

@@ -63,6 +63,8 @@ pub enum Command {
     Opened(Box<Opened>),
     /// The picture decoder lost its thread.
     WantKeyframe,
+    /// Whether we are too slow for the far side's pictures changed.
+    Slow,
 }
 
 /// What the thread tells.

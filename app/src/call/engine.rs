@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use hullo_media::frame::EncodedFrame;
 use hullo_media::sdp::{Description, DescriptionKind};
-use hullo_media::session::{self, Role, Session, SessionConfig, Track};
+use hullo_media::session::{self, Role, SendBudget, Session, SessionConfig, Track};
 use hullo_media::sound_link::SoundLink;
 use hullo_proto::call::{
     CallEvent, CallKeys, CallMachine, CallState, IceCandidate, Input as MachineInput, Layout,
@@ -29,20 +29,13 @@ use hullo_proto::frame::{FrameKind, OpenError};
 use ciphers::Ciphers;
 pub use event::{Event, Input, Output};
 
-use super::media::VIDEO_BITRATE_MAX_BPS;
 use super::side::SideState;
 
-/// Where bandwidth estimation starts: a call over any DSL line. Higher shows a good picture sooner and floods a
-/// thin link.
-const START_BITRATE_BPS: u64 = 600_000;
+/// Where the rate starts: a call over any line that carries pictures. Higher shows a good picture sooner and floods a
+/// thin line; a wide one is found within a second by probing three and six times as much.
+const START_BITRATE_BPS: u64 = 300_000;
 /// What a call may send in all: beyond it the picture of a terminal does not improve.
 const DESIRED_BITRATE_BPS: u64 = 3_000_000;
-/// Pictures get the estimate less this: sound with its headers (DESIGN §6, sound first).
-const SOUND_RATE_BPS: u64 = 60_000;
-/// Share of the estimate that is used, in per cent: str0m's overshoots and does not count headers.
-const ESTIMATE_SHARE_PERCENT: u64 = 85;
-/// Pictures never ask for less, or the encoder stops making sense of it.
-const VIDEO_BITRATE_MIN_BPS: u64 = 60_000;
 /// How long a silent connection is kept. Shorter drops calls in tunnels, longer leaves people talking to nobody.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 /// After the connection closed, the `x.call.end` that says why may still be on its way through the relay.
@@ -56,6 +49,8 @@ pub struct Engine {
     session: Option<Session>,
     ciphers: Option<Ciphers>,
     own: SideState,
+    /// The line carries no pictures now.
+    is_thin: bool,
     far: SideState,
     side_open: bool,
     outputs: VecDeque<Output>,
@@ -88,6 +83,7 @@ impl Engine {
             session: None,
             ciphers: None,
             own,
+            is_thin: false,
             far: SideState::default(),
             side_open: false,
             outputs: VecDeque::new(),
@@ -257,12 +253,28 @@ impl Engine {
             self.break_video(now);
         }
         self.own = own;
-        if self.side_open {
-            self.session(now, session::Input::Side(&sound::with_copies(own).write()));
-        }
+        self.tell_side(now);
         if camera_came_on {
             self.outputs.push_back(Output::Event(Event::KeyframeWanted));
         }
+    }
+
+    /// Tells the far side what we send and want, once it can be told.
+    fn tell_side(&mut self, now: Instant) {
+        if self.side_open {
+            let thin = self.is_thin && self.own.camera;
+            let own = sound::with_copies(self.own);
+            let told = SideState { thin, ..own };
+            self.session(now, session::Input::Side(&told.write()));
+        }
+    }
+
+    fn take_budget(&mut self, now: Instant, budget: SendBudget) {
+        let is_thin = budget.is_thin();
+        if std::mem::replace(&mut self.is_thin, is_thin) != is_thin {
+            self.tell_side(now);
+        }
+        self.outputs.push_back(Output::Event(Event::Budget(budget)));
     }
 
     /// Moves what machine and session have to say to each other and to the outside, until both are quiet.
@@ -459,11 +471,11 @@ impl Engine {
                 return;
             }
             session::Event::KeyframeWanted => Event::KeyframeWanted,
-            session::Event::Estimate(bps) => Event::VideoBitrate(video_bitrate(bps)),
+            session::Event::Budget(budget) => return self.take_budget(now, budget),
+            session::Event::PicturesWait(wait) => Event::PicturesWait(wait),
             session::Event::SideOpen => {
                 self.side_open = true;
-                let own = sound::with_copies(self.own).write();
-                return self.session(now, session::Input::Side(&own));
+                return self.tell_side(now);
             }
             session::Event::Side(message) => {
                 let Some(far) = SideState::read(&message) else {
@@ -541,12 +553,4 @@ impl Engine {
         self.waits_for_key = true;
         self.session(now, session::Input::WantKeyframe);
     }
-}
-
-fn video_bitrate(estimate_bps: u64) -> u32 {
-    let usable = estimate_bps.saturating_mul(ESTIMATE_SHARE_PERCENT) / 100;
-    let video = usable
-        .saturating_sub(SOUND_RATE_BPS)
-        .clamp(VIDEO_BITRATE_MIN_BPS, u64::from(VIDEO_BITRATE_MAX_BPS));
-    u32::try_from(video).expect("clamped below u32::MAX")
 }

@@ -43,6 +43,8 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         }
         Action::Invite => "invite",
         Action::Add => "add",
+        Action::Stats if matches!(model.overlay, Some(Overlay::Stats)) => "hide figures",
+        Action::Stats => return None,
         Action::Help => "help",
         Action::Close => "close",
         Action::Back if model.overlay.is_none() => "quit",
@@ -98,6 +100,7 @@ pub fn help(action: Action) -> &'static str {
         Action::Add => "add a link or a code",
         Action::Up => "up",
         Action::Down => "down",
+        Action::Stats => "figures: what is wrong",
         Action::Help => "this help",
         Action::Close => "close what lies on top",
         Action::Back => "back or quit, no hanging up",

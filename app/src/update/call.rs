@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::{notice, once, quit, say};
 use crate::effect::Effect;
 use crate::event::{CallEvent, CallNumber, CallState, Direction, Media, Party, Switch};
-use crate::model::{CALLS_MAX, Call, Model, Switches};
+use crate::model::{CALLS_MAX, Call, Model, Overlay, Switches};
 use crate::report::Report;
 use crate::text;
 
@@ -249,6 +249,7 @@ fn ended(model: &mut Model, number: CallNumber, effects: &mut Vec<Effect>) {
             Some(call) => {
                 (call.far_picture, call.own_picture) = (None, None);
                 call.people.clear();
+                model.overlay.take_if(|overlay| *overlay == Overlay::Stats);
                 call.clone()
             }
             None => return,

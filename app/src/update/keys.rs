@@ -82,6 +82,7 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
             call::set_do_not_disturb(model, Switch::Toggle, effects);
             Ok(())
         }
+        Action::Stats => turn_stats(model),
         Action::Mute => call::set_mute(model, Switch::Toggle, effects),
         Action::Video if model.live_call().is_none() => Err(text::NO_CALL_VIDEO.to_owned()),
         Action::Video => call::set_camera(model, Switch::Toggle, effects),
@@ -147,6 +148,15 @@ fn offers_sound_only(model: &Model) -> bool {
 fn turn_help(model: &mut Model) {
     let is_shown = matches!(model.overlay, Some(Overlay::Help(_)));
     model.overlay = (!is_shown).then_some(Overlay::Help(0));
+}
+
+fn turn_stats(model: &mut Model) -> Result<(), String> {
+    let is_shown = matches!(model.overlay, Some(Overlay::Stats));
+    if !is_shown && !keymap::is_valid(model, Action::Stats) {
+        return Err(text::NO_STATS.to_owned());
+    }
+    model.overlay = (!is_shown).then_some(Overlay::Stats);
+    Ok(())
 }
 
 fn turn_qr(model: &mut Model) {

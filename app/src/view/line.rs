@@ -190,6 +190,9 @@ fn more(model: &Model, cells: usize) -> Vec<String> {
         (Some(Overlay::Invite(_)), _) => vec![text::INVITE_MAKING.to_owned()],
         (Some(Overlay::Words(contact)), _) => words(model, *contact),
         (Some(Overlay::Help(_)), _) => vec![text::HELP_TOO_LONG.to_owned()],
+        (Some(Overlay::Stats), call) => (call.as_ref())
+            .and_then(|call| call.stats.as_deref())
+            .map_or_else(|| vec![text::STATS_NONE.to_owned()], text::stats_words),
         (Some(Overlay::Add(_)), _) | (None, None) => Vec::new(),
         (None, Some(call)) => match &call.state {
             CallState::Ended {

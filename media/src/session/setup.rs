@@ -98,6 +98,11 @@ impl Tracks {
         }
     }
 
+    /// Whose name reports of the path bear, and what they are about: any of our streams serves for both.
+    pub(super) fn report_ssrcs(&self) -> (Ssrc, Ssrc) {
+        (self.audio.ssrc, self.audio.ssrc)
+    }
+
     pub(super) fn track(&self, mid: Mid) -> Option<Track> {
         if mid == self.audio.mid {
             Some(Track::Audio)

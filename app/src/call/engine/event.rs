@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use hullo_media::frame::EncodedFrame;
 use hullo_media::jitter::AudioFrame;
-use hullo_media::session::{SessionStats, Track};
+use hullo_media::session::{SendBudget, SessionStats, Track};
 use hullo_media::sound_policy::SoundSettings;
 use hullo_proto::call::{CallState, Media, Message};
 
@@ -85,8 +85,10 @@ pub enum Event {
     FirstSent(Track),
     /// Our encoder must start anew with a key frame.
     KeyframeWanted,
-    /// Our picture encoder may use this much, bits per second.
-    VideoBitrate(u32),
+    /// What may be sent from now on; sound goes first, pictures get what is left, or nothing.
+    Budget(SendBudget),
+    /// True: pictures wait too long to be sent; encode none until it is false.
+    PicturesWait(bool),
     /// What the far side sends and wants.
     Far(SideState),
     /// Figures of the last second, with frames that did not open since the call began.
