@@ -10,5 +10,8 @@ pub mod frames;
 pub mod latency;
 pub mod lease;
 pub mod media;
+pub mod probe;
+pub mod servers;
 pub mod side;
 pub mod sockets;
+pub mod streams;

@@ -25,6 +25,7 @@ pub mod mix;
 pub mod pace;
 pub mod pipeline;
 pub mod quiet;
+pub mod reach;
 pub mod resample;
 pub mod scale;
 pub mod sdp;

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use hullo::call::engine::{Engine, Event, Input, Output};
+use hullo::call::engine::{Engine, Event, Input, Output, Ways};
 use hullo::call::side::SideState;
 use hullo_media::codec::{AudioEncoder as _, VideoDecoder as _, VideoEncoder as _, h264, opus};
 use hullo_media::frame::{BLOCK_SAMPLES, EncodedFrame};
@@ -34,6 +34,8 @@ pub struct Person {
     pub engine: Engine,
     /// States passed through, in order.
     pub states: Vec<CallState>,
+    /// What was said about making or repairing the connection.
+    pub steps: Vec<String>,
     /// What the far side last said about itself.
     pub far: Option<SideState>,
     /// What this person sends and wants.
@@ -48,7 +50,8 @@ pub struct Person {
     pub blocks_concealed: u64,
     /// Energy of all sound played, sum of squares.
     pub energy: f64,
-    address: SocketAddr,
+    /// Sockets of this person, the newest last.
+    addresses: Vec<SocketAddr>,
     inbox: VecDeque<(Instant, Message)>,
     microphone: Box<dyn AudioSource>,
     camera: Box<dyn VideoSource>,
@@ -70,6 +73,8 @@ pub struct World {
     pub people: [Person; 2],
     /// Messages never arrive while true: the relay is down.
     pub relay_down: bool,
+    /// Datagrams to these ports never arrive: a router has forgotten the way.
+    pub dead_ports: Vec<u16>,
     /// What the message channel does to each message: a contact that lies.
     pub liar: Option<Liar>,
     seed: u64,
@@ -136,15 +141,24 @@ impl World {
             SocketAddr::from(([10, 0, 0, 2], 5_000)),
         ];
         let machine = CallMachine::call(CallId([7; 16]), media, rng(1), now);
-        let mut alice = Person::new(Engine::new(now, machine, vec![caller], own), caller, own);
+        let mut alice = Person::new(
+            Engine::new(now, machine, vec![caller], own, Ways::all(rng(3))),
+            caller,
+            own,
+        );
         let invitation = alice.invitation();
         let machine =
             CallMachine::incoming(now, invitation, rng(2)).expect("the invitation is good");
-        let bob = Person::new(Engine::new(now, machine, vec![callee], own), callee, own);
+        let bob = Person::new(
+            Engine::new(now, machine, vec![callee], own, Ways::all(rng(4))),
+            callee,
+            own,
+        );
         let mut world = Self {
             now,
             people: [alice, bob],
             relay_down: false,
+            dead_ports: Vec::new(),
             liar: None,
             seed,
             start: now,
@@ -167,6 +181,19 @@ impl World {
         }
         self.people[person].engine.handle_input(self.now, input);
         self.drain(person);
+    }
+
+    /// One person's machine gets another address in place of the one it had.
+    pub fn move_to(&mut self, person: usize, ip: [u8; 4]) {
+        let old = std::mem::replace(
+            &mut self.people[person].addresses,
+            vec![SocketAddr::from((ip, 5_000))],
+        );
+        let new = self.people[person].addresses[0];
+        self.input(person, Input::Local(new));
+        for address in old {
+            self.input(person, Input::LocalGone(address.ip()));
+        }
     }
 
     /// Both links change.
@@ -303,7 +330,11 @@ impl World {
                     destination,
                     bytes,
                 } => {
-                    if destination == self.people[1 - index].address {
+                    let is_known = |at: &SocketAddr| self.people[1 - index].addresses.contains(at);
+                    // From an address that is gone nothing leaves.
+                    let leaves = self.people[index].addresses.contains(&source);
+                    let is_dead = self.dead_ports.contains(&destination.port());
+                    if leaves && is_known(&destination) && !is_dead {
                         let datagram = Datagram {
                             source,
                             destination,
@@ -312,6 +343,21 @@ impl World {
                         self.links[index]
                             .handle_input(str0m_netem::Input::Packet(self.now, datagram));
                     }
+                }
+                Output::Bind(generation) => {
+                    let mut address = self.people[index].addresses[0];
+                    address.set_port(5_000 + u16::try_from(generation).expect("few"));
+                    self.people[index].addresses.push(address);
+                    let input = Input::Bound(generation, vec![address]);
+                    self.people[index].engine.handle_input(self.now, input);
+                }
+                Output::Release(unused) => {
+                    self.people[index]
+                        .addresses
+                        .retain(|at| !unused.contains(at));
+                }
+                Output::Connect { .. } | Output::Write(..) | Output::Disconnect(_) => {
+                    panic!("nobody has a server in this world")
                 }
                 Output::Send(mut message) => {
                     if let Some(liar) = &mut self.liar {
@@ -349,6 +395,7 @@ impl Person {
         Self {
             engine,
             states: Vec::new(),
+            steps: Vec::new(),
             far: None,
             own,
             pictures: 0,
@@ -356,7 +403,7 @@ impl Person {
             blocks_played: 0,
             blocks_concealed: 0,
             energy: 0.0,
-            address,
+            addresses: vec![address],
             inbox: VecDeque::new(),
             microphone,
             camera,
@@ -458,6 +505,7 @@ impl Person {
             Event::KeyframeWanted => self.force_key = true,
             Event::VideoBitrate(bps) => self.video.set_bitrate(bps.min(1_000_000)),
             Event::Far(far) => self.far = Some(far),
+            Event::Step { words, .. } => self.steps.push(words),
             Event::Interrupted | Event::Resumed | Event::FirstSent(_) | Event::Stats(..) => {}
         }
         false

@@ -10,6 +10,7 @@ mod hostile;
 mod house;
 mod messages;
 mod phones;
+mod reach;
 mod relay;
 mod sfu;
 mod virtual_call;
