@@ -85,7 +85,12 @@ impl Networks {
                 &router,
                 &format!("iptables -t nat -A POSTROUTING -o wan -j MASQUERADE{random}"),
             )?;
-            // What nobody inside asked for stays outside, as with any home router.
+            // What nobody inside asked for stays outside, as with any home router. Also what is for the router itself: an
+            // answer of its own would take the port that the same peer is about to be sent from.
+            self.run(
+                &router,
+                "iptables -A INPUT -i wan -m conntrack --ctstate NEW -j DROP",
+            )?;
             self.run(
                 &router,
                 "iptables -A FORWARD -i wan -m conntrack --ctstate NEW -j DROP",
@@ -138,9 +143,10 @@ impl Networks {
     /// The words of `ip`.
     pub fn replace_address(&self, home: Home, last: u8) -> Result<(), String> {
         let name = home_name(home);
-        self.run(&name, &format!("ip addr add 198.18.0.{last}/24 dev wan"))?;
+        // The old one first: with it the system would remove others of its network.
         let old = format!("ip addr del 198.18.0.{}/24 dev wan", 10 * (home + 1));
-        self.run(&name, &old)
+        self.run(&name, &old)?;
+        self.run(&name, &format!("ip addr add 198.18.0.{last}/24 dev wan"))
     }
 
     fn add(&mut self, name: &str) -> Result<(), String> {

@@ -52,6 +52,8 @@ pub struct Person {
     pub energy: f64,
     /// Sockets of this person, the newest last.
     addresses: Vec<SocketAddr>,
+    /// No port is used twice.
+    last_port: u16,
     inbox: VecDeque<(Instant, Message)>,
     microphone: Box<dyn AudioSource>,
     camera: Box<dyn VideoSource>,
@@ -346,7 +348,8 @@ impl World {
                 }
                 Output::Bind(generation) => {
                     let mut address = self.people[index].addresses[0];
-                    address.set_port(5_000 + u16::try_from(generation).expect("few"));
+                    self.people[index].last_port += 1;
+                    address.set_port(self.people[index].last_port);
                     self.people[index].addresses.push(address);
                     let input = Input::Bound(generation, vec![address]);
                     self.people[index].engine.handle_input(self.now, input);
@@ -404,6 +407,7 @@ impl Person {
             blocks_concealed: 0,
             energy: 0.0,
             addresses: vec![address],
+            last_port: address.port(),
             inbox: VecDeque::new(),
             microphone,
             camera,

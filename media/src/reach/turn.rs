@@ -202,7 +202,8 @@ impl Relay {
             loop {
                 match message_length(&self.inbox) {
                     Ok(Some(length)) if self.inbox.len() >= length => {
-                        let message: Vec<u8> = self.inbox.drain(..length).collect();
+                        let mut message: Vec<u8> = self.inbox.drain(..length).collect();
+                        message.truncate(unpadded_length(&message));
                         self.message(now, &message);
                     }
                     Ok(_) => break,
@@ -419,6 +420,11 @@ impl Relay {
 
     fn write(&mut self, bytes: Vec<u8>) {
         let source = self.base;
+        let mut bytes = bytes;
+        if self.server.carrier != Carrier::Udp {
+            // On a stream messages begin at multiples of four (RFC 8656 §12.5); those of STUN end there anyway.
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
         self.outputs.push_back(match self.server.carrier {
             Carrier::Udp => RelayOutput::Datagram { source, bytes },
             Carrier::Tcp | Carrier::Tls => RelayOutput::Write(bytes),
@@ -441,6 +447,16 @@ impl Relay {
 const PUMP_ROUNDS_MAX: usize = 16;
 /// Between two looks at the protocol's machine.
 const TICK_MIN: Duration = Duration::from_millis(5);
+
+/// Without what fills ChannelData up to a multiple of four.
+fn unpadded_length(message: &[u8]) -> usize {
+    match message {
+        [first, _, high, low, ..] if first >> 6 == 0b01 => {
+            4 + usize::from(u16::from_be_bytes([*high, *low]))
+        }
+        _ => message.len(),
+    }
+}
 
 /// How long the first message of a stream is, once that can be seen (RFC 8656 §12.5, RFC 8489 §6.2.2).
 fn message_length(bytes: &[u8]) -> Result<Option<usize>, ()> {

@@ -44,7 +44,9 @@ impl Hearing {
         self.heard_at = Some(now);
         // RFC 7983: below 4 it is STUN.
         if bytes.first().is_some_and(|first| *first > 3) {
-            self.media = Some((source, now));
+            let before = self.media.replace((source, now));
+            // Its media come from elsewhere: ours may still go where it no longer is.
+            self.has_moved |= before.is_some_and(|(from, _)| from != source);
         } else if let Some((from, at)) = self.media
             && from != source
             && now.saturating_duration_since(at) > MOVED_AFTER
@@ -130,5 +132,21 @@ mod tests {
         assert_eq!(hearing.look(at(700)), Some(Silence::Moved));
         hearing.note(at(800), new, &[0]);
         assert_eq!(hearing.look(at(800)), None, "not more than once a second");
+    }
+
+    #[test]
+    fn media_from_another_address_are_a_move_at_once() {
+        let (mut hearing, begin) = start();
+        let at = |ms| begin + Duration::from_millis(ms);
+        let (old, new) = (
+            "192.0.2.1:9".parse().unwrap(),
+            "192.0.2.2:9".parse().unwrap(),
+        );
+        hearing.note(at(0), old, &[128]);
+        assert_eq!(hearing.look(at(0)), None);
+        hearing.note(at(20), new, &[128]);
+        assert_eq!(hearing.look(at(20)), Some(Silence::Moved));
+        hearing.note(at(40), new, &[128]);
+        assert_eq!(hearing.look(at(1_500)), None, "it stays there");
     }
 }

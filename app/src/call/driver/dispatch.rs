@@ -309,7 +309,12 @@ impl Dispatch {
     /// Why the call is over; for an end that the network caused, with the steps that failed.
     fn end_words(&self, reason: &EndReason) -> String {
         let words = reason.to_string();
-        let is_networks = matches!(reason, EndReason::Lost | EndReason::FailedToConnect);
+        let is_networks = match reason {
+            EndReason::Lost | EndReason::FailedToConnect => true,
+            // The other side was sooner to give up.
+            EndReason::FarHungUp => self.times.connected.is_none(),
+            _ => false,
+        };
         if !is_networks || self.troubles.is_empty() {
             return words;
         }
