@@ -119,6 +119,7 @@ pub fn parse(id: u128, bytes: &[u8]) -> Option<SocketAddr> {
 
 #[cfg(test)]
 pub(super) fn answer_to(request: &[u8], seen: SocketAddr) -> Vec<u8> {
+    use turn_client_proto::stun::types::message::MessageWriteExt as _;
     let request = Message::from_bytes(request).expect("ours");
     let mut answer = Message::builder_success(&request, MessageWriteVec::new());
     answer

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use rand_chacha::rand_core::SeedableRng as _;
-use turn_client_proto::stun::types::attribute::{ErrorCode, MessageIntegrity, Nonce, Realm};
+use turn_client_proto::stun::types::attribute::{
+    AttributeStaticType as _, ErrorCode, MessageIntegrity, Nonce, Realm,
+};
 use turn_client_proto::stun::types::message::{
     IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageIntegrityCredentials,
     MessageWrite as _, MessageWriteExt as _, MessageWriteVec,
@@ -414,7 +416,8 @@ proptest! {
                     Event::Candidate(candidate) => Some(candidate),
                     _ => None,
                 };
-                prop_assert!(told.is_none_or(|it| matches!(it, LocalCandidate::Relayed { .. })));
+                let is_relayed = |it: &LocalCandidate| matches!(it, LocalCandidate::Relayed { .. });
+                prop_assert!(told.is_none_or(is_relayed), "{told:?}");
             }
             for (_, to, _) in &side.sent {
                 prop_assert_eq!(*to, address(TURN));
