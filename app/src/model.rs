@@ -143,6 +143,8 @@ pub struct Call {
     pub own_screen: bool,
     /// Figures of the last second.
     pub stats: Option<Box<Stats>>,
+    /// What is being done about the connection, or which part of it failed last.
+    pub step: Option<String>,
     /// The end was asked for at this time and has not come yet.
     pub(crate) hanging_up_at_ms: Option<u64>,
     /// This is the call during which the warning about addresses is shown.
@@ -524,6 +526,7 @@ impl Call {
             people: Vec::new(),
             own_screen: false,
             stats: None,
+            step: None,
             hanging_up_at_ms: None,
             shows_ip_warning: false,
         }

@@ -19,6 +19,7 @@ use crate::attach;
 use crate::attention::alerts::Alerts;
 use crate::attention::{Attention, AttentionSettings};
 use crate::call::media::MediaSpecs;
+use crate::call::servers::CallServers;
 use crate::calls::Calls;
 use crate::cli::{Action, Cli, Color, Options};
 use crate::config::{self, ConfigError};
@@ -373,7 +374,8 @@ fn main_loop(
     let (mut front, entered) = open_front(face, &wake, &mut model, options.color != Color::Auto)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
     let is_drawn = face == Face::Screen;
-    let calls = Calls::new(specs, is_drawn, config.relay_only, random()?, wake);
+    let (servers, troubles) = CallServers::of(&config);
+    let calls = Calls::new(specs, is_drawn, servers, random()?, wake);
     let mut runner = Runner {
         model,
         front: &mut *front,
@@ -392,7 +394,7 @@ fn main_loop(
         notes: crate::run::Notes::default(),
     };
     begin(&mut runner, &control, broken, remembered, open_to_others);
-    if let Some(words) = unread_calls {
+    for words in troubles.into_iter().chain(unread_calls) {
         runner.event(Event::Failed(crate::people::sentence(&words)));
     }
     let status = runner.run();

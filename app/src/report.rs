@@ -151,6 +151,17 @@ pub enum Report {
         #[serde(skip_serializing_if = "Option::is_none")]
         duration_ms: Option<u64>,
     },
+    /// How the connection of a call is being made or repaired, and which part of that failed.
+    Step {
+        /// The call's state: `connecting connected reconnecting`.
+        state: &'static str,
+        /// With whom.
+        name: String,
+        /// In words.
+        step: String,
+        /// It has failed.
+        failed: bool,
+    },
     /// The other person's switches changed; in the call of a group also who comes, goes and is heard.
     Participant {
         /// The number in the call of a group.

@@ -27,6 +27,7 @@ pub mod pipeline;
 pub mod playout;
 pub mod quiet;
 pub mod rate;
+pub mod reach;
 pub mod redundancy;
 pub mod resample;
 pub mod scale;

@@ -11,11 +11,13 @@
 //!
 //! Sources: RFC 8445 (ICE), RFC 8829 (roles), str0m 0.25 `direct_api`.
 
+mod hearing;
 mod path;
 mod repair;
 mod send;
 mod setup;
 mod stats;
+mod ways;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -23,7 +25,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hullo_proto::frame::SealedFrame;
-use str0m::IceConnectionState;
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::ice::IceCreds;
@@ -36,7 +37,9 @@ pub(crate) use setup::{AudioClock, FRAME_TICKS};
 pub use setup::{Role, SessionError, Track};
 pub use stats::{SessionStats, TrackStats};
 
+use crate::reach::LocalCandidate;
 use crate::sdp::Description;
+use hearing::Hearing;
 
 /// Largest datagram taken from the network. Larger ones are no WebRTC.
 pub const DATAGRAM_BYTES_MAX: usize = 2_000;
@@ -80,7 +83,9 @@ pub enum Input<'a> {
         bytes: &'a [u8],
     },
     /// One of our own addresses may be used.
-    LocalCandidate(SocketAddr),
+    LocalCandidate(LocalCandidate),
+    /// One of them is no longer ours.
+    LocalGone(LocalCandidate),
     /// The peer told a candidate, as a `candidate:…` line. Unusable ones are counted and ignored (mDNS, TCP).
     RemoteCandidate(&'a str),
     /// The peer's description.
@@ -172,10 +177,10 @@ pub struct Session {
     tracks: setup::Tracks,
     described: bool,
     connected: bool,
-    interrupted: bool,
+    hearing: Hearing,
     closed: bool,
     candidates: usize,
-    local_candidates: Vec<String>,
+    local_candidates: Vec<Candidate>,
     last_keyframe_request: Option<Instant>,
     path: path::Path,
     repair: repair::Repair,
@@ -204,7 +209,7 @@ impl Session {
             tracks,
             described: false,
             connected: false,
-            interrupted: false,
+            hearing: Hearing::default(),
             closed: false,
             candidates: 0,
             local_candidates: Vec::new(),
@@ -222,9 +227,16 @@ impl Session {
         setup::describe(&mut self.rtc, self.role, &self.tracks)
     }
 
+    /// Counts media time from here rather than from the session's beginning, so that it goes on in a session that takes
+    /// another's place.
+    pub fn count_from(&mut self, epoch: Instant) {
+        self.epoch = epoch;
+    }
+
     /// Our candidates as `candidate:…` lines.
     pub fn local_candidates(&self) -> Vec<String> {
-        self.local_candidates.clone()
+        let lines = self.local_candidates.iter();
+        lines.map(Candidate::to_sdp_string).collect()
     }
 
     /// Whether frames flow.
@@ -243,6 +255,7 @@ impl Session {
         }
         let result = self.apply(input);
         self.drain();
+        self.listen();
         self.tend_path();
         result
     }
@@ -251,7 +264,11 @@ impl Session {
     pub fn poll_output(&mut self) -> Output {
         match self.outputs.pop_front() {
             Some(output) => output,
-            None => Output::Timeout(self.next_timeout.map(|at| self.next_look(at))),
+            None => {
+                let own = self.next_timeout.map(|at| self.next_look(at));
+                let silence = self.hearing.deadline().filter(|_| !self.closed);
+                Output::Timeout([own, silence].into_iter().flatten().min())
+            }
         }
     }
 
@@ -263,13 +280,8 @@ impl Session {
                 destination,
                 bytes,
             } => self.receive(source, destination, bytes),
-            Input::LocalCandidate(address) => {
-                if let Ok(candidate) = Candidate::host(address, "udp") {
-                    self.local_candidates.push(candidate.to_sdp_string());
-                    self.rtc.add_local_candidate(candidate);
-                }
-                self.feed(None);
-            }
+            Input::LocalCandidate(candidate) => self.add_local(candidate),
+            Input::LocalGone(candidate) => self.remove_local(candidate),
             Input::RemoteCandidate(line) => self.remote_candidate(line),
             Input::Describe(description) => return self.apply_description(description),
             Input::Write {
@@ -319,6 +331,9 @@ impl Session {
         self.stats.received(bytes.len());
         self.path.received(bytes.len());
         self.repair.arrived(self.now, bytes);
+        if self.connected && self.hearing.note(self.now, source, bytes) {
+            self.outputs.push_back(Output::Event(Event::Resumed));
+        }
         self.feed(Some(receive));
     }
 
@@ -441,9 +456,9 @@ impl Session {
         let event = match event {
             str0m::Event::Connected if !self.connected => {
                 self.connected = true;
+                self.hearing.begin(self.now);
                 Event::Connected
             }
-            str0m::Event::IceConnectionStateChange(state) => return self.ice_state(state),
             str0m::Event::MediaData(data) => {
                 let Some(track) = self.tracks.track(data.mid) else {
                     return;
@@ -500,21 +515,6 @@ impl Session {
                 return;
             }
             // The close event itself follows when nothing is left to send.
-            _ => return,
-        };
-        self.outputs.push_back(Output::Event(event));
-    }
-
-    fn ice_state(&mut self, state: IceConnectionState) {
-        let event = match state {
-            IceConnectionState::Disconnected if self.connected && !self.interrupted => {
-                self.interrupted = true;
-                Event::Interrupted
-            }
-            IceConnectionState::Connected | IceConnectionState::Completed if self.interrupted => {
-                self.interrupted = false;
-                Event::Resumed
-            }
             _ => return,
         };
         self.outputs.push_back(Output::Event(event));

@@ -40,7 +40,7 @@ pub struct SoundLink {
     takes_copies: bool,
     rtt: Option<Duration>,
     available_bps: Option<u64>,
-    session_loss: f32,
+    session_loss: LossReport,
     peer_report: Option<(Instant, LossReport)>,
     looked_at: Option<Instant>,
 }
@@ -57,8 +57,13 @@ impl SoundLink {
         self.takes_copies
     }
 
-    /// What the session measured: round trip, the loss of all our packets (0..=1), and what the network carries.
-    pub fn measured(&mut self, rtt: Option<Duration>, loss: f32, available_bps: Option<u64>) {
+    /// What the session measured: round trip, the loss of our packets, and what the network carries in bits per second.
+    pub fn measured(
+        &mut self,
+        rtt: Option<Duration>,
+        loss: LossReport,
+        available_bps: Option<u64>,
+    ) {
         (self.rtt, self.session_loss, self.available_bps) = (rtt, loss, available_bps);
     }
 
@@ -122,7 +127,7 @@ impl SoundLink {
         let is_new =
             |(at, _): &(Instant, LossReport)| now.saturating_duration_since(*at) <= REPORT_AGE_MAX;
         self.peer_report.filter(is_new).map_or_else(
-            || LossReport::new(self.session_loss, 1.0),
+            || self.session_loss,
             |(_, report)| report,
         )
     }

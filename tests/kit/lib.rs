@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod group;
 pub mod group_media;
+pub mod namespaces;
 pub mod phones;
 pub mod relay;
 pub mod sfu;

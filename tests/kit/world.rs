@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use hullo::call::engine::{Engine, Event, Input, Output};
+use hullo::call::engine::{Engine, Event, Input, Output, Ways};
 use hullo::call::side::SideState;
 use hullo_media::codec::{AudioEncoder as _, VideoDecoder as _, h264, opus};
 use hullo_media::frame::{BLOCK_SAMPLES, EncodedFrame};
@@ -41,6 +41,8 @@ pub struct Person {
     pub engine: Engine,
     /// States passed through, in order.
     pub states: Vec<CallState>,
+    /// What was said about making or repairing the connection.
+    pub steps: Vec<String>,
     /// What the far side last said about itself.
     pub far: Option<SideState>,
     /// What this person sends and wants.
@@ -63,7 +65,10 @@ pub struct Person {
     pub budgets: Vec<(Duration, SendBudget)>,
     /// The session's figures of each second.
     pub stats: Vec<(Duration, SessionStats)>,
-    address: SocketAddr,
+    /// Sockets of this person, the newest last.
+    addresses: Vec<SocketAddr>,
+    /// No port is used twice.
+    last_port: u16,
     inbox: VecDeque<(Instant, Message)>,
     microphone: Box<dyn AudioSource>,
     camera: Camera,
@@ -84,6 +89,8 @@ pub struct World {
     pub people: [Person; 2],
     /// Messages never arrive while true: the relay is down.
     pub relay_down: bool,
+    /// Datagrams to these ports never arrive: a router has forgotten the way.
+    pub dead_ports: Vec<u16>,
     /// What the message channel does to each message: a contact that lies.
     pub liar: Option<Liar>,
     seed: u64,
@@ -112,7 +119,7 @@ impl World {
         let machine = CallMachine::call(CallId([7; 16]), media, rng(1), now);
         let mut alice = Person::new(
             now,
-            Engine::new(now, machine, vec![caller], own),
+            Engine::new(now, machine, vec![caller], own, Ways::all(rng(3))),
             caller,
             own,
         );
@@ -121,7 +128,7 @@ impl World {
             CallMachine::incoming(now, invitation, rng(2)).expect("the invitation is good");
         let bob = Person::new(
             now,
-            Engine::new(now, machine, vec![callee], own),
+            Engine::new(now, machine, vec![callee], own, Ways::all(rng(4))),
             callee,
             own,
         );
@@ -129,6 +136,7 @@ impl World {
             now,
             people: [alice, bob],
             relay_down: false,
+            dead_ports: Vec::new(),
             liar: None,
             seed,
             start: now,
@@ -150,6 +158,19 @@ impl World {
         }
         self.people[person].engine.handle_input(self.now, input);
         self.drain(person);
+    }
+
+    /// One person's machine gets another address in place of the one it had.
+    pub fn move_to(&mut self, person: usize, ip: [u8; 4]) {
+        let old = std::mem::replace(
+            &mut self.people[person].addresses,
+            vec![SocketAddr::from((ip, 5_000))],
+        );
+        let new = self.people[person].addresses[0];
+        self.input(person, Input::Local(new));
+        for address in old {
+            self.input(person, Input::LocalGone(address.ip()));
+        }
     }
 
     /// Both links change.
@@ -311,7 +332,11 @@ impl World {
                     destination,
                     bytes,
                 } => {
-                    if destination == self.people[1 - index].address {
+                    let is_known = |at: &SocketAddr| self.people[1 - index].addresses.contains(at);
+                    // From an address that is gone nothing leaves.
+                    let leaves = self.people[index].addresses.contains(&source);
+                    let is_dead = self.dead_ports.contains(&destination.port());
+                    if leaves && is_known(&destination) && !is_dead {
                         let datagram = Datagram {
                             source,
                             destination,
@@ -319,6 +344,22 @@ impl World {
                         };
                         self.ways[index].send(self.now, datagram);
                     }
+                }
+                Output::Bind(generation) => {
+                    let mut address = self.people[index].addresses[0];
+                    self.people[index].last_port += 1;
+                    address.set_port(self.people[index].last_port);
+                    self.people[index].addresses.push(address);
+                    let input = Input::Bound(generation, vec![address]);
+                    self.people[index].engine.handle_input(self.now, input);
+                }
+                Output::Release(unused) => {
+                    self.people[index]
+                        .addresses
+                        .retain(|at| !unused.contains(at));
+                }
+                Output::Connect { .. } | Output::Write(..) | Output::Disconnect(_) => {
+                    panic!("nobody has a server in this world")
                 }
                 Output::Send(mut message) => {
                     if let Some(liar) = &mut self.liar {
@@ -353,6 +394,7 @@ impl Person {
         Self {
             engine,
             states: Vec::new(),
+            steps: Vec::new(),
             far: None,
             own,
             pictures: 0,
@@ -364,7 +406,8 @@ impl Person {
             seen: Seen::default(),
             budgets: Vec::new(),
             stats: Vec::new(),
-            address,
+            addresses: vec![address],
+            last_port: address.port(),
             inbox: VecDeque::new(),
             microphone,
             camera: Camera::card(30, None),
@@ -472,6 +515,7 @@ impl Person {
             Event::PicturesWait(waits) => self.camera.set_waits(waits),
             Event::Far(far) => self.far = Some(far),
             Event::Sound(settings) => self.voice.apply(&settings),
+            Event::Step { words, .. } => self.steps.push(words),
             Event::Stats(stats, _) => self.stats.push((since_start, *stats)),
             Event::Interrupted | Event::Resumed | Event::FirstSent(_) => {}
         }

@@ -11,6 +11,7 @@ mod house;
 mod messages;
 mod phones;
 mod rate;
+mod reach;
 mod relay;
 mod sfu;
 mod speech;

@@ -6,7 +6,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::{CallOptions, LISTEN_DEFAULT, MediaPorts, ServeOptions, Server, StoreChoice};
+use super::{
+    CallOptions, LISTEN_DEFAULT, MediaPorts, ServeOptions, Server, StoreChoice, TurnChoice,
+};
 use crate::cli::{CallArguments, RelayArguments};
 use crate::front::Front;
 use crate::program::{Failure, OTHER};
@@ -111,6 +113,8 @@ fn options(wanted: Wanted, folder: PathBuf) -> Result<ServeOptions, Failure> {
                 .shards
                 .and_then(|shards| NonZeroUsize::new(shards.into())),
             allow: wanted.calls.allow,
+            turn: TurnChoice::parse(&wanted.calls.turn, wanted.calls.turn_secret)
+                .map_err(Failure::usage)?,
         },
     })
 }

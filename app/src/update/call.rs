@@ -77,8 +77,32 @@ pub(super) fn take(
                 call.stats = Some(stats);
             }
         }
+        CallEvent::Step { words, is_trouble } => step(model, number, words, is_trouble, effects),
         CallEvent::Notice(words) => notice(model, words, effects),
     }
+}
+
+/// What is done about the connection: shown while there is none, and told in any case.
+fn step(
+    model: &mut Model,
+    number: CallNumber,
+    words: String,
+    failed: bool,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(call) = model.numbered_mut(number).filter(|call| call.is_live()) else {
+        return;
+    };
+    let state = state_word(&call.state);
+    call.step = Some(words.clone());
+    let party = call.party;
+    let name = model.name_of_party(party).to_owned();
+    effects.push(Effect::Report(Report::Step {
+        state,
+        name,
+        step: words,
+        failed,
+    }));
 }
 
 /// The call of this number if it has the devices: pictures of others are not drawn.
@@ -137,6 +161,9 @@ fn changed(model: &mut Model, number: CallNumber, state: CallState, effects: &mu
         // Another call of the group took this one's place: those who are in it come anew.
         call.people.clear();
     }
+    if state == CallState::Connected {
+        call.step = None;
+    }
     call.state = in_own_words(state, call.direction);
     let (party, report, is_live) = (call.party, state_report(call), call.is_live());
     if let Some(report) = report {
@@ -169,22 +196,15 @@ fn in_own_words(state: CallState, direction: Direction) -> CallState {
 
 /// What to tell of a call's state, without the name; `None` when it was told already.
 fn state_report(call: &mut Call) -> Option<Report> {
-    let mut outcome = None;
-    let state = match &call.state {
-        CallState::Inviting => "inviting",
-        CallState::Ringing => "ringing",
-        CallState::Connecting => "connecting",
-        CallState::Connected => "connected",
-        CallState::Reconnecting => "reconnecting",
+    let outcome = match &call.state {
         CallState::Ended {
             reason,
             words,
             duration,
-        } => {
-            outcome = Some((*reason, words.clone(), text::duration_ms(*duration)));
-            "ended"
-        }
+        } => Some((*reason, words.clone(), text::duration_ms(*duration))),
+        _ => None,
     };
+    let state = state_word(&call.state);
     if call.reported.replace(state) == Some(state) {
         return None;
     }
@@ -200,6 +220,17 @@ fn state_report(call: &mut Call) -> Option<Report> {
         words,
         duration_ms,
     })
+}
+
+fn state_word(state: &CallState) -> &'static str {
+    match state {
+        CallState::Inviting => "inviting",
+        CallState::Ringing => "ringing",
+        CallState::Connecting => "connecting",
+        CallState::Connected => "connected",
+        CallState::Reconnecting => "reconnecting",
+        CallState::Ended { .. } => "ended",
+    }
 }
 
 /// Every call as it is now, and who rings.

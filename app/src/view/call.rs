@@ -102,7 +102,11 @@ fn draw_call<'m>(
     let facts = if is_mirror {
         text::MIRROR_FACTS.to_owned()
     } else {
-        text::call_facts(call, name, is_verified)
+        match (&call.state, &call.step) {
+            // What is done about the silence matters more than what is known of the other side.
+            (CallState::Reconnecting, Some(step)) => text::sentence(step),
+            _ => text::call_facts(call, name, is_verified),
+        }
     };
     fit::put(buffer, inner, 1, &facts, Style::new());
     let is_group = matches!(call.party, Party::Group(_));
@@ -121,7 +125,12 @@ fn draw_call<'m>(
             Server::Down(reason) if call.state == CallState::Inviting => text::server_down(reason),
             _ => text::waiting(call).to_owned(),
         };
-        fit::put_centred(buffer, below, &[&waiting, "", warning], Style::new());
+        let step = call
+            .step
+            .as_deref()
+            .filter(|_| call.state == CallState::Connecting);
+        let step = step.map(text::sentence).unwrap_or_default();
+        fit::put_centred(buffer, below, &[&waiting, &step, "", warning], Style::new());
     }
     if is_wide && call.own.camera_on && !call.is_held() {
         draw_preview(model, call, below, buffer);

@@ -2,6 +2,8 @@
 
 mod conversation;
 
+mod figures;
+
 mod groups;
 
 mod several;

@@ -15,8 +15,10 @@ const VIDEO_QUEUE_MAX: Duration = Duration::from_millis(400);
 impl Session {
     pub(super) fn write(&mut self, track: Track, frame: SealedFrame, captured_at: Instant) {
         let mid = self.tracks.mid(track);
+        // Sound goes on into the silence: the first packet that gets through ends it.
+        let is_useless = self.hearing.is_silent() && track == Track::Video;
         if !self.connected
-            || self.interrupted
+            || is_useless
             || (frame.kind() == FrameKind::Audio) != (track == Track::Audio)
         {
             self.stats.unsent_frames += 1;

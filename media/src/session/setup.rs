@@ -7,10 +7,11 @@ use str0m::crypto::Fingerprint;
 use str0m::format::{Codec, FormatParams};
 use str0m::media::{Frequency, MediaKind, Mid, Pt};
 use str0m::rtp::{Extension, ExtensionMap, Ssrc};
-use str0m::{Rtc, RtcConfig};
+use str0m::{Candidate, Rtc, RtcConfig};
 use thiserror::Error;
 
 use super::SessionConfig;
+use crate::reach::LocalCandidate;
 use crate::sdp::{
     CodecKind, Description, DescriptionKind, Direction, Setup, Track as DescribedTrack,
 };
@@ -28,6 +29,9 @@ const SEND_BUFFER_VIDEO: usize = 150;
 
 /// One figure a second.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A check that found the peer is repeated at least so often. Higher notices silence later, lower costs packets.
+const STUN_RTO_MAX: Duration = Duration::from_secs(1);
 
 /// Who wrote the offer. The callee does (SimpleX's flow), and controls ICE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +158,7 @@ pub(super) fn rtc(now: Instant, config: &SessionConfig) -> (Rtc, Tracks) {
         // Our own jitter buffer orders sound; str0m's would stall 300 ms after one lost packet.
         .set_reordering_size_audio(0)
         .set_send_buffer_video(SEND_BUFFER_VIDEO);
+    rtc_config.set_max_stun_rto(STUN_RTO_MAX);
     let codecs = rtc_config.codec_config();
     codecs.add_config(
         Pt::new_with_value(OPUS_PT),
@@ -200,6 +205,18 @@ pub(super) fn rtc(now: Instant, config: &SessionConfig) -> (Rtc, Tracks) {
             audio_clock: AudioClock::default(),
         },
     )
+}
+
+/// The address as ICE knows it; `None` for one that nobody can be reached at.
+pub(super) fn candidate(local: LocalCandidate) -> Option<Candidate> {
+    match local {
+        LocalCandidate::Host(address) => Candidate::host(address, "udp"),
+        LocalCandidate::Reflexive { address, base } => {
+            Candidate::server_reflexive(address, base, "udp")
+        }
+        LocalCandidate::Relayed { address, base } => Candidate::relayed(address, base, "udp"),
+    }
+    .ok()
 }
 
 /// Our side's description. The screen's two m-lines are declared and stay silent.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use hullo_media::device::DeviceError;
 use hullo_media::session::{SendBudget, SessionStats, Track};
 use hullo_media::source::VideoSource;
-use hullo_proto::call::{CallState as MachineState, Media};
+use hullo_proto::call::{CallState as MachineState, EndReason, Media};
 use hullo_proto::frame::FrameKind;
 
 use super::super::diagnose::diagnose;
@@ -43,7 +43,12 @@ pub(super) struct Dispatch {
     early_budget: Option<SendBudget>,
     is_thin: bool,
     overrun: u64,
+    /// Which parts of making a connection failed, told with the end that they caused.
+    troubles: Vec<String>,
 }
+
+/// Troubles told at the end: more than these say nothing new.
+const TROUBLES_MAX: usize = 4;
 
 #[derive(Default)]
 struct Times {
@@ -85,6 +90,7 @@ impl Dispatch {
             early_budget: None,
             is_thin: false,
             overrun: 0,
+            troubles: Vec::new(),
         }
     }
 
@@ -229,7 +235,14 @@ impl Dispatch {
         match event {
             Event::State(state) => self.state(now, &state),
             Event::Interrupted => self.call(CallEvent::State(CallState::Reconnecting)),
-            Event::Resumed => self.call(CallEvent::State(CallState::Connected)),
+            Event::Resumed => self.connected_again(),
+            Event::Step { words, is_trouble } => {
+                if is_trouble {
+                    self.trouble(&words);
+                } else {
+                    self.step(&words);
+                }
+            }
             Event::Audio(frame) => {
                 if self.times.first_audio.is_none() {
                     self.times.first_audio = Some(now);
@@ -294,6 +307,45 @@ impl Dispatch {
         }
     }
 
+    /// How the connection is being made or repaired.
+    pub(super) fn step(&self, words: &str) {
+        let (words, is_trouble) = (words.to_owned(), false);
+        self.call(CallEvent::Step { words, is_trouble });
+    }
+
+    /// A part of making or repairing the connection failed.
+    pub(super) fn trouble(&mut self, words: &str) {
+        if self.troubles.iter().all(|known| known != words) && self.troubles.len() < TROUBLES_MAX {
+            self.troubles.push(words.to_owned());
+        }
+        let (words, is_trouble) = (words.to_owned(), true);
+        self.call(CallEvent::Step { words, is_trouble });
+    }
+
+    fn connected_again(&mut self) {
+        self.troubles.clear();
+        self.call(CallEvent::State(CallState::Connected));
+    }
+
+    /// Why the call is over; for an end that the network caused, with the steps that failed.
+    fn end_words(&self, reason: &EndReason) -> String {
+        let words = reason.to_string();
+        let is_networks = match reason {
+            EndReason::Lost | EndReason::FailedToConnect => true,
+            // The other side was sooner to give up.
+            EndReason::FarHungUp => self.times.connected.is_none(),
+            _ => false,
+        };
+        if !is_networks || self.troubles.is_empty() {
+            return words;
+        }
+        let troubles = self.troubles.iter();
+        let troubles: Vec<String> = troubles
+            .map(|words| crate::people::sentence(words))
+            .collect();
+        format!("{words} {}", troubles.join(" "))
+    }
+
     fn check_queue(&mut self) {
         let broken = self.queue.is_video_broken();
         if broken
@@ -328,13 +380,14 @@ impl Dispatch {
                     self.sound = Some(media.audio_summary());
                 }
                 self.reason = self.stop_reason.unwrap_or(reason.as_str());
+                let words = self.end_words(reason);
                 let duration = self
                     .times
                     .connected
                     .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
                 CallState::Ended {
                     reason: self.reason,
-                    words: reason.to_string(),
+                    words,
                     duration,
                 }
             }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use hullo_media::frame::EncodedFrame;
 use hullo_media::session::SessionStats;
 use hullo_media::sound_link::SoundLink;
-use hullo_proto::frame::{FrameKind, OpenedFrame, SealError, SealedFrame, Sealer};
+use hullo_proto::frame::{FrameKind, LossReport, OpenedFrame, SealError, SealedFrame, Sealer};
 
 use super::super::side::SideState;
 use super::{Engine, Event, Output};
@@ -45,7 +45,11 @@ impl Engine {
 
     /// The session's figures of the last second.
     pub(super) fn sound_measured(&mut self, now: Instant, stats: &SessionStats) {
-        let loss = stats.sent_loss.unwrap_or(0.0);
+        // What the far side counts of our sound goes before what the session makes of all packets.
+        let loss = stats.confirmed.map_or_else(
+            || LossReport::new(stats.sent_loss.unwrap_or(0.0), 1.0),
+            |confirmed| LossReport::new(confirmed.sound_loss, confirmed.sound_burst),
+        );
         self.sound.measured(stats.rtt, loss, stats.estimate_bps);
         self.tell_sound(now);
     }
