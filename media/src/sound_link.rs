@@ -126,10 +126,9 @@ impl SoundLink {
     pub fn peer_misses(&self, now: Instant) -> LossReport {
         let is_new =
             |(at, _): &(Instant, LossReport)| now.saturating_duration_since(*at) <= REPORT_AGE_MAX;
-        self.peer_report.filter(is_new).map_or_else(
-            || self.session_loss,
-            |(_, report)| report,
-        )
+        self.peer_report
+            .filter(is_new)
+            .map_or_else(|| self.session_loss, |(_, report)| report)
     }
 
     /// How to send sound from now on, if that changed.

@@ -6,7 +6,7 @@ use turn_client_proto::stun::types::attribute::{
     AttributeStaticType as _, ErrorCode, MessageIntegrity, Nonce, Realm,
 };
 use turn_client_proto::stun::types::message::{
-    IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageIntegrityCredentials,
+    IntegrityAlgorithm, LongTermKeyCredentials, Message, MessageClass, MessageIntegrityCredentials,
     MessageWrite as _, MessageWriteExt as _, MessageWriteVec,
 };
 use turn_client_proto::types::attribute::{Lifetime, XorRelayedAddress};
@@ -52,6 +52,9 @@ fn stun_server() -> StunServer {
 /// What the server answers a request whose password is `secret`; `None` for what is no request.
 fn served(request: &[u8], refusal: Option<u16>) -> Option<Vec<u8>> {
     let request = Message::from_bytes(request).ok()?;
+    if !request.has_class(MessageClass::Request) {
+        return None;
+    }
     let key = LongTermKeyCredentials::new("me".into(), "secret".into(), REALM.into());
     let key = MessageIntegrityCredentials::LongTerm(key);
     let is_proved = request.raw_attribute(MessageIntegrity::TYPE).is_some()

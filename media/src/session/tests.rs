@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use hullo_proto::frame::{FrameKind, CallSecret, FrameContext, Sealer};
+use hullo_proto::frame::{CallSecret, FrameContext, FrameKind, Sealer};
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! A sound frame with company: copies of earlier packets, and what its sender misses of the other direction.
 //!
-//! Only between programs that told each other that they read it; kind 3 of the `hullo` layout, all of it sealed.
+//! Only between programs that told each other that they read it; kind 4 of the `hullo` layout, all of it sealed.
 //!
 //! ```text
 //! rest  = head (1) ‖ [loss (1) ‖ burst (1)] ‖ n times: distance (1) ‖ length (1) ‖ n copies ‖ newest packet

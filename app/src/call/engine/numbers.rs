@@ -23,6 +23,9 @@ mod tests {
         let last = 3 * RTP_WRAP - 960;
         assert_eq!(shift_after(last, 0), 3 * RTP_WRAP, "over a turn");
         let time = RTP_WRAP - 480;
-        assert_eq!(time.wrapping_add(shift_after(2 * RTP_WRAP + 480, time)), 2 * RTP_WRAP - 480);
+        assert_eq!(
+            time.wrapping_add(shift_after(2 * RTP_WRAP + 480, time)),
+            2 * RTP_WRAP - 480
+        );
     }
 }
