@@ -4,11 +4,16 @@
 //! queues; [`media`] owns the devices and codec threads.
 
 pub mod board;
+pub mod diagnose;
 pub mod driver;
 pub mod engine;
 pub mod frames;
 pub mod latency;
 pub mod lease;
 pub mod media;
+pub mod probe;
+pub mod servers;
 pub mod side;
+pub(crate) mod sizes;
 pub mod sockets;
+pub mod streams;

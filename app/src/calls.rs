@@ -1,6 +1,7 @@
 //! The calls there are: starts and feeds their threads, and does what the switchboard says about messages.
 
 mod group;
+mod turn;
 
 pub use group::ThreadNumber;
 
@@ -19,6 +20,7 @@ use crate::call::board::{Board, Verdict};
 use crate::call::driver::{CallHandle, CallSetup, Command, DriverEvent};
 use crate::call::lease::Devices;
 use crate::call::media::{MediaSpecs, Pictures};
+use crate::call::servers::CallServers;
 use crate::call::side::SideState;
 use crate::call::sockets::Reach;
 use crate::event::{
@@ -38,8 +40,9 @@ pub struct Calls {
     reach: Reach,
     /// Somebody draws pictures.
     is_drawn: bool,
-    /// Calls go over a TURN server or not at all.
-    is_relay_only: bool,
+    /// Which servers help calls come about, and whether they may come about without.
+    servers: CallServers,
+    turn: turn::Given,
     wake: Sender<Wake>,
     /// The call of a group; the protocol knows one at a time.
     group: Option<GroupPart>,
@@ -123,7 +126,7 @@ impl Calls {
     pub fn new(
         specs: MediaSpecs,
         is_drawn: bool,
-        is_relay_only: bool,
+        servers: CallServers,
         rng: ChaCha20Rng,
         wake: Sender<Wake>,
     ) -> Self {
@@ -136,7 +139,8 @@ impl Calls {
             devices: Devices::new(),
             reach: Reach::Network,
             is_drawn,
-            is_relay_only,
+            turn: turn::Given::new(&servers),
+            servers,
             wake,
             group: None,
         }
@@ -193,7 +197,7 @@ impl Calls {
             Party::Contact(contact) => contact,
             Party::Group(group) => return self.start_group(group, media),
         };
-        if self.is_relay_only {
+        if !self.servers.allows_calls() {
             return Err(crate::text::NO_TURN.to_owned());
         }
         let call_id = CallId::random(&mut self.rng);
@@ -281,7 +285,7 @@ impl Calls {
             ProtoMedia::Audio => Media::Audio,
         };
         let call_id = invitation.call_id;
-        if self.is_relay_only {
+        if !self.servers.allows_calls() {
             outcomes.push(Outcome::Send(contact, Message::End(call_id)));
             return outcomes.extend(missed(contact, call_id, Unrung::NoTurn));
         }
@@ -408,6 +412,8 @@ impl Calls {
                 ..SideState::default()
             },
             reach: self.reach,
+            servers: self.servers.clone(),
+            rng: self.fork(),
             specs: if is_alone {
                 self.specs.clone()
             } else {

@@ -343,6 +343,13 @@ pub struct CallArguments {
     /// shows it.
     #[arg(long, value_name = "FILE")]
     pub allow: Option<PathBuf>,
+    /// A TURN server whose credentials are handed out to the server's people (`turn:HOST:PORT`, `turns:…`; may be given
+    /// several times), or `start` to run coturn on this machine.
+    #[arg(long, value_name = "URL|start")]
+    pub turn: Vec<String>,
+    /// The file with the secret of those servers (coturn's static-auth-secret).
+    #[arg(long, value_name = "FILE")]
+    pub turn_secret: Option<PathBuf>,
     /// How long running group calls get to end when the server is told to stop; no new one begins then.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub drain: Duration,

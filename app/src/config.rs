@@ -8,6 +8,7 @@
 //! url = "turns:turn.example.org:5349"   # turn: or turns:
 //! username = "me"
 //! password = "secret"
+//! authority = "/path/to/ca.pem"         # only where no public authority vouches for a turns: server
 //!
 //! [screen]
 //! mouse = true                          # clicks choose, the wheel scrolls; selecting text then needs Shift
@@ -100,6 +101,9 @@ pub struct TurnServer {
     pub username: String,
     /// The same.
     pub password: Password,
+    /// A certificate (PEM) that vouches for the server, where no public authority does.
+    #[serde(default)]
+    pub authority: Option<PathBuf>,
 }
 
 /// A password: never shown, wiped when dropped.

@@ -105,7 +105,7 @@ pub struct Surroundings<'a> {
 fn sections(around: Surroundings<'_>) -> impl Iterator<Item = Section> + '_ {
     // A section is looked at when its turn comes, so that what is known already is told before what takes long.
     type Look = for<'a> fn(Surroundings<'a>) -> Section;
-    let looks: [Look; 1] = [terminal::look];
+    let looks: [Look; 2] = [terminal::look, network::look];
     looks.into_iter().map(move |look| look(around))
 }
 

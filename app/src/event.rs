@@ -379,6 +379,13 @@ pub enum CallEvent {
         /// True: decoded here; false: sent.
         received: bool,
     },
+    /// How the connection is being made or repaired.
+    Step {
+        /// A sentence without its full stop.
+        words: String,
+        /// It has failed.
+        is_trouble: bool,
+    },
     /// Figures of the last second.
     Stats(Box<crate::report::Stats>),
     /// Something about devices or the network the user should know; one sentence.

@@ -102,6 +102,8 @@ pub enum Action {
     Settings,
     /// Show or hide the log of this run.
     Log,
+    /// Show or hide the figures of the call.
+    Stats,
     /// Show or hide the help.
     Help,
     /// Close what lies on top.
@@ -142,6 +144,8 @@ pub const BINDINGS: &[Binding] = &[
     row(&[letter('x')], Action::Decline, Group::Call),
     row(&[letter('i')], Action::Ignore, Group::Call),
     row(&[letter('s')], Action::AcceptSound, Group::Call),
+    // While a call with pictures rings, `s` takes it without.
+    row(&[letter('s')], Action::Stats, Group::Call),
     row(&[letter('m')], Action::Mute, Group::Call),
     row(&[letter('v')], Action::Video, Group::Call),
     row(&[letter('H')], Action::HangUp, Group::Call),
@@ -325,6 +329,10 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
                     && crate::view::conversation_scroll(model).1 > 0)
         }
         Action::Up | Action::Down => can_step(model),
+        Action::Stats => {
+            let is_free = matches!(model.overlay, None | Some(Overlay::Stats));
+            is_free && model.taken_call().is_some_and(Call::is_connected)
+        }
         Action::Help
         | Action::DoNotDisturb
         | Action::Palette

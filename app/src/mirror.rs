@@ -15,7 +15,8 @@ use hullo_media::source::{CameraSpec, VideoSource, open_camera};
 use hullo_proto::frame::{CallSecret, FrameContext, Opener, Sealer};
 use ratatui::backend::CrosstermBackend;
 
-use crate::call::media::{FRAME_RATE_MAX, Pictures, VIDEO_BITRATE_MAX_BPS};
+use crate::call::media::{FRAME_RATE_MAX, Pictures};
+use crate::call::sizes::VIDEO_BITRATE_MAX_BPS;
 use crate::cli::Options;
 use crate::effect::Effect;
 use crate::event::{

@@ -156,6 +156,8 @@ pub struct Call {
     pub seat: Seat,
     /// Figures of the last second.
     pub stats: Option<Box<Stats>>,
+    /// What is being done about the connection, or which part of it failed last.
+    pub step: Option<String>,
     /// The end was asked for at this time and has not come yet.
     pub(crate) hanging_up_at_ms: Option<u64>,
     /// This is the call during which the warning about addresses is shown.
@@ -179,6 +181,8 @@ pub enum Overlay {
     Settings(usize),
     /// The log, scrolled back by so many lines.
     Log(u16),
+    /// The figures of the call.
+    Stats,
 }
 
 /// An invitation as far as it is made. Has no `Debug`: links and codes are secrets.

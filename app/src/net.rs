@@ -9,6 +9,9 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
+use hullo_proto::group::id::Identity;
+use hullo_proto::group::key::ClientKey;
+use hullo_proto::service::turn::TurnGrant;
 use hullo_signalling::channel::{
     Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact,
     ContactId, Own, ServerId,
@@ -17,6 +20,7 @@ use hullo_signalling::group::Group;
 use hullo_signalling::history::{EntryId, HistoryEntry, Unseen};
 use hullo_signalling::lobby::{LobbyCommand, LobbyEvent};
 use hullo_signalling::relay_channel::RelayChannel;
+use hullo_signalling::server_url::ServerUrl;
 use hullo_signalling::store::Store;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
@@ -35,6 +39,7 @@ mod lobby;
 #[cfg(test)]
 mod tests;
 pub mod tls;
+mod turn;
 
 /// Commands waiting for the thread. A person gives a few a second, a call's set-up about twenty at once.
 const COMMANDS_MAX: usize = 256;
@@ -74,6 +79,8 @@ pub enum NetEvent {
     Unseen(BTreeMap<ContactId, Unseen>),
     /// About group calls, from outside of them.
     Lobby(LobbyEvent),
+    /// TURN servers for calls, asked for by [`Net::ask_turn`]; `None`: our server has none to give.
+    Turn(Option<TurnGrant>),
 }
 
 /// Why the thread did not start or does not listen.
@@ -93,6 +100,14 @@ pub enum NetError {
     Ended,
 }
 
+/// Whether the server at `url` answers and holds its key; the time by its clock, if it says so.
+///
+/// # Errors
+/// Why not, in words.
+pub async fn date_of(url: &ServerUrl) -> Result<Option<SystemTime>, String> {
+    https::date_of(url).await
+}
+
 type Entries = Result<Vec<HistoryEntry>, NetError>;
 
 enum Ask {
@@ -103,6 +118,8 @@ enum Ask {
     Entries(Option<ContactId>, usize, SyncSender<Entries>),
     History(ContactId, Option<EntryId>),
     Groups(SyncSender<Result<Vec<Group>, ChannelError>>),
+    AddressesLost,
+    Turn,
     Stop,
 }
 
@@ -178,6 +195,22 @@ impl Net {
     /// [`NetError::Busy`], [`NetError::Ended`].
     pub fn lobby(&self, command: LobbyCommand) -> Result<(), NetError> {
         self.ask(Ask::Lobby(command))
+    }
+
+    /// Asks our server for TURN servers: [`NetEvent::Turn`].
+    ///
+    /// # Errors
+    /// [`NetError::Busy`], [`NetError::Ended`].
+    pub fn ask_turn(&self) -> Result<(), NetError> {
+        self.ask(Ask::Turn)
+    }
+
+    /// The machine lost addresses: connections to servers are made anew.
+    ///
+    /// # Errors
+    /// [`NetError::Busy`], [`NetError::Ended`].
+    pub fn addresses_lost(&self) -> Result<(), NetError> {
+        self.ask(Ask::AddressesLost)
     }
 
     /// Everybody, by name, as of now.
@@ -389,6 +422,8 @@ impl Shell {
                 drop(reply.try_send(entries.map_err(NetError::from)));
             }
             Ask::History(contact, before) => self.tell_history(contact, before),
+            Ask::AddressesLost => self.connect_anew(),
+            Ask::Turn => self.ask_turn(),
             // The loop's own.
             Ask::Stop => {}
         }
@@ -424,7 +459,39 @@ impl Shell {
         self.channel.handle_input(Instant::now().into_std(), input);
     }
 
+    /// Connections from an address that the machine no longer has would only be missed after a minute.
+    fn connect_anew(&mut self) {
+        let servers: Vec<ServerId> = self.lines.drain().map(|(server, _)| server).collect();
+        for server in servers {
+            let reason = "the addresses of this machine have changed".to_owned();
+            self.input(ChannelInput::Disconnected { server, reason });
+            // One change, then drained.
+            self.drain_channel();
+        }
+    }
+
+    /// From the first of our servers; the answer is a report of its line.
+    fn ask_turn(&mut self) {
+        let Some(line) = self.lines.values().min_by_key(|line| line.number) else {
+            return (self.on_event)(NetEvent::Turn(None));
+        };
+        let own = self.channel.identity();
+        let identity = Identity::try_from(own.key_set().short_id().as_str())
+            .expect("eight letters of base32 are an identity");
+        let key = ClientKey::from_bytes(own.x25519().to_bytes());
+        let (number, url, reports) = (line.number, line.url.clone(), self.reports.clone());
+        let now = Instant::now().into_std();
+        tokio::spawn(async move {
+            let grant = turn::ask(now, &url, identity, key).await;
+            // Nobody listens any more when the program ends.
+            let _ended = reports.send((number, LineEvent::Turn(grant))).await;
+        });
+    }
+
     fn report(&mut self, number: u64, event: LineEvent) {
+        if let LineEvent::Turn(grant) = event {
+            return (self.on_event)(NetEvent::Turn(grant));
+        }
         let server = self
             .lines
             .iter()
@@ -437,6 +504,8 @@ impl Shell {
                 server,
                 bytes: &bytes,
             }),
+            // Taken above: its line may be gone.
+            LineEvent::Turn(_) => {}
             LineEvent::Ended(reason) => {
                 self.lines.remove(&server);
                 self.input(ChannelInput::Disconnected { server, reason });

@@ -61,7 +61,7 @@ impl People {
                 let unseen = unseen.map(|(contact, unseen)| (ContactId(contact.0), unseen));
                 vec![Event::History(HistoryEvent::Unseen(unseen.collect()))]
             }
-            NetEvent::Lobby(_) => Vec::new(),
+            NetEvent::Lobby(_) | NetEvent::Turn(_) => Vec::new(),
         }
     }
 

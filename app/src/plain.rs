@@ -113,6 +113,7 @@ fn call_sentence(report: &Report) -> Option<String> {
             duration_ms,
             ..
         } => call(state, name, words.as_deref(), duration_ms.unwrap_or(0)),
+        Report::Step { name, step, .. } => text::sentence(&format!("With {name}: {step}")),
         // Who is heard changes every second, and reading it aloud would cover what is said.
         Report::Participant {
             change: "speaking", ..

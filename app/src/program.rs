@@ -19,6 +19,7 @@ use crate::attach;
 use crate::attention::alerts::Alerts;
 use crate::attention::{Attention, AttentionSettings};
 use crate::call::media::MediaSpecs;
+use crate::call::servers::CallServers;
 use crate::calls::Calls;
 use crate::cli::{Action, Cli, Color, Options};
 use crate::config::{Config, ConfigError};
@@ -436,7 +437,8 @@ fn main_loop(
     let (mut front, entered) = open_front(face, &wake, &mut model, options)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
     let is_drawn = face == Face::Screen;
-    let calls = Calls::new(specs, is_drawn, config.relay_only, random()?, wake);
+    let (servers, troubles) = CallServers::of(&config);
+    let calls = Calls::new(specs, is_drawn, servers, random()?, wake);
     let mut runner = Runner {
         model,
         front: &mut *front,
@@ -456,6 +458,9 @@ fn main_loop(
         log: log.lines.clone(),
         notes: crate::run::Notes::default(),
     };
+    for words in troubles {
+        runner.event(Event::Failed(crate::people::sentence(&words)));
+    }
     begin(
         &mut runner,
         &control,

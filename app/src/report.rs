@@ -169,6 +169,17 @@ pub enum Report {
         #[serde(skip_serializing_if = "Option::is_none")]
         duration_ms: Option<u64>,
     },
+    /// How the connection of a call is being made or repaired, and which part of that failed.
+    Step {
+        /// The call's state: `connecting connected reconnecting`.
+        state: &'static str,
+        /// With whom.
+        name: String,
+        /// In words.
+        step: String,
+        /// It has failed.
+        failed: bool,
+    },
     /// The other person's switches changed; in the call of a group also who comes, goes and is heard.
     Participant {
         /// The number in the call of a group.
@@ -305,6 +316,24 @@ pub struct Stats {
     pub pair: Option<String>,
     /// Frames that did not open since the call began.
     pub undecryptable: u64,
+    /// What may be sent in all now, bits per second with headers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_bps: Option<u64>,
+    /// Our pictures: `full`, `reduced` because the line carries no more, or `paused` because it carries none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<&'static str>,
+    /// The far side's pictures are paused because its line carries none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub far_paused: bool,
+    /// The far side does not decode our pictures as fast as they come.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub far_slow: bool,
+    /// We do not decode the far side's pictures as fast as they come.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub slow: bool,
+    /// What is wrong, in sentences; nothing when all is well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<String>,
     /// Everyone who is in the call of a group, we not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<PersonFigures>,
@@ -357,6 +386,10 @@ pub struct Flow {
     pub loss: Option<f64>,
     /// Interarrival jitter, when known.
     pub jitter_ms: Option<f64>,
+    /// How long packets stand in queues on the way, when known.
+    pub queue_ms: Option<f64>,
+    /// Bits per second of datagrams.
+    pub bitrate_bps: u64,
     /// Audio frames.
     pub audio_frames: u64,
     /// Video frames.
@@ -369,8 +402,14 @@ pub struct Flow {
     pub height: u32,
     /// Freezes since the call began (W3C rule), receiving only.
     pub freezes: u64,
+    /// Time in those freezes, receiving only.
+    pub freeze_ms: u64,
     /// Sound made up for what was missing, receiving only, since the call began.
     pub concealed_ms: u64,
+    /// Requests to send packets again: the far side's of what we sent, ours of what came. Since the call began.
+    pub nacks: u64,
+    /// Key frames asked for, receiving only, since the call began.
+    pub keyframe_requests: u64,
 }
 
 /// The whole call in one object.

@@ -286,7 +286,12 @@ impl Runner<'_> {
     /// Does one thing; some things are answered with events at once.
     fn effect(&mut self, effect: Effect) -> Vec<Event> {
         let (call, command) = match effect {
-            Effect::AcceptCall(call, media) => (call, CallCommand::Accept(proto_media(media))),
+            Effect::AcceptCall(call, media) => {
+                if self.calls.contact(call).is_some() {
+                    self.ask_turn();
+                }
+                (call, CallCommand::Accept(proto_media(media)))
+            }
             Effect::RejectCall { call, busy } => (call, CallCommand::Reject(busy)),
             Effect::HangUp(call) => (call, CallCommand::HangUp(self.notes.stop_word)),
             Effect::SetMicMuted(call, muted) => (call, CallCommand::Muted(muted)),
@@ -313,7 +318,12 @@ impl Runner<'_> {
         match effect {
             Effect::StartCall(party, media) => {
                 match self.calls.start(Instant::now(), party, media) {
-                    Ok(outcomes) => self.outcomes(outcomes),
+                    Ok(outcomes) => {
+                        if matches!(party, crate::event::Party::Contact(_)) {
+                            self.ask_turn();
+                        }
+                        self.outcomes(outcomes);
+                    }
                     Err(words) => return Some(Event::Failed(words)),
                 }
             }
@@ -380,6 +390,11 @@ impl Runner<'_> {
                 }
                 self.event(Event::Call(number, event));
             }
+            DriverEvent::AddressesLost => {
+                if let Err(error) = self.net.addresses_lost() {
+                    tracing::debug!(%error, "the network thread was not told of lost addresses");
+                }
+            }
             DriverEvent::Finished(summary) => self.finished(summary),
         }
     }
@@ -409,6 +424,15 @@ impl Runner<'_> {
         }
     }
 
+    /// Asks our server for TURN servers where the settings name none, and it was not asked lately.
+    fn ask_turn(&mut self) {
+        if self.calls.wants_turn(Instant::now())
+            && let Err(error) = self.net.ask_turn()
+        {
+            tracing::debug!(%error, "our server was not asked for a TURN server");
+        }
+    }
+
     fn tell_net(&mut self, command: ChannelCommand) -> Option<Event> {
         self.net
             .command(command)
@@ -424,7 +448,15 @@ impl Runner<'_> {
                 sent_ago,
             }) => (contact, payload, sent_ago),
             NetEvent::Lobby(event) => return self.lobby_event(event),
+            NetEvent::Turn(grant) => return self.calls.granted(Instant::now(), grant),
             other => {
+                let is_up = matches!(
+                    other,
+                    NetEvent::Channel(ChannelEvent::ServerState { up: true, .. })
+                );
+                if is_up && self.calls.depends_on_turn() {
+                    self.ask_turn();
+                }
                 for event in self.people.take(other) {
                     self.event(event);
                 }

@@ -29,11 +29,13 @@ use crate::profile::make_folder;
 
 pub use calls::{CallOptions, MediaPorts};
 pub use run::{Wanted, run};
+pub use turn::TurnChoice;
 
 mod calls;
 mod certificate;
 mod operator;
 mod run;
+mod turn;
 
 /// Where a server listens when nobody says otherwise: everywhere.
 pub const LISTEN_DEFAULT: &str = "0.0.0.0:4433";
@@ -146,6 +148,19 @@ pub enum ServeError {
         /// What is wrong, and in which line.
         reason: String,
     },
+    /// The secret shared with TURN servers.
+    #[error("the TURN secret {} cannot be used: {reason}", .path.display())]
+    TurnSecret {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// coturn is to be started and is not there.
+    #[error(
+        "no TURN server can be started: `turnserver` is not installed (on Debian and Ubuntu: apt-get install coturn)"
+    )]
+    NoCoturn,
     /// The ports for calls, mostly.
     #[error(transparent)]
     Calls(#[from] StartError),
@@ -160,6 +175,7 @@ pub struct Server {
     address: SocketAddr,
     calls: Option<Arc<Sfu>>,
     media: Option<MediaPorts>,
+    _turn: Option<turn::Coturn>,
     runtime: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -197,7 +213,8 @@ impl Server {
         let host = options.announce.unwrap_or_else(|| reachable(address.ip()));
         let url = ServerUrl::new(&host.to_string(), address.port(), pin)
             .expect("an IP address is a host and a bound port is not 0");
-        let started = calls::start(options, &folder, address, host, &url)?;
+        let (issuer, turn) = turn::start(&options.calls.turn, &folder, host)?;
+        let started = calls::start(options, &folder, address, host, &url, issuer)?;
         let (calls, media) = started.map(|(sfu, media)| (Arc::new(sfu), media)).unzip();
         let (stop, stopped) = oneshot::channel::<()>();
         let relay = Options::new(seed()?);
@@ -223,6 +240,7 @@ impl Server {
             address,
             calls,
             media,
+            _turn: turn,
             runtime: handle,
             stop: Some(stop),
             thread: Some(thread.map_err(system)?),

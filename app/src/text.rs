@@ -13,6 +13,7 @@ mod keys;
 mod layers;
 mod people;
 mod seat;
+mod stats;
 
 pub use call::*;
 pub(crate) use groups::*;
@@ -20,6 +21,8 @@ pub use keys::{help, hint};
 pub(crate) use layers::*;
 pub(crate) use people::*;
 pub(crate) use seat::*;
+pub(crate) use stats::{NO_STATS, STATS_NONE, STATS_TITLE};
+pub use stats::{stats_table, stats_words};
 
 use crate::event::{CallState, Contact, Direction, GroupNumber, Media, Party};
 use crate::groups::GroupLine;

@@ -18,6 +18,7 @@ pub mod look;
 mod overlay;
 mod people;
 mod roster;
+mod stats;
 #[cfg(test)]
 mod tests;
 pub mod theme;
@@ -176,6 +177,12 @@ fn draw<'m>(model: &'m Model, area: Rect, buffer: &mut Canvas<'_, 'm>) -> Option
         }
         Some(Overlay::Log(back)) => {
             layers::draw_log(model, *back, panes.main, buffer);
+            None
+        }
+        Some(Overlay::Stats) => {
+            if let Some(pane) = panes.call {
+                stats::draw(model, pane, buffer);
+            }
             None
         }
         None => typing,

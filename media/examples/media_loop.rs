@@ -58,6 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             seq,
             media_time_samples: seq * 960,
             data: frame.data,
+            is_copy: false,
         });
     };
     let frames = Arc::clone(&video_decode);

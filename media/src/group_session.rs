@@ -40,7 +40,7 @@ pub use setup::{Certificate, CertificateError, GroupSessionError};
 pub use stats::GroupSessionStats;
 pub use track::{Layer, OwnTrack};
 
-use crate::session::{AudioClock, DATAGRAM_BYTES_MAX};
+use crate::session::{AudioClock, DATAGRAM_BYTES_MAX, FRAME_TICKS};
 use people::{Admission, People, forget_stream, ssrc_of_rtp};
 use setup::{Channels, OPUS_PT, UNREAD_BYTES_MAX, VP8_PT, mid_of, own_track, rid_of};
 
@@ -320,7 +320,7 @@ impl GroupSession {
         }
         let since_epoch = captured_at.saturating_duration_since(self.epoch);
         let (pt, time) = if track == OwnTrack::Microphone {
-            let ticks = self.audio_clock.ticks(since_epoch);
+            let ticks = self.audio_clock.ticks(since_epoch, FRAME_TICKS);
             (OPUS_PT, MediaTime::new(ticks, Frequency::FORTY_EIGHT_KHZ))
         } else {
             let ticks = u64::try_from(since_epoch.as_micros() * 9 / 100).unwrap_or(u64::MAX);

@@ -1,19 +1,21 @@
 //! From packets that come when the network pleases to a block every 20 ms.
 
-mod reorder;
+mod adaptive;
+mod delay;
+mod stretch;
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::frame::Block;
 
-pub use reorder::ReorderBuffer;
+pub use adaptive::JitterBuffer;
 
-/// Shortest delay that a buffer may aim at: one packet.
+/// Shortest delay that a buffer may aim at: the block that is asked for.
 pub const TARGET_MIN: Duration = Duration::from_millis(20);
-/// Longest delay that a buffer may aim at: beyond it people talk over each other (ITU-T G.114).
-pub const TARGET_MAX: Duration = Duration::from_millis(200);
-/// Where a call starts: one packet waits while the one before it plays.
+/// Longest delay that a buffer may aim at: beyond it nobody can talk any more (ITU-T G.114: 400 ms in all).
+pub const TARGET_MAX: Duration = Duration::from_millis(500);
+/// Where a call starts: a packet may be 20 ms late.
 pub const TARGET_START: Duration = Duration::from_millis(40);
 
 /// An Opus packet of the far side, opened.
@@ -25,6 +27,8 @@ pub struct AudioFrame {
     pub media_time_samples: u64,
     /// The packet.
     pub data: Vec<u8>,
+    /// True: sent again with a later packet, in case it was lost.
+    pub is_copy: bool,
 }
 
 /// What people say stays out of logs.
@@ -51,7 +55,7 @@ pub enum Pull {
 /// What a buffer saw and did since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AudioBufferStats {
-    /// Packets pushed in.
+    /// Packets pushed in, copies not counted.
     pub received: u64,
     /// Of these, those that were there already.
     pub duplicate: u64,
@@ -59,16 +63,24 @@ pub struct AudioBufferStats {
     pub late: u64,
     /// Of these, those that the decoder refused.
     pub damaged: u64,
+    /// Lost packets whose copy was played.
+    pub recovered: u64,
     /// Sound given out, made-up sound included.
     pub played_ms: u64,
     /// Made-up sound.
     pub concealed_ms: u64,
     /// Sound left out to bring the delay down.
     pub dropped_ms: u64,
+    /// Sound left out by stretching, in whole periods of the voice.
+    pub shortened_ms: u64,
+    /// Sound said twice by stretching.
+    pub lengthened_ms: u64,
     /// Sound waiting now.
     pub depth_ms: u64,
     /// Delay aimed at.
     pub target_ms: u64,
+    /// How much later than at the earliest possible moment sound plays now.
+    pub delay_ms: u64,
     /// Media time of the packet that plays now.
     pub media_time_samples: Option<u64>,
 }
@@ -80,6 +92,9 @@ pub trait AudioBuffer: Send {
 
     /// Gives the next 20 ms; to be called every 20 ms.
     fn pull(&mut self, now: Instant) -> Pull;
+
+    /// When sound of which media time plays: pictures of the same moment belong there. `None` while there is silence.
+    fn plays_at(&self) -> Option<(Instant, u64)>;
 
     /// What happened so far.
     fn stats(&self) -> AudioBufferStats;

@@ -10,7 +10,7 @@ use hullo_proto::service::sfu::ParticipantId;
 
 use crate::codec::{CodecError, opus};
 use crate::frame::{BLOCK_SAMPLES, Block};
-use crate::jitter::{AudioBuffer, AudioBufferStats, AudioFrame, Pull, ReorderBuffer};
+use crate::jitter::{AudioBuffer, AudioBufferStats, AudioFrame, JitterBuffer, Pull};
 use crate::level::LevelMeter;
 use glide::{Glide, within};
 
@@ -42,7 +42,7 @@ pub struct PersonSound {
 }
 
 struct Person {
-    buffer: ReorderBuffer,
+    buffer: JitterBuffer,
     meter: LevelMeter,
     volume: Glide,
 }
@@ -91,7 +91,7 @@ impl Mixer {
             }
             let decoder = Box::new(opus::Decoder::new()?);
             let person = Person {
-                buffer: ReorderBuffer::new(decoder, self.target),
+                buffer: JitterBuffer::new(decoder, self.target),
                 meter: LevelMeter::default(),
                 volume: Glide::new(self.volume_of(participant)),
             };

@@ -19,6 +19,7 @@ mod capture;
 mod fade;
 mod freeze;
 mod layers_encode;
+mod packer;
 mod pictures_decode;
 mod video_decode;
 mod video_encode;

@@ -11,35 +11,38 @@
 //!
 //! Sources: RFC 8445 (ICE), RFC 8829 (roles), str0m 0.25 `direct_api`.
 
+mod hearing;
+mod path;
+mod repair;
+mod send;
 mod setup;
 mod stats;
+mod ways;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hullo_proto::frame::{FrameKind, SealedFrame};
-use str0m::IceConnectionState;
+use hullo_proto::frame::SealedFrame;
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::ice::IceCreds;
-use str0m::media::{Frequency, KeyframeRequestKind, MediaTime, Mid, Pt};
+use str0m::media::KeyframeRequestKind;
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Rtc};
 
-pub(crate) use setup::AudioClock;
+pub use path::SendBudget;
+pub(crate) use setup::{AudioClock, FRAME_TICKS};
 pub use setup::{Role, SessionError, Track};
 pub use stats::{SessionStats, TrackStats};
 
+use crate::reach::LocalCandidate;
 use crate::sdp::Description;
+use hearing::Hearing;
 
 /// Largest datagram taken from the network. Larger ones are no WebRTC.
 pub const DATAGRAM_BYTES_MAX: usize = 2_000;
-
-/// Sealed video frames waiting to be paced out; above this the frame is dropped and counted. More means a longer
-/// delay before a freeze is noticed, fewer means needless drops at key frames.
-const VIDEO_QUEUE_MAX: Duration = Duration::from_millis(250);
 
 /// Remote candidates taken per session. A description that lists more lies or is broken.
 const CANDIDATES_MAX: usize = 32;
@@ -48,7 +51,7 @@ const CANDIDATES_MAX: usize = 32;
 pub const SIDE_BYTES_MAX: usize = 1_024;
 
 /// Fastest that keyframe requests are repeated. Lower heals sooner, higher spares the sender's rate.
-const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(300);
+const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What the session starts from.
 pub struct SessionConfig {
@@ -80,7 +83,9 @@ pub enum Input<'a> {
         bytes: &'a [u8],
     },
     /// One of our own addresses may be used.
-    LocalCandidate(SocketAddr),
+    LocalCandidate(LocalCandidate),
+    /// One of them is no longer ours.
+    LocalGone(LocalCandidate),
     /// The peer told a candidate, as a `candidate:…` line. Unusable ones are counted and ignored (mDNS, TCP).
     RemoteCandidate(&'a str),
     /// The peer's description.
@@ -146,8 +151,10 @@ pub enum Event {
     },
     /// The peer wants a key frame from us.
     KeyframeWanted,
-    /// What the network carries towards the peer, bits per second.
-    Estimate(u64),
+    /// What may be sent from now on.
+    Budget(SendBudget),
+    /// True: pictures wait too long to be sent, so none should be encoded until it is false.
+    PicturesWait(bool),
     /// The side channel stands.
     SideOpen,
     /// A message on the side channel.
@@ -170,11 +177,13 @@ pub struct Session {
     tracks: setup::Tracks,
     described: bool,
     connected: bool,
-    interrupted: bool,
+    hearing: Hearing,
     closed: bool,
     candidates: usize,
-    local_candidates: Vec<String>,
+    local_candidates: Vec<Candidate>,
     last_keyframe_request: Option<Instant>,
+    path: path::Path,
+    repair: repair::Repair,
     stats: stats::Collector,
 }
 
@@ -200,11 +209,13 @@ impl Session {
             tracks,
             described: false,
             connected: false,
-            interrupted: false,
+            hearing: Hearing::default(),
             closed: false,
             candidates: 0,
             local_candidates: Vec::new(),
             last_keyframe_request: None,
+            path: path::Path::new(now, config),
+            repair: repair::Repair::default(),
             stats: stats::Collector::default(),
         };
         session.drain();
@@ -216,9 +227,16 @@ impl Session {
         setup::describe(&mut self.rtc, self.role, &self.tracks)
     }
 
+    /// Counts media time from here rather than from the session's beginning, so that it goes on in a session that takes
+    /// another's place.
+    pub fn count_from(&mut self, epoch: Instant) {
+        self.epoch = epoch;
+    }
+
     /// Our candidates as `candidate:…` lines.
     pub fn local_candidates(&self) -> Vec<String> {
-        self.local_candidates.clone()
+        let lines = self.local_candidates.iter();
+        lines.map(Candidate::to_sdp_string).collect()
     }
 
     /// Whether frames flow.
@@ -237,6 +255,8 @@ impl Session {
         }
         let result = self.apply(input);
         self.drain();
+        self.listen();
+        self.tend_path();
         result
     }
 
@@ -244,7 +264,11 @@ impl Session {
     pub fn poll_output(&mut self) -> Output {
         match self.outputs.pop_front() {
             Some(output) => output,
-            None => Output::Timeout(self.next_timeout),
+            None => {
+                let own = self.next_timeout.map(|at| self.next_look(at));
+                let silence = self.hearing.deadline().filter(|_| !self.closed);
+                Output::Timeout([own, silence].into_iter().flatten().min())
+            }
         }
     }
 
@@ -256,13 +280,8 @@ impl Session {
                 destination,
                 bytes,
             } => self.receive(source, destination, bytes),
-            Input::LocalCandidate(address) => {
-                if let Ok(candidate) = Candidate::host(address, "udp") {
-                    self.local_candidates.push(candidate.to_sdp_string());
-                    self.rtc.add_local_candidate(candidate);
-                }
-                self.feed(None);
-            }
+            Input::LocalCandidate(candidate) => self.add_local(candidate),
+            Input::LocalGone(candidate) => self.remove_local(candidate),
             Input::RemoteCandidate(line) => self.remote_candidate(line),
             Input::Describe(description) => return self.apply_description(description),
             Input::Write {
@@ -310,6 +329,11 @@ impl Session {
             return;
         };
         self.stats.received(bytes.len());
+        self.path.received(bytes.len());
+        self.repair.arrived(self.now, bytes);
+        if self.connected && self.hearing.note(self.now, source, bytes) {
+            self.outputs.push_back(Output::Event(Event::Resumed));
+        }
         self.feed(Some(receive));
     }
 
@@ -361,65 +385,6 @@ impl Session {
         Ok(())
     }
 
-    fn write(&mut self, track: Track, frame: SealedFrame, captured_at: Instant) {
-        let mid = self.tracks.mid(track);
-        if !self.connected
-            || self.interrupted
-            || (frame.kind() == FrameKind::Audio) != (track == Track::Audio)
-        {
-            self.stats.unsent_frames += 1;
-            return;
-        }
-        if track == Track::Video && self.video_queue_delay(mid) > VIDEO_QUEUE_MAX {
-            self.stats.unsent_frames += 1;
-            // A hole in the stream: what follows cannot be decoded without a key frame.
-            self.outputs.push_back(Output::Event(Event::KeyframeWanted));
-            return;
-        }
-        let since_epoch = captured_at.saturating_duration_since(self.epoch);
-        let (pt, time) = match track {
-            Track::Audio => {
-                let ticks = self.tracks.audio_clock.ticks(since_epoch);
-                (
-                    setup::OPUS_PT,
-                    MediaTime::new(ticks, Frequency::FORTY_EIGHT_KHZ),
-                )
-            }
-            Track::Video => {
-                let ticks = u64::try_from(since_epoch.as_micros() * 9 / 100).unwrap_or(u64::MAX);
-                (setup::H264_PT, MediaTime::new(ticks, Frequency::NINETY_KHZ))
-            }
-        };
-        let is_key = frame.kind() == FrameKind::VideoKey;
-        let bytes = frame.into_bytes();
-        self.stats.sending(track, bytes.len(), is_key);
-        let Some(writer) = self.rtc.writer(mid) else {
-            return;
-        };
-        if writer
-            .write(Pt::new_with_value(pt), self.now, time, bytes)
-            .is_err()
-        {
-            self.stats.unsent_frames += 1;
-        }
-    }
-
-    fn video_queue_delay(&mut self, mid: Mid) -> Duration {
-        let now = self.now;
-        let mut api = self.rtc.direct_api();
-        let Some(stream) = api.stream_tx_by_mid(mid, None) else {
-            return Duration::ZERO;
-        };
-        match stream.queue_info() {
-            Some(info) if info.packet_count() > 0 => {
-                info.first_unsent().map_or(Duration::ZERO, |queued| {
-                    now.saturating_duration_since(queued)
-                })
-            }
-            _ => Duration::ZERO,
-        }
-    }
-
     fn request_keyframe(&mut self) {
         let due = self.last_keyframe_request.is_none_or(|last| {
             self.now.saturating_duration_since(last) >= KEYFRAME_REQUEST_INTERVAL
@@ -459,12 +424,13 @@ impl Session {
                     break;
                 }
                 Ok(str0m::Output::Transmit(transmit)) => {
+                    if !self.path.sending(&transmit.contents) {
+                        continue;
+                    }
                     self.stats.sent(transmit.contents.len());
-                    self.outputs.push_back(Output::Transmit {
-                        source: transmit.source,
-                        destination: transmit.destination,
-                        bytes: transmit.contents.into(),
-                    });
+                    let (source, destination) = (transmit.source, transmit.destination);
+                    let bytes = transmit.contents.into();
+                    self.transmit(source, destination, bytes);
                 }
                 Ok(str0m::Output::Event(event)) => self.translate(event),
                 Err(_) => {
@@ -490,21 +456,26 @@ impl Session {
         let event = match event {
             str0m::Event::Connected if !self.connected => {
                 self.connected = true;
+                self.hearing.begin(self.now);
                 Event::Connected
             }
-            str0m::Event::IceConnectionStateChange(state) => return self.ice_state(state),
             str0m::Event::MediaData(data) => {
                 let Some(track) = self.tracks.track(data.mid) else {
                     return;
                 };
                 self.stats.frame(track, data.data.len());
-                Event::Frame {
+                let frame = Event::Frame {
                     track,
                     seq: **data.seq_range.start(),
                     media_time: data.time.numer(),
                     contiguous: data.contiguous,
                     bytes: data.data,
+                };
+                if track == Track::Video {
+                    return self.repair.picture(self.now, data.time.numer(), frame);
                 }
+                self.path.sound_came(**data.seq_range.start());
+                frame
             }
             str0m::Event::KeyframeRequest(request)
                 if request.mid == self.tracks.mid(Track::Video) =>
@@ -512,8 +483,11 @@ impl Session {
                 Event::KeyframeWanted
             }
             str0m::Event::EgressBitrateEstimate(BweKind::Twcc { estimate, .. }) => {
-                self.stats.estimate_bps = Some(estimate.as_u64());
-                Event::Estimate(estimate.as_u64())
+                self.path.estimate(estimate.as_u64());
+                return;
+            }
+            str0m::Event::AppSpecificFeedback(feedback) => {
+                return self.path.take_report(self.now, &feedback.payload);
             }
             str0m::Event::ChannelOpen(id, _) if Some(id) == self.side => {
                 self.side_open = true;
@@ -525,7 +499,7 @@ impl Session {
                 Event::Side(data.data)
             }
             str0m::Event::PeerStats(peer) => {
-                let stats = self.stats.peer(self.now, &peer);
+                let stats = self.stats.peer(self.now, &peer, &self.path);
                 Event::Stats(Box::new(stats))
             }
             str0m::Event::MediaIngressStats(media) => {
@@ -541,21 +515,6 @@ impl Session {
                 return;
             }
             // The close event itself follows when nothing is left to send.
-            _ => return,
-        };
-        self.outputs.push_back(Output::Event(event));
-    }
-
-    fn ice_state(&mut self, state: IceConnectionState) {
-        let event = match state {
-            IceConnectionState::Disconnected if self.connected && !self.interrupted => {
-                self.interrupted = true;
-                Event::Interrupted
-            }
-            IceConnectionState::Connected | IceConnectionState::Completed if self.interrupted => {
-                self.interrupted = false;
-                Event::Resumed
-            }
             _ => return,
         };
         self.outputs.push_back(Output::Event(event));

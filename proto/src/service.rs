@@ -4,3 +4,4 @@ pub mod directory;
 pub mod relay;
 pub mod sfu;
 pub mod token;
+pub mod turn;

@@ -236,6 +236,7 @@ fn start(key: &TokenKey) -> Result<Sfu, Failure> {
     let announcement = Announcement {
         base_url: "https://localhost".to_owned(),
         allowed_hostname_suffixes: vec!["localhost".to_owned()],
+        turn: None,
     };
     let mut options = Options::new(
         SocketAddr::new(local, 0),

@@ -3,7 +3,9 @@
 pub mod bench;
 pub mod group;
 pub mod group_media;
+pub mod namespaces;
 pub mod phones;
 pub mod relay;
 pub mod sfu;
+pub mod speech;
 pub mod world;

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hullo::call::board::{Board, Verdict};
-use hullo::call::engine::{Engine, Event, Input, Output};
+use hullo::call::engine::{Engine, Event, Input, Output, Ways};
 use hullo::call::side::SideState;
 use hullo::event::{CallNumber, ContactId, Unrung};
 use hullo_proto::call::{CallId, CallMachine, CallState, Invitation, Media, Message};
@@ -306,13 +306,14 @@ impl Phones {
             camera: media == Media::Video,
             ..SideState::default()
         };
+        let rng = ChaCha20Rng::seed_from_u64(self.rng.next_u64());
         self.people[who].calls.push(Line {
             number,
             contact,
             rang,
             states: Vec::new(),
             far: None,
-            engine: Engine::new(self.now, machine, vec![address], own),
+            engine: Engine::new(self.now, machine, vec![address], own, Ways::all(rng)),
         });
         number
     }
@@ -339,7 +340,13 @@ impl Phones {
                         self.people[who].board.changed(number, &state);
                     }
                     Output::Event(Event::Far(far)) => line.far = Some(far),
-                    Output::Event(_) => {}
+                    // Nothing here lasts long enough for a second session.
+                    Output::Event(_)
+                    | Output::Bind(_)
+                    | Output::Release(_)
+                    | Output::Connect { .. }
+                    | Output::Write(..)
+                    | Output::Disconnect(_) => {}
                 }
             }
         }

@@ -7,17 +7,25 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use hullo::call::engine::{Engine, Event, Input, Output};
+use hullo::call::engine::{Engine, Event, Input, Output, Ways};
 use hullo::call::side::SideState;
-use hullo_media::codec::{AudioEncoder as _, VideoDecoder as _, VideoEncoder as _, h264, opus};
+use hullo_media::codec::{AudioEncoder as _, VideoDecoder as _, h264, opus};
 use hullo_media::frame::{BLOCK_SAMPLES, EncodedFrame};
-use hullo_media::jitter::{AudioBuffer as _, Pull, ReorderBuffer};
-use hullo_media::source::{AudioSource, CaptureTime, VideoSource, open_camera, open_mic};
+use hullo_media::jitter::{AudioBuffer as _, JitterBuffer, Pull};
+use hullo_media::session::{SendBudget, SessionStats};
+use hullo_media::source::{AudioSource, CaptureTime, open_mic};
 use hullo_proto::call::{CallId, CallMachine, CallState, Invitation, Media, Message};
 use hullo_proto::frame::FrameKind;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
-use str0m_netem::{LossModel, Netem, NetemConfig, Probability, RandomLoss};
+
+mod link;
+mod picture;
+
+use link::{Datagram, Way};
+pub use link::{Line, Link};
+use picture::Camera;
+pub use picture::Seen;
 
 /// A step moves to the next deadline but never further, so that codecs run on time.
 const STEP_MAX: Duration = Duration::from_millis(5);
@@ -26,7 +34,6 @@ const BUFFER_TARGET: Duration = Duration::from_millis(80);
 /// The relay between the two takes this long for a message.
 const RELAY_DELAY: Duration = Duration::from_millis(30);
 const SOUND_INTERVAL: Duration = Duration::from_millis(20);
-const PICTURE_INTERVAL: Duration = Duration::from_micros(33_333);
 
 /// One end of the call.
 pub struct Person {
@@ -34,6 +41,8 @@ pub struct Person {
     pub engine: Engine,
     /// States passed through, in order.
     pub states: Vec<CallState>,
+    /// What was said about making or repairing the connection.
+    pub steps: Vec<String>,
     /// What the far side last said about itself.
     pub far: Option<SideState>,
     /// What this person sends and wants.
@@ -48,15 +57,25 @@ pub struct Person {
     pub blocks_concealed: u64,
     /// Energy of all sound played, sum of squares.
     pub energy: f64,
-    address: SocketAddr,
+    /// When blocks were played that were neither silence nor made up, since the world began.
+    pub heard_at: Vec<Duration>,
+    /// The far side's pictures as they were shown.
+    pub seen: Seen,
+    /// What this person was told to send, since the world began.
+    pub budgets: Vec<(Duration, SendBudget)>,
+    /// The session's figures of each second.
+    pub stats: Vec<(Duration, SessionStats)>,
+    /// Sockets of this person, the newest last.
+    addresses: Vec<SocketAddr>,
+    /// No port is used twice.
+    last_port: u16,
     inbox: VecDeque<(Instant, Message)>,
     microphone: Box<dyn AudioSource>,
-    camera: Box<dyn VideoSource>,
+    camera: Camera,
+    next_picture: Instant,
     voice: opus::Encoder,
-    video: h264::Encoder,
     screen: h264::Decoder,
-    buffer: ReorderBuffer,
-    force_key: bool,
+    buffer: JitterBuffer,
 }
 
 /// Changes messages on their way.
@@ -70,52 +89,14 @@ pub struct World {
     pub people: [Person; 2],
     /// Messages never arrive while true: the relay is down.
     pub relay_down: bool,
+    /// Datagrams to these ports never arrive: a router has forgotten the way.
+    pub dead_ports: Vec<u16>,
     /// What the message channel does to each message: a contact that lies.
     pub liar: Option<Liar>,
     seed: u64,
     start: Instant,
-    links: [Netem<Datagram>; 2],
+    ways: [Way; 2],
     next_sound: Instant,
-    next_picture: Instant,
-}
-
-#[derive(Clone)]
-struct Datagram {
-    source: SocketAddr,
-    destination: SocketAddr,
-    bytes: Vec<u8>,
-}
-
-impl str0m_netem::WithLen for Datagram {
-    fn len(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
-/// What a link does to datagrams.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Link {
-    /// One way.
-    pub delay: Duration,
-    /// Spread around it.
-    pub jitter: Duration,
-    /// Share lost, 0..=1.
-    pub loss: f32,
-}
-
-impl Link {
-    fn netem(self, seed: u64) -> NetemConfig {
-        let loss = if self.loss > 0.0 {
-            LossModel::Random(RandomLoss::new(Probability::new(self.loss)))
-        } else {
-            LossModel::None
-        };
-        NetemConfig::new()
-            .latency(self.delay)
-            .jitter(self.jitter)
-            .loss(loss)
-            .seed(seed)
-    }
 }
 
 impl World {
@@ -136,24 +117,34 @@ impl World {
             SocketAddr::from(([10, 0, 0, 2], 5_000)),
         ];
         let machine = CallMachine::call(CallId([7; 16]), media, rng(1), now);
-        let mut alice = Person::new(Engine::new(now, machine, vec![caller], own), caller, own);
+        let mut alice = Person::new(
+            now,
+            Engine::new(now, machine, vec![caller], own, Ways::all(rng(3))),
+            caller,
+            own,
+        );
         let invitation = alice.invitation();
         let machine =
             CallMachine::incoming(now, invitation, rng(2)).expect("the invitation is good");
-        let bob = Person::new(Engine::new(now, machine, vec![callee], own), callee, own);
+        let bob = Person::new(
+            now,
+            Engine::new(now, machine, vec![callee], own, Ways::all(rng(4))),
+            callee,
+            own,
+        );
         let mut world = Self {
             now,
             people: [alice, bob],
             relay_down: false,
+            dead_ports: Vec::new(),
             liar: None,
             seed,
             start: now,
-            links: [
-                Netem::new(link.netem(seed ^ 0xa)),
-                Netem::new(link.netem(seed ^ 0xb)),
+            ways: [
+                Way::new(now, link, seed ^ 0xa),
+                Way::new(now, link, seed ^ 0xb),
             ],
             next_sound: now,
-            next_picture: now,
         };
         world.drain(0);
         world.drain(1);
@@ -169,11 +160,52 @@ impl World {
         self.drain(person);
     }
 
+    /// One person's machine gets another address in place of the one it had.
+    pub fn move_to(&mut self, person: usize, ip: [u8; 4]) {
+        let old = std::mem::replace(
+            &mut self.people[person].addresses,
+            vec![SocketAddr::from((ip, 5_000))],
+        );
+        let new = self.people[person].addresses[0];
+        self.input(person, Input::Local(new));
+        for address in old {
+            self.input(person, Input::LocalGone(address.ip()));
+        }
+    }
+
     /// Both links change.
     pub fn set_link(&mut self, link: Link) {
-        for (index, netem) in self.links.iter_mut().enumerate() {
-            netem.set_config(link.netem(self.seed ^ index as u64));
+        for person in 0..2 {
+            self.set_link_of(person, link);
         }
+    }
+
+    /// The link that carries what one person sends changes.
+    pub fn set_link_of(&mut self, person: usize, link: Link) {
+        self.ways[person].set_link(link, self.seed ^ person as u64);
+    }
+
+    /// What the line of one person has carried.
+    pub fn line(&self, person: usize) -> &Line {
+        self.ways[person].line()
+    }
+
+    /// Time since the world began.
+    pub fn elapsed(&self) -> Duration {
+        self.now - self.start
+    }
+
+    /// From now on this person's camera gives frames of exactly the rate that the encoder is told, `fps` a second: a
+    /// model that asks for all it may have. Decoded at the other end by looking at its numbers.
+    pub fn model_camera(&mut self, person: usize, fps: u32) {
+        self.people[person].camera = Camera::model(fps);
+        self.people[person].next_picture = self.now;
+    }
+
+    /// From now on this person's test card is taken `fps` times a second, at most `width` x `height` pixels.
+    pub fn card_camera(&mut self, person: usize, fps: u32, size: (u32, u32)) {
+        self.people[person].camera = Camera::card(fps, Some(size));
+        self.people[person].next_picture = self.now;
     }
 
     /// Runs until `done` or the limit of virtual time. Panics at the limit with the seed.
@@ -213,11 +245,12 @@ impl World {
             if let Some((at, _)) = person.inbox.front() {
                 next = next.min(*at);
             }
-            next = next.min(self.links[index].poll_timeout());
+            next = next
+                .min(self.ways[index].next(self.now + STEP_MAX))
+                .min(person.next_picture);
         }
         self.now = next
             .min(self.next_sound)
-            .min(self.next_picture)
             .max(self.now + Duration::from_micros(1));
         self.capture();
         for index in 0..2 {
@@ -234,16 +267,19 @@ impl World {
             elapsed: self.now - self.start,
             clock_us: u64::try_from((self.now - self.start).as_micros()).expect("short"),
         };
-        let (sound, picture) = (self.now >= self.next_sound, self.now >= self.next_picture);
+        let sound = self.now >= self.next_sound;
         for index in 0..2 {
             let person = &mut self.people[index];
             let mut frames = Vec::new();
             if sound {
-                person.play(self.now);
+                person.play(self.now, at.elapsed);
                 frames.extend(person.capture_sound(at, self.now));
             }
-            if picture && person.own.camera {
-                frames.extend(person.capture_picture(at, self.now));
+            if self.now >= person.next_picture {
+                person.next_picture += person.camera.interval();
+                if person.own.camera {
+                    frames.extend(person.capture_picture(at, self.now));
+                }
             }
             for frame in frames {
                 self.people[index]
@@ -254,9 +290,6 @@ impl World {
         }
         if sound {
             self.next_sound += SOUND_INTERVAL;
-        }
-        if picture {
-            self.next_picture += PICTURE_INTERVAL;
         }
     }
 
@@ -274,11 +307,7 @@ impl World {
         }
         // Link `i` carries what person `i` sent.
         let from = 1 - to;
-        self.links[from].handle_input(str0m_netem::Input::Timeout(self.now));
-        while let Some(output) = self.links[from].poll_output() {
-            let str0m_netem::Output::Packet(datagram) = output else {
-                break;
-            };
+        while let Some(datagram) = self.ways[from].arrive(self.now) {
             let Datagram {
                 source,
                 destination,
@@ -303,15 +332,34 @@ impl World {
                     destination,
                     bytes,
                 } => {
-                    if destination == self.people[1 - index].address {
+                    let is_known = |at: &SocketAddr| self.people[1 - index].addresses.contains(at);
+                    // From an address that is gone nothing leaves.
+                    let leaves = self.people[index].addresses.contains(&source);
+                    let is_dead = self.dead_ports.contains(&destination.port());
+                    if leaves && is_known(&destination) && !is_dead {
                         let datagram = Datagram {
                             source,
                             destination,
                             bytes,
                         };
-                        self.links[index]
-                            .handle_input(str0m_netem::Input::Packet(self.now, datagram));
+                        self.ways[index].send(self.now, datagram);
                     }
+                }
+                Output::Bind(generation) => {
+                    let mut address = self.people[index].addresses[0];
+                    self.people[index].last_port += 1;
+                    address.set_port(self.people[index].last_port);
+                    self.people[index].addresses.push(address);
+                    let input = Input::Bound(generation, vec![address]);
+                    self.people[index].engine.handle_input(self.now, input);
+                }
+                Output::Release(unused) => {
+                    self.people[index]
+                        .addresses
+                        .retain(|at| !unused.contains(at));
+                }
+                Output::Connect { .. } | Output::Write(..) | Output::Disconnect(_) => {
+                    panic!("nobody has a server in this world")
                 }
                 Output::Send(mut message) => {
                     if let Some(liar) = &mut self.liar {
@@ -339,16 +387,14 @@ impl World {
 }
 
 impl Person {
-    fn new(engine: Engine, address: SocketAddr, own: SideState) -> Self {
-        let camera = open_camera(&"test".parse().expect("spec"))
-            .expect("opens")
-            .expect("is one");
+    fn new(now: Instant, engine: Engine, address: SocketAddr, own: SideState) -> Self {
         let microphone = open_mic(&"test".parse().expect("spec"))
             .expect("opens")
             .expect("is one");
         Self {
             engine,
             states: Vec::new(),
+            steps: Vec::new(),
             far: None,
             own,
             pictures: 0,
@@ -356,18 +402,19 @@ impl Person {
             blocks_played: 0,
             blocks_concealed: 0,
             energy: 0.0,
-            address,
+            heard_at: Vec::new(),
+            seen: Seen::default(),
+            budgets: Vec::new(),
+            stats: Vec::new(),
+            addresses: vec![address],
+            last_port: address.port(),
             inbox: VecDeque::new(),
             microphone,
-            camera,
+            camera: Camera::card(30, None),
+            next_picture: now,
             voice: opus::Encoder::new().expect("opus"),
-            video: h264::Encoder::new(400_000, 30),
             screen: h264::Decoder::new().expect("h264"),
-            buffer: ReorderBuffer::new(
-                Box::new(opus::Decoder::new().expect("opus")),
-                BUFFER_TARGET,
-            ),
-            force_key: false,
+            buffer: JitterBuffer::new(Box::new(opus::Decoder::new().expect("opus")), BUFFER_TARGET),
         }
     }
 
@@ -412,19 +459,14 @@ impl Person {
     }
 
     fn capture_picture(&mut self, at: CaptureTime, now: Instant) -> Option<EncodedFrame> {
-        let picture = self.camera.read(at).expect("the test camera always works");
-        if std::mem::take(&mut self.force_key) {
-            self.video.request_keyframe();
-        }
-        self.video
-            .encode(&picture, now)
-            .expect("h264 encodes any picture")
+        self.camera.capture(at, now)
     }
 
-    fn play(&mut self, now: Instant) {
+    fn play(&mut self, now: Instant, since_start: Duration) {
         let block = match self.buffer.pull(now) {
             Pull::Play(block) => {
                 self.blocks_played += 1;
+                self.heard_at.push(since_start);
                 block
             }
             Pull::Concealed(block) => {
@@ -444,21 +486,38 @@ impl Person {
         match event {
             Event::State(state) => self.states.push(state),
             Event::Audio(frame) => self.buffer.push(now, frame),
-            Event::Video(frame) => match self.screen.decode(&frame.data) {
-                Ok(Some(picture)) => {
+            Event::Video(frame) => {
+                self.seen.frame(now, &frame);
+                if picture::is_model(&frame.data) {
                     self.pictures += 1;
-                    if let Some(ticks) = hullo_media::source::card::read_time_code(&picture) {
-                        self.card_delays_ms
-                            .push(since_start.as_secs_f64() * 1_000.0 - f64::from(ticks) / 10.0);
-                    }
+                    self.seen.shown(now);
+                    return false;
                 }
-                Ok(None) => {}
-                Err(_) => return true,
-            },
-            Event::KeyframeWanted => self.force_key = true,
-            Event::VideoBitrate(bps) => self.video.set_bitrate(bps.min(1_000_000)),
+                match self.screen.decode(&frame.data) {
+                    Ok(Some(picture)) => {
+                        self.pictures += 1;
+                        self.seen.shown(now);
+                        if let Some(ticks) = hullo_media::source::card::read_time_code(&picture) {
+                            self.card_delays_ms.push(
+                                since_start.as_secs_f64() * 1_000.0 - f64::from(ticks) / 10.0,
+                            );
+                        }
+                    }
+                    Ok(None) => {}
+                    Err(_) => return true,
+                }
+            }
+            Event::KeyframeWanted => self.camera.request_keyframe(),
+            Event::Budget(budget) => {
+                self.camera.set_bitrate(budget.pictures_bps);
+                self.budgets.push((since_start, budget));
+            }
+            Event::PicturesWait(waits) => self.camera.set_waits(waits),
             Event::Far(far) => self.far = Some(far),
-            Event::Interrupted | Event::Resumed | Event::FirstSent(_) | Event::Stats(..) => {}
+            Event::Sound(settings) => self.voice.apply(&settings),
+            Event::Step { words, .. } => self.steps.push(words),
+            Event::Stats(stats, _) => self.stats.push((since_start, *stats)),
+            Event::Interrupted | Event::Resumed | Event::FirstSent(_) => {}
         }
         false
     }

@@ -62,6 +62,7 @@ fn a_call_connects_and_plays_under_loss_delay_and_jitter() {
             delay: Duration::from_millis(100),
             jitter: Duration::from_millis(30),
             loss: 0.05,
+            ..Link::default()
         };
         let mut world = connected(seed, link);
         let before = world
@@ -225,6 +226,7 @@ fn mute_and_camera_off_reach_the_other_side_within_a_second() {
         delay: Duration::from_millis(100),
         jitter: Duration::from_millis(20),
         loss: 0.02,
+        ..Link::default()
     };
     let mut world = connected(6, link);
     let quiet = SideState {

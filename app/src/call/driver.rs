@@ -15,19 +15,26 @@ use hullo_media::source::VideoSource;
 use hullo_media::thread::Thread;
 use hullo_proto::call::{CallMachine, Media, Message};
 use mio::{Events, Poll, Token, Waker};
+use rand_chacha::ChaCha20Rng;
 
-use super::engine::{Engine, Input, Output};
+use super::engine::{Engine, Input, Output, Ways};
 use super::frames::FrameQueue;
 use super::lease::Devices;
 use super::media::{MediaSpecs, Opened, Pictures};
+use super::servers::{CallServers, Resolved};
 use super::side::SideState;
 use super::sockets::{BATCH_MAX, Reach, Sockets};
+use super::streams::Streams;
 use crate::event::CallEvent;
 use crate::report::Summary;
 
 mod dispatch;
+mod network;
 use dispatch::Dispatch;
+use network::Network;
 
+/// Apart from all sockets.
+const WAKER: Token = Token(usize::MAX);
 /// Commands waiting for the thread. They are rare; a full queue is a bug of ours.
 const COMMANDS_MAX: usize = 64;
 /// The thread looks around at least so often, so that a lost wake-up costs no more than this.
@@ -65,6 +72,10 @@ pub enum Command {
     Opened(Box<Opened>),
     /// The picture decoder lost its thread.
     WantKeyframe,
+    /// Whether we are too slow for the far side's pictures changed.
+    Slow,
+    /// What became of a server's name.
+    Resolved(Resolved),
 }
 
 /// What the thread tells.
@@ -74,6 +85,8 @@ pub enum DriverEvent {
     Send(Message),
     /// A change for the model.
     Call(CallEvent),
+    /// The machine lost addresses: connections from these are dead, even if nobody has noticed.
+    AddressesLost,
     /// The call is over and everything is closed.
     Finished(Box<Summary>),
 }
@@ -86,6 +99,10 @@ pub struct CallSetup {
     pub own: SideState,
     /// Which addresses may be used.
     pub reach: Reach,
+    /// Whom to ask for further ways, and which may be told.
+    pub servers: CallServers,
+    /// Seeded from the system's random source.
+    pub rng: ChaCha20Rng,
     /// Which devices.
     pub specs: MediaSpecs,
     /// Where pictures go.
@@ -112,16 +129,31 @@ impl CallHandle {
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let sockets = Sockets::open(poll.registry(), setup.reach)?;
-        let waker = Arc::new(Waker::new(poll.registry(), Token(sockets.len()))?);
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (commands, receiver) = bounded(COMMANDS_MAX);
         let queue = FrameQueue::new(Arc::clone(&waker));
         let sender = Commands {
             sender: commands.clone(),
             waker: Arc::clone(&waker),
         };
+        let resolved = sender.clone();
+        super::servers::resolve(&setup.servers, move |it| {
+            resolved.send(Command::Resolved(it))
+        });
+        let network = Network::new(
+            poll.registry().try_clone()?,
+            setup.reach,
+            sockets,
+            Streams::new(&setup.servers.authorities),
+        );
+        let ways = Ways {
+            policy: setup.servers.policy,
+            rng: setup.rng,
+        };
         let thread = Thread::spawn("call", move || {
             let now = Instant::now();
-            let engine = Engine::new(now, setup.machine, sockets.addresses(), setup.own);
+            let addresses = network.sockets.addresses();
+            let engine = Engine::new(now, setup.machine, addresses, setup.own, ways);
             let dispatch = Dispatch::new(
                 now,
                 setup.specs,
@@ -134,7 +166,7 @@ impl CallHandle {
             Driver {
                 engine,
                 dispatch,
-                sockets,
+                network,
                 commands: receiver,
                 poll,
             }
@@ -149,11 +181,15 @@ impl CallHandle {
 
     /// Tells the thread something. After the call's end it is ignored.
     pub fn command(&self, command: Command) {
+        self.commands().send(command);
+    }
+
+    /// For other threads that have something to tell it.
+    pub(crate) fn commands(&self) -> Commands {
         Commands {
             sender: self.commands.clone(),
             waker: Arc::clone(&self.waker),
         }
-        .send(command);
     }
 }
 
@@ -167,13 +203,13 @@ impl Drop for CallHandle {
 
 /// The sending end of the commands, with the wake-up.
 #[derive(Clone)]
-pub(super) struct Commands {
+pub(crate) struct Commands {
     sender: Sender<Command>,
     waker: Arc<Waker>,
 }
 
 impl Commands {
-    pub(super) fn send(&self, command: Command) {
+    pub(crate) fn send(&self, command: Command) {
         if self.sender.try_send(command).is_ok() {
             // Without a thread there is nobody to wake.
             let _ = self.waker.wake();
@@ -184,7 +220,7 @@ impl Commands {
 struct Driver {
     engine: Engine,
     dispatch: Dispatch,
-    sockets: Sockets,
+    network: Network,
     commands: Receiver<Command>,
     poll: Poll,
 }
@@ -201,14 +237,16 @@ impl Driver {
             }
             let wait = deadline
                 .map_or(WAIT_MAX, |at| at.saturating_duration_since(now))
-                .min(self.dispatch.wait_max(WAIT_MAX));
+                .min(self.dispatch.wait_max(WAIT_MAX))
+                .min(self.network.wait_max(now));
             if let Err(error) = self.poll.poll(&mut events, Some(wait))
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 tracing::error!(%error, "waiting failed");
                 break;
             }
-            let more = self.receive(&mut buffer);
+            let more = self.receive(&mut buffer) | self.receive_streams();
+            self.look_at_addresses();
             while let Ok(command) = self.commands.try_recv() {
                 self.command(command);
             }
@@ -232,9 +270,11 @@ impl Driver {
     /// the thread for the rest.
     fn receive(&mut self, buffer: &mut [u8]) -> bool {
         let mut more = false;
-        for index in 0..self.sockets.len() {
+        for index in 0..self.network.sockets.len() {
             let mut left = BATCH_MAX;
-            while let Some((length, source, destination)) = self.sockets.receive(index, buffer) {
+            while let Some((length, source, destination)) =
+                self.network.sockets.receive(index, buffer)
+            {
                 let bytes = buffer.get(..length).unwrap_or_default();
                 self.engine.handle_input(
                     Instant::now(),
@@ -276,6 +316,7 @@ impl Driver {
                 self.input(Input::HangUp);
             }
             Command::WantKeyframe => self.input(Input::WantKeyframe),
+            Command::Resolved(resolved) => self.resolved(resolved),
             other => {
                 if self.dispatch.switch(other) {
                     let own = self.dispatch.own;
@@ -288,14 +329,15 @@ impl Driver {
     fn drain(&mut self) -> Option<Instant> {
         loop {
             match self.engine.poll_output() {
-                Output::Transmit {
-                    source,
-                    destination,
-                    bytes,
-                } => self.sockets.send(source, destination, &bytes),
                 Output::Send(message) => self.dispatch.tell(DriverEvent::Send(message)),
                 Output::Event(event) => self.dispatch.event(Instant::now(), event),
                 Output::Timeout(at) => return at,
+                Output::Bind(generation) => {
+                    let addresses = self.network.bind();
+                    let input = Input::Bound(generation, addresses);
+                    self.engine.handle_input(Instant::now(), input);
+                }
+                output => self.network.carry_out(output),
             }
         }
     }

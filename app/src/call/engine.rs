@@ -10,62 +10,64 @@
 
 mod ciphers;
 mod event;
+mod numbers;
+mod paths;
+mod recovery;
+mod sound;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hullo_media::frame::EncodedFrame;
-use hullo_media::jitter::AudioFrame;
-use hullo_media::sdp::{Description, DescriptionKind};
-use hullo_media::session::{self, Role, Session, SessionConfig, Track};
+use hullo_media::reach::{self, StunServer, TurnServer};
+use hullo_media::session::{self, Role, SendBudget, Track};
+use hullo_media::sound_link::SoundLink;
 use hullo_proto::call::{
-    CallEvent, CallKeys, CallMachine, CallState, IceCandidate, Input as MachineInput, Layout,
-    Output as MachineOutput,
+    CallEvent, CallMachine, CallState, Input as MachineInput, Output as MachineOutput,
 };
 use hullo_proto::frame::{FrameKind, OpenError};
 
 use ciphers::Ciphers;
 pub use event::{Event, Input, Output};
+pub use paths::Ways;
+use paths::{Path as SessionPath, Wanted};
+use recovery::Recovery;
 
-use super::media::VIDEO_BITRATE_MAX_BPS;
 use super::side::SideState;
 
-/// Where bandwidth estimation starts: a call over any DSL line. Higher shows a good picture sooner and floods a
-/// thin link.
-const START_BITRATE_BPS: u64 = 600_000;
+/// Where the rate starts: a call over any line that carries pictures. Higher shows a good picture sooner and floods a
+/// thin line; a wide one is found within a second by probing three and six times as much.
+const START_BITRATE_BPS: u64 = 300_000;
 /// What a call may send in all: beyond it the picture of a terminal does not improve.
 const DESIRED_BITRATE_BPS: u64 = 3_000_000;
-/// Pictures get the estimate less this: sound with its headers (DESIGN §6, sound first).
-const SOUND_RATE_BPS: u64 = 60_000;
-/// Share of the estimate that is used, in per cent: str0m's overshoots and does not count headers.
-const ESTIMATE_SHARE_PERCENT: u64 = 85;
-/// Pictures never ask for less, or the encoder stops making sense of it.
-const VIDEO_BITRATE_MIN_BPS: u64 = 60_000;
-/// How long a silent connection is kept. Shorter drops calls in tunnels, longer leaves people talking to nobody.
-const SILENCE_MAX: Duration = Duration::from_secs(20);
-/// After the connection closed, the `x.call.end` that says why may still be on its way through the relay.
-const CLOSE_GRACE: Duration = Duration::from_millis(1_500);
 
 /// One call.
 pub struct Engine {
     machine: CallMachine,
-    role: Role,
     addresses: Vec<SocketAddr>,
-    session: Option<Session>,
+    ways: Ways,
+    servers: (Vec<StunServer>, Vec<TurnServer>),
+    /// The first carries the call; another beside it is being made or left.
+    paths: Vec<SessionPath>,
+    wanted: Option<Wanted>,
+    /// Media time counts from here, in every session.
+    epoch: Option<Instant>,
+    last_sound: Option<u64>,
+    recovery: Recovery,
     ciphers: Option<Ciphers>,
     own: SideState,
+    /// The line carries no pictures now.
+    is_thin: bool,
     far: SideState,
-    side_open: bool,
     outputs: VecDeque<Output>,
     undecryptable: u64,
     replayed: u64,
     waits_for_key: bool,
-    /// When the silence has lasted too long, and whether the peer said goodbye before it.
-    lost_at: Option<(Instant, bool)>,
     ended: bool,
     frames_sent: (u64, u64),
     path: Option<Path>,
+    sound: SoundLink,
 }
 
 /// Stands where a hostile server would: is given each sealed frame that arrives, says what is delivered instead.
@@ -78,24 +80,30 @@ impl Engine {
         machine: CallMachine,
         addresses: Vec<SocketAddr>,
         own: SideState,
+        ways: Ways,
     ) -> Self {
         let mut engine = Self {
             machine,
-            role: Role::Answerer,
             addresses,
-            session: None,
+            ways,
+            servers: (Vec::new(), Vec::new()),
+            paths: Vec::new(),
+            wanted: None,
+            epoch: None,
+            last_sound: None,
+            recovery: Recovery::default(),
             ciphers: None,
             own,
+            is_thin: false,
             far: SideState::default(),
-            side_open: false,
             outputs: VecDeque::new(),
             undecryptable: 0,
             replayed: 0,
             waits_for_key: true,
-            lost_at: None,
             ended: false,
             frames_sent: (0, 0),
             path: None,
+            sound: SoundLink::default(),
         };
         engine.pump(now);
         engine
@@ -129,15 +137,19 @@ impl Engine {
                 source,
                 destination,
                 bytes,
-            } => {
-                self.session(
-                    now,
-                    session::Input::Receive {
-                        source,
-                        destination,
-                        bytes,
-                    },
-                );
+            } => self.datagram(now, source, destination, bytes),
+            Input::Servers(stun, turn) => self.set_servers(now, stun, turn),
+            Input::Bound(generation, addresses) => self.bound(now, generation, &addresses),
+            Input::Local(address) => self.local(now, address),
+            Input::LocalGone(ip) => self.local_gone(now, ip),
+            Input::Opened(stream, local) => {
+                self.stream(now, stream, reach::Input::Opened(stream, local));
+            }
+            Input::Data(stream, bytes) => {
+                self.stream(now, stream, reach::Input::Data(stream, bytes));
+            }
+            Input::Closed(stream, words) => {
+                self.stream(now, stream, reach::Input::Closed(stream, &words));
             }
             Input::Message(message) => self
                 .machine
@@ -163,40 +175,24 @@ impl Engine {
         if let Some(output) = self.outputs.pop_front() {
             return output;
         }
-        let session = self.session.as_mut().map(Session::poll_output);
-        let session = match session {
-            Some(session::Output::Timeout(at)) => at,
-            _ => None,
-        };
         let machine = match self.machine.poll_output() {
             MachineOutput::Timeout(at) => at,
             _ => None,
         };
-        Output::Timeout(
-            [session, machine, self.lost_at.map(|(at, _)| at)]
-                .into_iter()
-                .flatten()
-                .min(),
-        )
+        let all = [self.paths_deadline(), machine, self.recovery.deadline()];
+        Output::Timeout(all.into_iter().flatten().min())
     }
 
     fn timeout(&mut self, now: Instant) {
         self.machine.handle_input(now, MachineInput::Timeout);
-        self.session(now, session::Input::Timeout);
-        if let Some((_, closed)) = self.lost_at.take_if(|(at, _)| *at <= now) {
-            let input = if closed {
-                MachineInput::SessionClosed
-            } else {
-                MachineInput::SessionLost
-            };
-            self.machine.handle_input(now, input);
-        }
+        self.paths_timeout(now);
+        self.recover(now);
     }
 
     fn session(&mut self, now: Instant, input: session::Input<'_>) {
-        if let Some(session) = &mut self.session {
+        if let Some(path) = self.paths.first_mut() {
             // Only a description can be refused, and that has its own path.
-            let _ = session.handle_input(now, input);
+            let _ = path.session.handle_input(now, input);
         }
     }
 
@@ -210,7 +206,7 @@ impl Engine {
             Track::Audio => self.own.muted,
             Track::Video => !self.own.camera || self.far.want.is_none(),
         };
-        let connected = self.session.as_ref().is_some_and(Session::is_connected);
+        let connected = (self.paths.first()).is_some_and(|path| path.session.is_connected());
         // What nobody there listens to is not sent either.
         if silent || self.own.hold || self.far.hold || !connected {
             return;
@@ -218,13 +214,12 @@ impl Engine {
         let Some(ciphers) = &mut self.ciphers else {
             return;
         };
-        let sealer = if track == Track::Audio {
-            &mut ciphers.seal_audio
-        } else {
-            &mut ciphers.seal_video
+        let sealed = match track {
+            Track::Audio => sound::seal(&mut self.sound, &mut ciphers.seal_audio, frame),
+            Track::Video => ciphers.seal_video.seal(frame.kind, &frame.data),
         };
         // A frame the layout cannot carry is ours to drop: the next one is as good.
-        let Ok(sealed) = sealer.seal(frame.kind, &frame.data) else {
+        let Ok(sealed) = sealed else {
             return;
         };
         let sent = if track == Track::Audio {
@@ -255,12 +250,32 @@ impl Engine {
             self.break_video(now);
         }
         self.own = own;
-        if self.side_open {
-            self.session(now, session::Input::Side(&own.write()));
-        }
+        self.tell_side(now);
         if camera_came_on {
             self.outputs.push_back(Output::Event(Event::KeyframeWanted));
         }
+    }
+
+    /// Tells the far side what we send and want, once it can be told.
+    fn tell_side(&mut self, now: Instant) {
+        if self.paths.first().is_some_and(|path| path.side_open) {
+            let told = self.side_told();
+            self.session(now, session::Input::Side(&told));
+        }
+    }
+
+    fn side_told(&self) -> Vec<u8> {
+        let thin = self.is_thin && self.own.camera;
+        let own = sound::with_copies(self.own);
+        SideState { thin, ..own }.write()
+    }
+
+    fn take_budget(&mut self, now: Instant, budget: SendBudget) {
+        let is_thin = budget.is_thin();
+        if std::mem::replace(&mut self.is_thin, is_thin) != is_thin {
+            self.tell_side(now);
+        }
+        self.outputs.push_back(Output::Event(Event::Budget(budget)));
     }
 
     /// Moves what machine and session have to say to each other and to the outside, until both are quiet.
@@ -277,22 +292,7 @@ impl Engine {
                 }
                 quiet = false;
             }
-            while let Some(output) = self.session.as_mut().map(Session::poll_output) {
-                match output {
-                    session::Output::Timeout(_) => break,
-                    session::Output::Transmit {
-                        source,
-                        destination,
-                        bytes,
-                    } => {
-                        self.outputs.push_back(Output::Transmit {
-                            source,
-                            destination,
-                            bytes,
-                        });
-                    }
-                    session::Output::Event(event) => self.session_event(now, event),
-                }
+            while self.pump_path(now) {
                 quiet = false;
             }
             if quiet {
@@ -306,17 +306,17 @@ impl Engine {
             CallEvent::State(state) => {
                 if matches!(state, CallState::Ended(_)) && !self.ended {
                     self.ended = true;
-                    self.lost_at = None;
+                    self.recovery = Recovery::default();
                     self.ciphers = None;
-                    self.session(now, session::Input::Close);
+                    self.let_go(now, |_| true);
                 }
                 self.outputs.push_back(Output::Event(Event::State(state)));
             }
             // The user is told by whoever made the machine.
             CallEvent::Incoming { .. } => {}
             CallEvent::MakeOffer { keys } => {
-                if self.open_session(now, Role::Offerer, &keys) {
-                    self.send_description(now);
+                if self.open_first(now, Role::Offerer, &keys) {
+                    self.describe(now, 0);
                 }
             }
             CallEvent::MakeAnswer {
@@ -324,144 +324,88 @@ impl Engine {
                 candidates,
                 keys,
             } => {
-                if self.open_session(now, Role::Answerer, &keys)
-                    && self.apply(now, &offer_sdp, &candidates)
-                {
-                    self.send_description(now);
+                if self.open_first(now, Role::Answerer, &keys) {
+                    match self.apply(now, 0, &offer_sdp, &candidates) {
+                        Ok(()) => self.describe(now, 0),
+                        Err(words) => self.refuse(now, words),
+                    }
                 }
             }
             CallEvent::ApplyAnswer { sdp, candidates } => {
-                self.apply(now, &sdp, &candidates);
+                if let Err(words) = self.apply(now, 0, &sdp, &candidates) {
+                    self.refuse(now, words);
+                }
+            }
+            CallEvent::MakeRestartOffer { generation } => self.want_path(generation, None),
+            CallEvent::MakeRestartAnswer {
+                generation,
+                offer_sdp,
+                candidates,
+            } => self.want_path(generation, Some((offer_sdp, candidates))),
+            CallEvent::ApplyRestartAnswer {
+                generation,
+                sdp,
+                candidates,
+            } => {
+                if self.apply(now, generation, &sdp, &candidates).is_err() {
+                    self.let_go(now, |path| path.generation == generation);
+                }
             }
             CallEvent::RemoteCandidates(candidates) => self.add_candidates(now, &candidates),
         }
     }
 
-    /// False when the peer is no Hullo: its frame layout and codecs are not spoken yet.
-    fn open_session(&mut self, now: Instant, role: Role, keys: &CallKeys) -> bool {
-        if keys.layout != Layout::Hullo {
-            let words =
-                "the other program is not Hullo, and this version only talks to Hullo".to_owned();
-            self.machine
-                .handle_input(now, MachineInput::PeerIncompatible(words));
-            return false;
-        }
-        let config = SessionConfig {
-            role,
-            start_bitrate_bps: START_BITRATE_BPS,
-            desired_bitrate_bps: DESIRED_BITRATE_BPS,
-            // Every program that speaks our layout has it.
-            side_channel: true,
-        };
-        self.role = role;
-        self.session = Some(Session::new(now, &config));
-        self.ciphers = Some(Ciphers::new(keys));
-        for address in self.addresses.clone() {
-            self.session(now, session::Input::LocalCandidate(address));
-        }
-        true
+    /// The other side's description cannot be used.
+    fn refuse(&mut self, now: Instant, words: String) {
+        self.machine
+            .handle_input(now, MachineInput::PeerIncompatible(words));
     }
 
-    fn send_description(&mut self, now: Instant) {
-        let Some(session) = &mut self.session else {
-            return;
-        };
-        let description = session.describe();
-        let candidate = |line| IceCandidate {
-            candidate: line,
-            mid: Some(Track::Audio.mid().to_owned()),
-            m_line_index: Some(0),
-            username_fragment: Some(description.ice_ufrag.clone()),
-        };
-        let candidates = session
-            .local_candidates()
-            .into_iter()
-            .map(candidate)
-            .collect();
-        self.machine.handle_input(
-            now,
-            MachineInput::LocalDescription {
-                sdp: description.write(),
-                candidates,
-            },
-        );
-    }
-
-    fn peer_kind(&self) -> DescriptionKind {
-        match self.role {
-            Role::Offerer => DescriptionKind::Answer,
-            Role::Answerer => DescriptionKind::Offer,
-        }
-    }
-
-    fn apply(&mut self, now: Instant, sdp: &str, candidates: &[IceCandidate]) -> bool {
-        let described = match Description::parse(self.peer_kind(), sdp) {
-            Ok(description) => match &mut self.session {
-                Some(session) => session
-                    .handle_input(now, session::Input::Describe(&description))
-                    .map_err(|e| e.to_string()),
-                None => return false,
-            },
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(words) = described {
-            self.machine
-                .handle_input(now, MachineInput::PeerIncompatible(words));
-            return false;
-        }
-        self.add_candidates(now, candidates);
-        true
-    }
-
-    fn add_candidates(&mut self, now: Instant, candidates: &[IceCandidate]) {
-        for candidate in candidates {
-            self.session(now, session::Input::RemoteCandidate(&candidate.candidate));
-        }
-    }
-
-    fn session_event(&mut self, now: Instant, event: session::Event) {
+    fn session_event(&mut self, now: Instant, generation: u32, event: session::Event) {
         let event = match event {
-            session::Event::Connected => {
-                self.machine
-                    .handle_input(now, MachineInput::SessionConnected);
-                Event::KeyframeWanted
-            }
-            session::Event::Interrupted => {
-                self.lost_at = Some((now + SILENCE_MAX, false));
-                Event::Interrupted
-            }
-            session::Event::Resumed => {
-                self.lost_at = None;
-                Event::Resumed
-            }
-            session::Event::Closed => {
-                if !self.ended {
-                    self.lost_at = Some((now + CLOSE_GRACE, true));
-                }
-                return;
-            }
+            session::Event::Connected => return self.stands(now, generation),
+            session::Event::Interrupted => return self.silent(now, generation),
+            session::Event::Resumed => return self.heard_again(now, generation),
+            session::Event::Closed => return self.session_closed(now, generation),
             session::Event::Frame {
                 track,
                 bytes,
-                seq,
+                seq: _,
                 media_time,
                 contiguous,
             } => {
+                let media_time = match track {
+                    Track::Audio => self.sound_time(generation, media_time),
+                    Track::Video => media_time,
+                };
                 let mut frames = vec![(track, bytes.to_vec())];
                 if let Some(path) = &mut self.path {
                     frames = path(track, &bytes);
                 }
                 for (track, bytes) in frames {
-                    self.receive_frame(now, track, &bytes, seq, media_time, contiguous);
+                    self.receive_frame(now, track, &bytes, media_time, contiguous);
                 }
+                self.leave_others(now, generation);
                 return;
             }
             session::Event::KeyframeWanted => Event::KeyframeWanted,
-            session::Event::Estimate(bps) => Event::VideoBitrate(video_bitrate(bps)),
+            // What a session that does not carry the call measured is nobody's.
+            session::Event::Budget(_)
+            | session::Event::PicturesWait(_)
+            | session::Event::Stats(_)
+                if !self.is_current(generation) =>
+            {
+                return;
+            }
+            session::Event::Budget(budget) => return self.take_budget(now, budget),
+            session::Event::PicturesWait(wait) => Event::PicturesWait(wait),
             session::Event::SideOpen => {
-                self.side_open = true;
-                let own = self.own.write();
-                return self.session(now, session::Input::Side(&own));
+                let told = self.side_told();
+                if let Some(path) = self.path(generation) {
+                    path.side_open = true;
+                    let _ = (path.session).handle_input(now, session::Input::Side(&told));
+                }
+                return;
             }
             session::Event::Side(message) => {
                 let Some(far) = SideState::read(&message) else {
@@ -469,12 +413,16 @@ impl Engine {
                 };
                 let is_back = self.far.hold && !far.hold;
                 self.far = far;
+                self.sound.set_takes_copies(far.copies);
                 if is_back {
                     self.outputs.push_back(Output::Event(Event::KeyframeWanted));
                 }
                 Event::Far(far)
             }
-            session::Event::Stats(stats) => Event::Stats(stats, self.undecryptable),
+            session::Event::Stats(stats) => {
+                self.sound_measured(now, &stats);
+                Event::Stats(stats, self.undecryptable)
+            }
         };
         self.outputs.push_back(Output::Event(event));
     }
@@ -484,7 +432,6 @@ impl Engine {
         now: Instant,
         track: Track,
         bytes: &[u8],
-        seq: u64,
         media_time: u64,
         contiguous: bool,
     ) {
@@ -512,11 +459,7 @@ impl Engine {
             }
         };
         let event = match track {
-            Track::Audio => Event::Audio(AudioFrame {
-                seq,
-                media_time_samples: media_time,
-                data: opened.frame,
-            }),
+            Track::Audio => return self.receive_sound(now, opened, media_time),
             Track::Video => {
                 if !contiguous && opened.kind != FrameKind::VideoKey {
                     self.break_video(now);
@@ -540,12 +483,4 @@ impl Engine {
         self.waits_for_key = true;
         self.session(now, session::Input::WantKeyframe);
     }
-}
-
-fn video_bitrate(estimate_bps: u64) -> u32 {
-    let usable = estimate_bps.saturating_mul(ESTIMATE_SHARE_PERCENT) / 100;
-    let video = usable
-        .saturating_sub(SOUND_RATE_BPS)
-        .clamp(VIDEO_BITRATE_MIN_BPS, u64::from(VIDEO_BITRATE_MAX_BPS));
-    u32::try_from(video).expect("clamped below u32::MAX")
 }

@@ -17,6 +17,7 @@ use hullo_media::pipeline::{
 };
 use hullo_media::sink::{AudioSink, Nowhere, Recorder, open_speaker};
 use hullo_media::slot::Slot;
+use hullo_media::sound_policy::SoundSettings;
 use hullo_media::source::{
     AudioSource, CameraSpec, CaptureTime, MicSpec, SpeakerSpec, VideoSource, card, open_camera,
     open_mic,
@@ -24,67 +25,13 @@ use hullo_media::source::{
 
 use super::frames::FrameQueue;
 use super::lease::{Devices, Lease};
+use super::sizes::{SOURCE, Step, worth_sending};
 use crate::report::{AudioSummary, VideoSummary};
 
 /// Pictures per second that leave at most; a terminal shows no more.
 pub const FRAME_RATE_MAX: u32 = 30;
 /// Where the encoder starts before the network was measured, bits per second.
 const VIDEO_BITRATE_START_BPS: u32 = 450_000;
-
-/// Pictures never cost more than this, bits per second.
-pub const VIDEO_BITRATE_MAX_BPS: u32 = 2_500_000;
-
-/// A picture size and what it may cost.
-/// The default is nothing: nobody looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Step {
-    width: u32,
-    height: u32,
-    /// Bits per second at 30 pictures a second; more shows nothing at that size.
-    bitrate_bps: u32,
-}
-
-/// Sizes worth encoding for a window of cells, smallest first.
-const STEPS: [Step; 3] = [
-    Step {
-        width: 160,
-        height: 90,
-        bitrate_bps: 120_000,
-    },
-    Step {
-        width: 320,
-        height: 180,
-        bitrate_bps: 400_000,
-    },
-    Step {
-        width: 640,
-        height: 360,
-        bitrate_bps: 1_500_000,
-    },
-];
-
-/// The source's own size, for recordings and programs without a screen.
-const SOURCE: Step = Step {
-    width: u32::MAX,
-    height: u32::MAX,
-    bitrate_bps: VIDEO_BITRATE_MAX_BPS,
-};
-
-/// One step above the smallest that covers what the far side's cells can show: scaled down there, it is sharper than
-/// the bare size at the same rate.
-fn worth_sending((width, height): (u32, u32)) -> Step {
-    let covers = |step: &Step| step.width >= width && step.height >= height;
-    let Some(smallest) = STEPS.iter().position(covers) else {
-        return SOURCE;
-    };
-    STEPS.get(smallest + 1).copied().unwrap_or(SOURCE)
-}
-
-/// The same size for whoever draws and asks for it; `None`: the source's own.
-pub(crate) fn worth_asking(drawn: (u32, u32)) -> Option<(u32, u32)> {
-    let step = worth_sending(drawn);
-    (step != SOURCE).then_some((step.width, step.height))
-}
 
 /// Which devices a call uses. `None`: the default device, or nothing where there is none.
 #[derive(Clone, Debug, Default)]
@@ -307,7 +254,13 @@ pub struct CallMedia {
     sound_before: AudioSummary,
     captured_before: u64,
     bitrate_bps: u32,
+    sound: SoundSettings,
+    /// What the far side can show.
     limits: Step,
+    /// The same as far as the line carries it.
+    carried: Step,
+    /// Nothing is encoded: the line carries no pictures at all; pictures wait to be sent.
+    paused: (bool, bool),
     /// Given back last, when all devices are closed.
     lease: Option<Lease>,
 }
@@ -351,7 +304,10 @@ impl CallMedia {
             pictures,
             captured_before: 0,
             bitrate_bps: VIDEO_BITRATE_START_BPS,
+            sound: SoundSettings::default(),
             limits: SOURCE,
+            carried: SOURCE.carried_by(VIDEO_BITRATE_START_BPS, None),
+            paused: (false, false),
             lease: Some(opened.lease),
         };
         (media, card_times)
@@ -378,6 +334,7 @@ impl CallMedia {
         let queue = self.queue.clone();
         let encode = opened.mic.map(|mic| AudioEncode::start(mic, queue, muted));
         self.audio_encode = encode;
+        self.set_sound(self.sound);
         if self.audio_decode.is_none() {
             let speaker = opened.speaker.unwrap_or_else(|| Box::new(Nowhere));
             self.audio_decode = Some(AudioDecode::start(speaker, TARGET_START));
@@ -420,6 +377,7 @@ impl CallMedia {
         });
         let encode = VideoEncode::start(source, self.queue.clone(), true, self.video_limits());
         encode.set_bitrate(self.bitrate_bps);
+        encode.set_waits(self.paused != (false, false));
         self.camera = Camera::On(encode);
     }
 
@@ -435,11 +393,11 @@ impl CallMedia {
         !matches!(self.camera, Camera::Off)
     }
 
-    /// Tells the encoder how much of what we send is lost, 0..=1.
-    pub fn set_loss(&self, loss: f32) {
+    /// Tells the encoder how to send sound; it is told again when the microphone is opened anew.
+    pub fn set_sound(&mut self, settings: SoundSettings) {
+        self.sound = settings;
         if let Some(encode) = &self.audio_encode {
-            // Within 0..=100 by the clamp; a fraction of a per cent is noise.
-            encode.set_loss_percent((loss.clamp(0.0, 1.0) * 100.0) as u8);
+            encode.set_sound(settings);
         }
     }
 
@@ -462,19 +420,40 @@ impl CallMedia {
         .collect()
     }
 
-    /// A new bit rate for pictures.
-    pub fn set_bitrate(&mut self, bps: u32) {
+    /// What pictures may cost, bits per second; `None`: the line carries none.
+    pub fn set_bitrate(&mut self, bps: Option<u32>) {
+        self.set_paused((bps.is_none(), self.paused.1));
+        let Some(bps) = bps else { return };
         self.bitrate_bps = bps;
         if let Camera::On(encode) = &self.camera {
             encode.set_bitrate(bps);
+        }
+        self.choose_size();
+    }
+
+    /// True: pictures wait too long to be sent, and none is encoded.
+    pub fn set_waits(&mut self, waits: bool) {
+        self.set_paused((self.paused.0, waits));
+    }
+
+    fn set_paused(&mut self, paused: (bool, bool)) {
+        self.paused = paused;
+        if let Camera::On(encode) = &self.camera {
+            encode.set_waits(paused != (false, false));
         }
     }
 
     /// The largest picture the far side can show; `None`: it shows none, and none is encoded.
     pub fn set_size_max(&mut self, size: Option<(u32, u32)>) {
-        let limits = size.map_or_else(Step::default, worth_sending);
-        if self.limits != limits {
-            self.limits = limits;
+        self.limits = size.map_or_else(Step::default, worth_sending);
+        self.choose_size();
+    }
+
+    /// Each change of size begins with a key frame, so it has some inertia.
+    fn choose_size(&mut self) {
+        let carried = (self.limits).carried_by(self.bitrate_bps, Some(self.carried));
+        if carried != self.carried {
+            self.carried = carried;
             if let Camera::On(encode) = &self.camera {
                 encode.set_limits(self.video_limits());
             }
@@ -515,6 +494,22 @@ impl CallMedia {
         }
     }
 
+    /// Whether pictures are smaller or coarser than the far side could show, because the line carries no more.
+    pub fn is_reduced(&self) -> bool {
+        self.carried != self.limits || self.bitrate_bps < self.limits.bitrate_bps / 4
+    }
+
+    /// Frames of the far side's pictures that came, and those left out because the decoder was too slow.
+    pub fn decoding(&self) -> (u64, u64) {
+        let counters = self.video_decode.counters();
+        (counters.received, counters.overrun)
+    }
+
+    /// How long the far side's pictures stood still in all.
+    pub fn freeze_ms(&self) -> u64 {
+        self.video_decode.counters().freeze_ms
+    }
+
     /// Pictures so far: `sent` is not known here.
     pub fn video_summary(&self) -> VideoSummary {
         let counters = self.video_decode.counters();
@@ -536,9 +531,9 @@ impl CallMedia {
 
     fn video_limits(&self) -> VideoLimits {
         VideoLimits {
-            width_max: self.limits.width,
-            height_max: self.limits.height,
-            bitrate_bps: self.limits.bitrate_bps,
+            width_max: self.carried.width,
+            height_max: self.carried.height,
+            bitrate_bps: self.carried.bitrate_bps,
             fps_max: FRAME_RATE_MAX,
         }
     }
@@ -568,7 +563,6 @@ impl VideoSource for Tee {
 
 #[cfg(test)]
 mod tests {
-    use super::super::side::WANT_SOURCE;
     use super::*;
 
     #[test]
@@ -582,14 +576,5 @@ mod tests {
         let speaker = SpeakerSpec::File("out/a.b-3.wav".into());
         assert_eq!(beside.speaker, Some(speaker));
         assert_eq!(beside.record_video, Some("seen-3.y4m".into()));
-    }
-
-    #[test]
-    fn a_small_window_gets_a_small_picture_and_a_recording_the_whole() {
-        assert_eq!(worth_sending((56, 36)).width, 320);
-        assert_eq!(worth_sending((160, 90)).width, 320);
-        assert_eq!(worth_sending((200, 100)).width, 640);
-        assert_eq!(worth_sending((641, 20)), SOURCE);
-        assert_eq!(worth_sending(WANT_SOURCE), SOURCE);
     }
 }

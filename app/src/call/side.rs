@@ -20,6 +20,15 @@ pub struct SideState {
     /// Largest picture its screen can show, in pixels. `None`: none is drawn, none need be sent.
     #[serde(default = "source_size")]
     pub want: Option<(u32, u32)>,
+    /// True: reads sound frames that carry copies of earlier ones.
+    #[serde(default)]
+    pub copies: bool,
+    /// True: the camera is on, and the line towards the other side is too thin to send its pictures.
+    #[serde(default)]
+    pub thin: bool,
+    /// True: this computer does not decode the pictures as fast as they come.
+    #[serde(default)]
+    pub slow: bool,
 }
 
 /// Wanted by recordings and screenless modes: the source's own size.
@@ -36,6 +45,9 @@ impl Default for SideState {
             camera: false,
             hold: false,
             want: source_size(),
+            copies: false,
+            thin: false,
+            slow: false,
         }
     }
 }
@@ -43,7 +55,7 @@ impl Default for SideState {
 impl SideState {
     /// The message for the wire.
     pub fn write(&self) -> Vec<u8> {
-        let message = serde_json::to_vec(self).expect("four plain members serialise");
+        let message = serde_json::to_vec(self).expect("seven plain members serialise");
         debug_assert!(message.len() <= SIDE_BYTES_MAX, "the message is small");
         message
     }
@@ -69,8 +81,16 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read(muted: bool, camera: bool, hold: bool, want: Option<(u32, u32)>) {
-            let state = SideState { muted, camera, hold, want };
+        fn what_is_written_is_read(
+            muted: bool,
+            camera: bool,
+            hold: bool,
+            want: Option<(u32, u32)>,
+            copies: bool,
+            thin: bool,
+            slow: bool,
+        ) {
+            let state = SideState { muted, camera, hold, want, copies, thin, slow };
             prop_assert_eq!(SideState::read(&state.write()), Some(state));
         }
     }

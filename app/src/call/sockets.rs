@@ -10,6 +10,8 @@ use mio::{Interest, Registry, Token};
 const ADDRESSES_MAX: usize = 8;
 /// Kernel buffers: a key frame arrives as a burst while the thread may be busy. Larger costs memory only.
 const SOCKET_BUFFER_BYTES: usize = 1 << 20;
+/// Sockets of a call at most: those of two sessions, and of addresses that came meanwhile.
+const SOCKETS_MAX: usize = 4 * ADDRESSES_MAX;
 /// Datagrams read from one socket before the others get their turn.
 pub const BATCH_MAX: usize = 64;
 
@@ -25,6 +27,7 @@ pub enum Reach {
 /// The open sockets.
 pub struct Sockets {
     sockets: Vec<(SocketAddr, UdpSocket)>,
+    last_token: usize,
 }
 
 impl Sockets {
@@ -33,19 +36,13 @@ impl Sockets {
     /// # Errors
     /// The machine's: no address could be bound at all.
     pub fn open(registry: &Registry, reach: Reach) -> io::Result<Self> {
-        let mut sockets = Vec::new();
+        let mut sockets = Self {
+            sockets: Vec::new(),
+            last_token: 0,
+        };
         let mut last_error = None;
         for ip in addresses(reach) {
-            match bind(ip) {
-                Ok(mut socket) => {
-                    registry.register(&mut socket, Token(sockets.len()), Interest::READABLE)?;
-                    sockets.push((socket.local_addr()?, socket));
-                }
-                Err(error) => last_error = Some(error),
-            }
-            if sockets.len() == ADDRESSES_MAX {
-                break;
-            }
+            last_error = sockets.add(registry, ip).err().or(last_error);
         }
         if sockets.is_empty() {
             return Err(last_error.unwrap_or_else(|| {
@@ -55,7 +52,28 @@ impl Sockets {
                 )
             }));
         }
-        Ok(Self { sockets })
+        Ok(sockets)
+    }
+
+    /// Binds one more socket and registers it under the next token.
+    ///
+    /// # Errors
+    /// The machine's, or there are too many already.
+    pub fn add(&mut self, registry: &Registry, ip: IpAddr) -> io::Result<SocketAddr> {
+        if self.sockets.len() >= SOCKETS_MAX {
+            return Err(io::Error::other("too many sockets"));
+        }
+        let mut socket = bind(ip)?;
+        registry.register(&mut socket, Token(self.last_token), Interest::READABLE)?;
+        self.last_token += 1;
+        let address = socket.local_addr()?;
+        self.sockets.push((address, socket));
+        Ok(address)
+    }
+
+    /// Closes sockets.
+    pub fn close(&mut self, which: impl Fn(SocketAddr) -> bool) {
+        self.sockets.retain(|(address, _)| !which(*address));
     }
 
     /// The addresses bound, with their ports.
@@ -115,7 +133,8 @@ fn bind(ip: IpAddr) -> io::Result<UdpSocket> {
     Ok(UdpSocket::from_std(socket.into()))
 }
 
-fn addresses(reach: Reach) -> Vec<IpAddr> {
+/// The machine's addresses that a call may use, at most [`ADDRESSES_MAX`].
+pub fn addresses(reach: Reach) -> Vec<IpAddr> {
     if reach == Reach::Loopback {
         return vec![IpAddr::from([127, 0, 0, 1])];
     }
@@ -128,5 +147,6 @@ fn addresses(reach: Reach) -> Vec<IpAddr> {
     // IPv4 first: candidates are tried in this order and it is what most homes reach.
     addresses.sort_by_key(|ip| !ip.is_ipv4());
     addresses.dedup();
+    addresses.truncate(ADDRESSES_MAX);
     addresses
 }

@@ -524,6 +524,7 @@ impl Engine {
                     seq,
                     media_time_samples,
                     data,
+                    is_copy: false,
                 };
                 self.event(Event::Audio(participant, frame));
             }

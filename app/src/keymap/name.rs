@@ -101,6 +101,7 @@ impl Action {
             Self::Same => ("same_words", Context::Comparing),
             Self::Different => ("different_words", Context::Comparing),
             Self::Confirm => ("confirm", Context::Everywhere),
+            Self::Stats => ("stats", Context::Lists),
             Self::CallAudio => ("call", Context::Lists),
             Self::CallVideo => ("call_video", Context::Lists),
             Self::Invite => ("invite", Context::Lists),

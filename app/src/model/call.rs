@@ -39,6 +39,7 @@ impl Call {
             own_screen: false,
             seat: Seat::default(),
             stats: None,
+            step: None,
             hanging_up_at_ms: None,
             shows_ip_warning: false,
         }

@@ -3,14 +3,15 @@
 //! A connection for each request: they are ten seconds and more apart, and a kept one would be one more thing to break.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hullo_proto::group::http::{HttpRequest, HttpResult};
 use hullo_proto::group::wire::BODY_LEN_MAX;
 use hullo_proto::service::sfu::{WANTED_HEADER, WANTED_VERSION};
+use hullo_signalling::server_url::ServerUrl;
 use hyper::body::Bytes;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderValue};
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -20,6 +21,8 @@ use super::tls::{self, Trust};
 
 /// A whole answer's head: ours are some 200 bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// A server that takes longer to say how it is, is none to call over.
+const DATE_TIME_MAX: Duration = Duration::from_secs(10);
 /// The usual port of `https`.
 const PORT_DEFAULT: u16 = 443;
 
@@ -87,6 +90,40 @@ async fn exchange(
         }
     };
     timeout(time_max, run)
+        .await
+        .unwrap_or_else(|_| Err("it took too long".to_owned()))
+}
+
+/// Whether the server at `url` answers and holds its key; the time by its clock, if it says so.
+///
+/// # Errors
+/// Why not, in words.
+pub(super) async fn date_of(url: &ServerUrl) -> Result<Option<SystemTime>, String> {
+    let run = async {
+        let tcp = TcpStream::connect((url.host(), url.port()))
+            .await
+            .map_err(words)?;
+        let tls = tls::connect(url, tcp).await?;
+        let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+            .max_buf_size(HEAD_BYTES_MAX)
+            .handshake(TokioIo::new(tls))
+            .await
+            .map_err(words)?;
+        let request = Request::get("/health")
+            .header(HOST, url.host())
+            .body(Full::new(Bytes::new()))
+            .map_err(words)?;
+        let response = tokio::select! {
+            response = sender.send_request(request) => response.map_err(words)?,
+            _ended = connection => return Err("it closed the connection".to_owned()),
+        };
+        let date = response
+            .headers()
+            .get(DATE)
+            .and_then(|date| date.to_str().ok());
+        Ok(date.and_then(|date| httpdate::parse_http_date(date).ok()))
+    };
+    timeout(DATE_TIME_MAX, run)
         .await
         .unwrap_or_else(|_| Err("it took too long".to_owned()))
 }

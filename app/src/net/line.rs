@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, Stream, StreamExt};
 use hullo_proto::service::relay::FRAME_BYTES_MAX;
+use hullo_proto::service::turn::TurnGrant;
 use hullo_signalling::server_url::ServerUrl;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -33,10 +34,13 @@ pub(super) enum LineEvent {
     Frame(Vec<u8>),
     /// The last one. Why, in words for the user.
     Ended(String),
+    /// What the directory beside it gave for calls.
+    Turn(Option<TurnGrant>),
 }
 
 pub(super) struct Line {
     pub(super) number: u64,
+    pub(super) url: ServerUrl,
     outgoing: mpsc::Sender<Vec<u8>>,
     task: AbortHandle,
 }
@@ -49,6 +53,7 @@ impl Line {
         reports: mpsc::Sender<(u64, LineEvent)>,
     ) -> Self {
         let (outgoing, frames) = mpsc::channel(OUTGOING_FRAMES_MAX);
+        let own_url = url.clone();
         let task = tokio::spawn(async move {
             let reason = match run(number, &url, frames, &reports).await {
                 Ok(()) => "the line was given up".to_owned(),
@@ -59,6 +64,7 @@ impl Line {
         });
         Self {
             number,
+            url: own_url,
             outgoing,
             task: task.abort_handle(),
         }

@@ -14,6 +14,7 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use hullo_proto::service::token::TokenKey;
+use hullo_proto::service::turn::TurnIssuer;
 use hullo_relay::server::Peer;
 use hullo_sfu::directory::{Announcement, Policy};
 use hullo_sfu::server::{ClientAddress, Options, Sfu};
@@ -21,7 +22,7 @@ use hullo_signalling::server_url::ServerUrl;
 use zeroize::Zeroizing;
 
 use super::certificate::keep;
-use super::{ServeError, ServeOptions, outside, seed};
+use super::{ServeError, ServeOptions, TurnChoice, outside, seed};
 
 /// A list of people is some 60 bytes for each.
 const ALLOW_BYTES_MAX: u64 = 8 << 20;
@@ -35,6 +36,8 @@ pub struct CallOptions {
     pub shards: Option<NonZeroUsize>,
     /// People in one call at most, 2 to 64; otherwise as many as the forwarding unit takes.
     pub participants_max: Option<NonZeroUsize>,
+    /// TURN servers for calls between two.
+    pub turn: TurnChoice,
     /// A file with the keys of those who may call; without it everybody may who knows the server.
     pub allow: Option<PathBuf>,
 }
@@ -101,6 +104,7 @@ pub(super) fn start(
     bound: SocketAddr,
     host: IpAddr,
     url: &ServerUrl,
+    turn: Option<TurnIssuer>,
 ) -> Result<Option<(Sfu, MediaPorts)>, ServeError> {
     let listened = options.listen.ip();
     let addresses = announced(host, listened, options.announce.is_none());
@@ -117,6 +121,7 @@ pub(super) fn start(
     let announcement = Announcement {
         base_url: url.to_string(),
         allowed_hostname_suffixes: vec![host_of(host)],
+        turn,
     };
     let key = token_key(&folder.join("token.key"))?;
     let mut sfu = Options::new(udp, addresses.clone(), key, announcement, seed()?);

@@ -6,7 +6,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::{CallOptions, LISTEN_DEFAULT, MediaPorts, ServeOptions, Server, StoreChoice};
+use super::{
+    CallOptions, LISTEN_DEFAULT, MediaPorts, ServeOptions, Server, StoreChoice, TurnChoice,
+};
 use crate::cli::{CallArguments, RelayArguments};
 use crate::front::Front;
 use crate::program::{Failure, OTHER};
@@ -121,6 +123,8 @@ fn options(wanted: Wanted, folder: PathBuf) -> Result<ServeOptions, Failure> {
                 .people_max
                 .and_then(|people| NonZeroUsize::new(people.into())),
             allow: wanted.calls.allow,
+            turn: TurnChoice::parse(&wanted.calls.turn, wanted.calls.turn_secret)
+                .map_err(Failure::usage)?,
         },
     })
 }

@@ -37,7 +37,8 @@ pub(super) fn until<T>(
             NetEvent::Ready { .. }
             | NetEvent::History { .. }
             | NetEvent::Unseen(_)
-            | NetEvent::Lobby(_) => {}
+            | NetEvent::Lobby(_)
+            | NetEvent::Turn(_) => {}
         }
     }
 }

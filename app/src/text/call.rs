@@ -25,7 +25,21 @@ pub(crate) fn missed_because(name: &str, why: Unrung) -> String {
 }
 
 /// Only relayed calls are allowed, and no relay for them is known.
-pub const NO_TURN: &str = "No call is possible: relay_only is set in config.toml, and calls over a TURN server are not there in this version. Remove relay_only to call directly, which shows your IP address.";
+pub const NO_TURN: &str = "No call is possible: relay_only is set in config.toml, and no TURN server is. Name one under [[turn]], or remove relay_only to call directly, which shows your IP address.";
+
+/// Our line carries no pictures now, only so many bits per second; `None`: it does again.
+pub(crate) fn pictures_paused(line_bps: Option<u64>) -> String {
+    match line_bps {
+        Some(bps) => format!(
+            "Your line carries {} kbit/s: your picture is paused, sound goes on.",
+            bps / 1_000
+        ),
+        None => "Your line carries pictures again.".to_owned(),
+    }
+}
+
+pub(crate) const FAR_PICTURES_PAUSED: &str =
+    "The far side's line is too thin for pictures: sound goes on.";
 
 pub(crate) fn ignored(name: &str) -> String {
     format!("The call of {name} rings on without a sound.")

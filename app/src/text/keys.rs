@@ -51,6 +51,8 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         }
         Action::Invite => "invite",
         Action::Add => "add",
+        Action::Stats if matches!(model.overlay, Some(Overlay::Stats)) => "hide figures",
+        Action::Stats => return None,
         Action::Help => "help",
         Action::Close if model.layers.filter.is_some() && model.overlay.is_none() => "show all",
         Action::Palette | Action::Contact if is_busy(model) => return None,
@@ -150,6 +152,7 @@ pub fn help(action: Action) -> &'static str {
         Action::Contact => "rename, block, remove a contact",
         Action::Settings => "settings",
         Action::Log => "the log of this run",
+        Action::Stats => "figures: what is wrong",
         Action::Help => "this help",
         Action::Close => "close what lies on top",
         Action::Back => "back or quit, no hanging up",

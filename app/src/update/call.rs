@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::{notice, once, quit, say};
 use crate::effect::Effect;
 use crate::event::{CallEvent, CallNumber, CallState, Direction, Media, Party, Switch};
-use crate::model::{CALLS_MAX, Call, Model, Switches};
+use crate::model::{CALLS_MAX, Call, Model, Overlay, Switches};
 use crate::report::Report;
 use crate::text;
 use own::{mute, report_own, take_own};
@@ -82,8 +82,32 @@ pub(super) fn take(
             effects.push(Effect::Report(Report::Stats(stats.clone())));
             people::measure(model, number, stats);
         }
+        CallEvent::Step { words, is_trouble } => step(model, number, words, is_trouble, effects),
         CallEvent::Notice(words) => notice(model, words, effects),
     }
+}
+
+/// What is done about the connection: shown while there is none, and told in any case.
+fn step(
+    model: &mut Model,
+    number: CallNumber,
+    words: String,
+    failed: bool,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(call) = model.numbered_mut(number).filter(|call| call.is_live()) else {
+        return;
+    };
+    let state = state_word(&call.state);
+    call.step = Some(words.clone());
+    let party = call.party;
+    let name = model.name_of_party(party).to_owned();
+    effects.push(Effect::Report(Report::Step {
+        state,
+        name,
+        step: words,
+        failed,
+    }));
 }
 
 /// The call of this number if it has the devices: pictures of others are not drawn.
@@ -142,6 +166,9 @@ fn changed(model: &mut Model, number: CallNumber, state: CallState, effects: &mu
         // Another call of the group took this one's place: those who are in it come anew.
         call.people.clear();
     }
+    if state == CallState::Connected {
+        call.step = None;
+    }
     call.state = in_own_words(state, call.direction);
     let is_back = call.state == CallState::Connected && call.seat.is_deafened();
     let (party, report, is_live) = (call.party, state_report(call), call.is_live());
@@ -179,7 +206,6 @@ fn in_own_words(state: CallState, direction: Direction) -> CallState {
 
 /// What to tell of a call's state, without the name; `None` when it was told already.
 fn state_report(call: &mut Call) -> Option<Report> {
-    let state = call.state.word();
     let outcome = match &call.state {
         CallState::Ended {
             reason,
@@ -188,6 +214,7 @@ fn state_report(call: &mut Call) -> Option<Report> {
         } => Some((*reason, words.clone(), text::duration_ms(*duration))),
         _ => None,
     };
+    let state = state_word(&call.state);
     if call.reported.replace(state) == Some(state) {
         return None;
     }
@@ -203,6 +230,17 @@ fn state_report(call: &mut Call) -> Option<Report> {
         words,
         duration_ms,
     })
+}
+
+fn state_word(state: &CallState) -> &'static str {
+    match state {
+        CallState::Inviting => "inviting",
+        CallState::Ringing => "ringing",
+        CallState::Connecting => "connecting",
+        CallState::Connected => "connected",
+        CallState::Reconnecting => "reconnecting",
+        CallState::Ended { .. } => "ended",
+    }
 }
 
 /// Every call as it is now, and who rings.
@@ -252,6 +290,7 @@ fn ended(model: &mut Model, number: CallNumber, effects: &mut Vec<Effect>) {
             Some(call) => {
                 (call.far_picture, call.own_picture) = (None, None);
                 call.people.clear();
+                model.overlay.take_if(|overlay| *overlay == Overlay::Stats);
                 call.clone()
             }
             None => return,

@@ -137,6 +137,7 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(
             turn(model, action, effects);
             Ok(())
         }
+        Action::Stats => turn_stats(model),
         Action::Mute => call::set_mute(model, Switch::Toggle, effects),
         Action::Video if model.live_call().is_none() => Err(text::NO_CALL_VIDEO.to_owned()),
         Action::Video => call::set_camera(model, Switch::Toggle, effects),
@@ -223,6 +224,15 @@ fn turn_page(model: &mut Model, is_back: bool, effects: &mut Vec<Effect>) {
 fn turn_help(model: &mut Model) {
     let is_shown = matches!(model.overlay, Some(Overlay::Help(_)));
     model.overlay = (!is_shown).then_some(Overlay::Help(0));
+}
+
+fn turn_stats(model: &mut Model) -> Result<(), String> {
+    let is_shown = matches!(model.overlay, Some(Overlay::Stats));
+    if !is_shown && !keymap::is_valid(model, Action::Stats) {
+        return Err(text::NO_STATS.to_owned());
+    }
+    model.overlay = (!is_shown).then_some(Overlay::Stats);
+    Ok(())
 }
 
 fn turn_qr(model: &mut Model) {

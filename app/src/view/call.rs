@@ -103,7 +103,11 @@ fn draw_call<'m>(
     let facts = if is_mirror {
         text::MIRROR_FACTS.to_owned()
     } else {
-        facts(model, call, below, usize::from(inner.width))
+        match (&call.state, &call.step) {
+            // What is done about the silence matters more than what is known of the other side.
+            (CallState::Reconnecting, Some(step)) => text::sentence(step),
+            _ => facts(model, call, below, usize::from(inner.width)),
+        }
     };
     fit::put(buffer, inner, 1, &facts, Style::new());
     let is_group = matches!(call.party, Party::Group(_));
@@ -122,7 +126,12 @@ fn draw_call<'m>(
             Server::Down(reason) if call.state == CallState::Inviting => text::server_down(reason),
             _ => model.keymap.fill(text::waiting(call)),
         };
-        fit::put_centred(buffer, below, &[&waiting, "", warning], Style::new());
+        let step = call
+            .step
+            .as_deref()
+            .filter(|_| call.state == CallState::Connecting);
+        let step = step.map(text::sentence).unwrap_or_default();
+        fit::put_centred(buffer, below, &[&waiting, &step, "", warning], Style::new());
     }
     if is_wide && call.own.camera_on && !call.is_held() {
         draw_preview(model, call, below, buffer);

@@ -235,6 +235,9 @@ fn more(model: &Model, cells: usize) -> Vec<String> {
         (Some(Overlay::Contact(_) | Overlay::Settings(_) | Overlay::Log(_)), _) => {
             vec![text::LAYER_TOO_LONG.to_owned()]
         }
+        (Some(Overlay::Stats), call) => (call.as_ref())
+            .and_then(|call| call.stats.as_deref())
+            .map_or_else(|| vec![text::STATS_NONE.to_owned()], text::stats_words),
         (Some(Overlay::Add(_)), _) | (None, None) => Vec::new(),
         (None, Some(call)) => match &call.state {
             CallState::Ended {

@@ -3,6 +3,7 @@
 mod conversation;
 
 mod layers;
+mod figures;
 
 mod groups;
 mod roster;

@@ -7,6 +7,7 @@ use opus::{Application, Bitrate, Channels};
 
 use super::{AudioDecoder, AudioEncoder, CodecError};
 use crate::frame::{BLOCK_SAMPLES, Block, SAMPLE_RATE_HZ};
+use crate::sound_policy::SoundSettings;
 
 /// Bits per second of sound: wideband speech without audible loss.
 pub const BITRATE_BPS: i32 = 32_000;
@@ -21,10 +22,20 @@ const PACKET_BYTES_MAX: usize = 6 * 1276;
 /// Samples of the longest packet, 120 ms (RFC 6716 §2.1.4).
 pub const PACKET_SAMPLES_MAX: usize = 5_760;
 
+/// How many samples at 48 kHz a packet holds; `None` if it is damaged.
+#[must_use]
+pub fn packet_samples(packet: &[u8]) -> Option<usize> {
+    if packet.is_empty() {
+        return None;
+    }
+    opus::packet::get_nb_samples(packet, SAMPLE_RATE_HZ).ok()
+}
+
 /// Blocks to Opus packets.
 pub struct Encoder {
     inner: opus::Encoder,
     loss_percent: u8,
+    bitrate_bps: u32,
 }
 
 impl Encoder {
@@ -45,15 +56,37 @@ impl Encoder {
         Ok(Self {
             inner: start().map_err(|error| failed(&error))?,
             loss_percent: 0,
+            bitrate_bps: BITRATE_BPS.unsigned_abs(),
         })
+    }
+
+    /// Encodes 20 or 40 ms into one packet.
+    ///
+    /// # Errors
+    /// The library failed, or the length is another; the next may be tried.
+    pub fn encode_samples(&mut self, samples: &[f32]) -> Result<Vec<u8>, CodecError> {
+        self.inner
+            .encode_vec_float(samples, PACKET_BYTES_MAX)
+            .map_err(|error| failed(&error))
+    }
+
+    /// Sends as these settings say from the next packet on; copies are not the encoder's.
+    pub fn apply(&mut self, settings: &SoundSettings) {
+        self.set_loss(settings.announced_loss_percent);
+        if settings.bitrate_bps == self.bitrate_bps {
+            return;
+        }
+        self.bitrate_bps = settings.bitrate_bps;
+        let bits = i32::try_from(settings.bitrate_bps).unwrap_or(BITRATE_BPS);
+        if let Err(error) = self.inner.set_bitrate(Bitrate::Bits(bits)) {
+            tracing::warn!(%error, bits, "the Opus encoder keeps its former rate");
+        }
     }
 }
 
 impl AudioEncoder for Encoder {
     fn encode(&mut self, block: &Block) -> Result<Vec<u8>, CodecError> {
-        self.inner
-            .encode_vec_float(block, PACKET_BYTES_MAX)
-            .map_err(|error| failed(&error))
+        self.encode_samples(block)
     }
 
     fn set_loss(&mut self, percent: u8) {
@@ -134,10 +167,7 @@ impl AudioDecoder for Decoder {
     }
 
     fn duration(&self, packet: &[u8]) -> Option<usize> {
-        if packet.is_empty() {
-            return None;
-        }
-        opus::packet::get_nb_samples(packet, SAMPLE_RATE_HZ).ok()
+        packet_samples(packet)
     }
 
     fn conceal(&mut self, sound: &mut Vec<f32>) -> usize {
@@ -217,6 +247,30 @@ mod tests {
         let snr = snr_db(&speech.concat()[9_600..], &sound[9_600..]);
         // A speech coder keeps the wave only roughly; unrelated sound is below 0 dB.
         assert!(snr > 4.0, "{snr} dB");
+    }
+
+    #[test]
+    fn settings_change_rate_and_length_of_packets_and_the_rate_stays_constant() {
+        let mut encoder = Encoder::new().expect("starts");
+        let speech = speech(40).concat();
+        for (bitrate_bps, blocks, bytes) in [(32_000, 1, 80), (22_400, 1, 56), (16_000, 2, 80)] {
+            encoder.apply(&SoundSettings {
+                bitrate_bps,
+                blocks,
+                ..SoundSettings::default()
+            });
+            for samples in speech.chunks_exact(BLOCK_SAMPLES * usize::from(blocks)) {
+                let packet = encoder.encode_samples(samples).expect("encodes");
+                assert_eq!(
+                    (packet.len(), packet_samples(&packet)),
+                    (bytes, Some(samples.len()))
+                );
+            }
+        }
+        assert!(
+            encoder.encode_samples(&speech[..100]).is_err(),
+            "no packet is of 2 ms"
+        );
     }
 
     #[test]

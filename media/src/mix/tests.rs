@@ -38,6 +38,7 @@ impl Whistler {
             seq: self.seq,
             media_time_samples: at as u64,
             data,
+            is_copy: false,
         };
         self.seq += 1;
         mixer.push(now, self.id, frame).expect("starts");
@@ -136,6 +137,7 @@ fn nobody_is_nothing_and_the_table_is_bounded() {
             seq: 0,
             media_time_samples: 0,
             data: vec![0xff; 40],
+            is_copy: false,
         };
         mixer.push(now, id(number), frame).expect("starts");
         mixer.set_volume(id(number), f32::NAN);

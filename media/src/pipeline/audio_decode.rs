@@ -10,7 +10,7 @@ use crate::clock;
 use crate::codec::{CodecError, opus};
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME};
-use crate::jitter::{AudioBuffer, AudioBufferStats, AudioFrame, Pull, ReorderBuffer};
+use crate::jitter::{AudioBuffer, AudioBufferStats, AudioFrame, JitterBuffer, Pull};
 use crate::mix::glide::Glide;
 use crate::pace::Pacer;
 use crate::sink::{AudioSink, Nowhere};
@@ -116,7 +116,7 @@ impl Drop for AudioDecode {
 
 struct Stage {
     sink: Box<dyn AudioSink>,
-    buffer: ReorderBuffer,
+    buffer: JitterBuffer,
     /// None where the device gives the pace.
     pacer: Option<Pacer>,
     volume: Glide,
@@ -128,7 +128,7 @@ impl Stage {
         let pacer = (!sink.is_device()).then(|| Pacer::new(clock::now(), BLOCK_TIME));
         Ok(Self {
             sink,
-            buffer: ReorderBuffer::new(Box::new(decoder), target),
+            buffer: JitterBuffer::new(Box::new(decoder), target),
             pacer,
             volume: Glide::new(1.0),
         })

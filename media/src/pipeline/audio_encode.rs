@@ -1,18 +1,20 @@
 //! Thread `audio-encode`: microphone or file → Opus packets.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::FrameSink;
 use super::fade::Fader;
+use super::packer::Packer;
 use crate::clock;
-use crate::codec::{AudioEncoder, opus};
+use crate::codec::opus;
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME, Block, EncodedFrame, FrameKind};
 use crate::level::LevelMeter;
 use crate::pace::Pacer;
 use crate::slot::Slot;
+use crate::sound_policy::SoundSettings;
 use crate::source::{AudioSource, CaptureTime};
 use crate::thread::Thread;
 
@@ -27,7 +29,7 @@ pub struct AudioEncode {
 struct Shared {
     stop: AtomicBool,
     muted: AtomicBool,
-    loss_percent: AtomicU8,
+    settings: Slot<SoundSettings>,
     speaking: AtomicBool,
     captured: AtomicU64,
     failure: Slot<DeviceError>,
@@ -58,9 +60,18 @@ impl AudioEncode {
         self.shared.muted.store(muted, Relaxed);
     }
 
-    /// Tells the loss of the link, in percent, so that packets carry copies when needed: 0 for none.
+    /// Tells the loss of the link, in percent, so that packets carry a poor copy of the one before (FEC) when needed:
+    /// 0 for none. For calls without [`Self::set_sound`].
     pub fn set_loss_percent(&self, percent: u8) {
-        self.shared.loss_percent.store(percent, Relaxed);
+        self.set_sound(SoundSettings {
+            announced_loss_percent: percent,
+            ..SoundSettings::default()
+        });
+    }
+
+    /// Rate, protection and length of packets from the next packet on.
+    pub fn set_sound(&self, settings: SoundSettings) {
+        self.shared.settings.put(settings);
     }
 
     /// Whether somebody speaks into the microphone; never while muted.
@@ -124,6 +135,7 @@ impl<'a> Stage<'a> {
         let mut fader = Fader::new(self.shared.muted.load(Relaxed));
         let mut block = [0.0; BLOCK_SAMPLES];
         let mut meter = LevelMeter::default();
+        let mut packer = Packer::default();
         while !self.shared.stop.load(Relaxed) {
             let captured_at = match self.capture(&mut block) {
                 Ok(captured_at) => captured_at,
@@ -139,11 +151,19 @@ impl<'a> Stage<'a> {
             meter.block((sent && !muted).then_some(&block));
             let speaking = !muted && meter.is_speaking();
             self.shared.speaking.store(speaking, Relaxed);
-            if !sent {
-                continue;
+            if let Some(settings) = self.shared.settings.take() {
+                encoder.apply(&settings);
+                packer.set_blocks(settings.blocks);
             }
-            encoder.set_loss(self.shared.loss_percent.load(Relaxed));
-            match encoder.encode(&block) {
+            let packed = if sent {
+                packer.block(&block, captured_at)
+            } else {
+                packer.finish()
+            };
+            let Some((samples, captured_at)) = packed else {
+                continue;
+            };
+            match encoder.encode_samples(&samples) {
                 Ok(data) => sink.push(EncodedFrame {
                     kind: FrameKind::Audio,
                     data,

@@ -220,6 +220,7 @@ fn the_sound_of_two_is_heard_together_and_one_can_be_turned_down() {
                 seq,
                 media_time_samples: seq * BLOCK_SAMPLES as u64,
                 data: encoder.encode(&block).expect("encodes"),
+                is_copy: false,
             };
             mix.push(id(2 + index as u32), frame);
         }

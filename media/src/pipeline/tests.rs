@@ -11,7 +11,7 @@ use crate::clock;
 use crate::codec::{AudioDecoder, AudioEncoder, VideoEncoder, h264, opus};
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME, Block, FrameKind, Picture};
-use crate::jitter::{AudioBuffer, AudioFrame, Pull, ReorderBuffer};
+use crate::jitter::{AudioBuffer, AudioFrame, JitterBuffer, Pull};
 use crate::sink::wav::WavSink;
 use crate::sink::{AudioSink, Recorder};
 use crate::source::card::{TestCard, TestTone, read_time_code, time_code};
@@ -197,7 +197,7 @@ fn muting_lets_one_faded_block_out_and_nothing_more() {
 fn muting_is_silence_at_the_far_side_and_not_a_loss() {
     let mut encoder = opus::Encoder::new().expect("starts");
     let decoder = opus::Decoder::new().expect("starts");
-    let mut buffer = ReorderBuffer::new(Box::new(decoder), Duration::from_millis(40));
+    let mut buffer = JitterBuffer::new(Box::new(decoder), Duration::from_millis(40));
     let (mut now, mut fader) = (clock::now(), fade::Fader::new(false));
     let mut silent = 0;
     for seq in 0..60u64 {
@@ -219,6 +219,7 @@ fn muting_is_silence_at_the_far_side_and_not_a_loss() {
                     seq,
                     media_time_samples: seq * 960,
                     data,
+                    is_copy: false,
                 },
             );
         }
@@ -264,6 +265,7 @@ fn the_tone_reaches_the_file_whole_and_in_real_time() {
             seq,
             media_time_samples: seq * 960,
             data: frame.data,
+            is_copy: false,
         });
         sent.send(frame.captured_at).unwrap_or(());
     };
@@ -324,6 +326,7 @@ fn a_loudspeaker_that_fails_is_reported_and_the_counting_goes_on() {
             seq,
             media_time_samples: 0,
             data: data.clone(),
+            is_copy: false,
         });
         seq += u64::from(decode.counters().received >= seq);
         std::thread::yield_now();

@@ -27,6 +27,8 @@ pub struct VideoDecodeCounters {
     pub received: u64,
     /// Pictures that came out.
     pub decoded: u64,
+    /// Frames left out because too many waited: this computer is too slow for them.
+    pub overrun: u64,
     /// Freezes by the W3C rule.
     pub freezes: u64,
     /// Their time in all.
@@ -59,6 +61,7 @@ struct Arrival {
 struct Shared {
     stop: AtomicBool,
     received: AtomicU64,
+    overrun: AtomicU64,
     counters: Slot<VideoDecodeCounters>,
     failure: Slot<DeviceError>,
 }
@@ -115,6 +118,7 @@ impl VideoDecode {
         let after_gap = self.gap.swap(false, Relaxed);
         if frames.try_send(Arrival { frame, after_gap }).is_err() {
             self.gap.store(true, Relaxed);
+            self.shared.overrun.fetch_add(1, Relaxed);
         }
     }
 
@@ -129,6 +133,7 @@ impl VideoDecode {
             .map_or_else(VideoDecodeCounters::default, |(_, counters)| counters);
         VideoDecodeCounters {
             received,
+            overrun: self.shared.overrun.load(Relaxed),
             ..counters
         }
     }

@@ -49,6 +49,7 @@ struct Shared {
     limits: Mutex<VideoLimits>,
     bitrate_bps: AtomicU32,
     keyframe_wanted: AtomicBool,
+    waits: AtomicBool,
     encoded: AtomicU64,
 }
 
@@ -67,6 +68,7 @@ impl VideoEncode {
             limits: Mutex::new(limits),
             bitrate_bps: AtomicU32::new(h264::BITRATE_BPS_START),
             keyframe_wanted: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
             encoded: AtomicU64::new(0),
         });
         let rate_fps = source_rate_fps(&*source, limits.fps_max);
@@ -100,6 +102,12 @@ impl VideoEncode {
     /// Makes the next frame a key frame.
     pub fn request_keyframe(&self) {
         self.shared.keyframe_wanted.store(true, Relaxed);
+    }
+
+    /// True: encodes nothing for now, since what was encoded still waits to be sent. Nothing is missing from the
+    /// stream, so it goes on without a key frame.
+    pub fn set_waits(&self, waits: bool) {
+        self.shared.waits.store(waits, Relaxed);
     }
 
     /// Sets what the far side can show; a new size begins with a key frame.
@@ -173,6 +181,10 @@ impl<'a> EncodeStage<'a> {
                 continue;
             }
             if !self.cap.admits(captured_at, limits.fps_max) {
+                continue;
+            }
+            if self.shared.waits.load(Relaxed) {
+                self.shared.capture.skipped.fetch_add(1, Relaxed);
                 continue;
             }
             self.encoder.set_rate(self.source_fps.min(limits.fps_max));

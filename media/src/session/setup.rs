@@ -7,10 +7,11 @@ use str0m::crypto::Fingerprint;
 use str0m::format::{Codec, FormatParams};
 use str0m::media::{Frequency, MediaKind, Mid, Pt};
 use str0m::rtp::{Extension, ExtensionMap, Ssrc};
-use str0m::{Rtc, RtcConfig};
+use str0m::{Candidate, Rtc, RtcConfig};
 use thiserror::Error;
 
 use super::SessionConfig;
+use crate::reach::LocalCandidate;
 use crate::sdp::{
     CodecKind, Description, DescriptionKind, Direction, Setup, Track as DescribedTrack,
 };
@@ -28,6 +29,9 @@ const SEND_BUFFER_VIDEO: usize = 150;
 
 /// One figure a second.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A check that found the peer is repeated at least so often. Higher notices silence later, lower costs packets.
+const STUN_RTO_MAX: Duration = Duration::from_secs(1);
 
 /// Who wrote the offer. The callee does (SimpleX's flow), and controls ICE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +102,11 @@ impl Tracks {
         }
     }
 
+    /// Whose name reports of the path bear, and what they are about: any of our streams serves for both.
+    pub(super) fn report_ssrcs(&self) -> (Ssrc, Ssrc) {
+        (self.audio.ssrc, self.audio.ssrc)
+    }
+
     pub(super) fn track(&self, mid: Mid) -> Option<Track> {
         if mid == self.audio.mid {
             Some(Track::Audio)
@@ -109,7 +118,7 @@ impl Tracks {
     }
 }
 
-/// Turns capture times into RTP time that advances by exactly 960 ticks a frame, so that scheduling noise of the
+/// Turns capture times into RTP time that advances by exactly the length of each frame, so that scheduling noise of the
 /// capture thread does not look like jitter, and follows real time across pauses (mute, hold).
 #[derive(Default)]
 pub(crate) struct AudioClock {
@@ -117,20 +126,21 @@ pub(crate) struct AudioClock {
 }
 
 impl AudioClock {
-    /// Ticks of 48 kHz for a 20 ms frame captured `since_epoch` after the session began.
-    pub(crate) fn ticks(&mut self, since_epoch: Duration) -> u64 {
+    /// Ticks of 48 kHz for a frame captured `since_epoch` after the session began, which lasts `frame_ticks`.
+    pub(crate) fn ticks(&mut self, since_epoch: Duration, frame_ticks: u64) -> u64 {
         let real = u64::try_from(since_epoch.as_micros() * 48 / 1_000).unwrap_or(u64::MAX);
         let ticks = match self.next {
             Some(next) if real.abs_diff(next) < CLOCK_SLACK_TICKS => next,
             Some(next) => next.max(real),
             None => real,
         };
-        self.next = Some(ticks.saturating_add(FRAME_TICKS));
+        self.next = Some(ticks.saturating_add(frame_ticks));
         ticks
     }
 }
 
-const FRAME_TICKS: u64 = 960;
+/// Of a frame of 20 ms.
+pub(crate) const FRAME_TICKS: u64 = 960;
 /// 200 ms: a longer gap is a pause, a shorter one scheduling.
 const CLOCK_SLACK_TICKS: u64 = 9_600;
 
@@ -148,6 +158,7 @@ pub(super) fn rtc(now: Instant, config: &SessionConfig) -> (Rtc, Tracks) {
         // Our own jitter buffer orders sound; str0m's would stall 300 ms after one lost packet.
         .set_reordering_size_audio(0)
         .set_send_buffer_video(SEND_BUFFER_VIDEO);
+    rtc_config.set_max_stun_rto(STUN_RTO_MAX);
     let codecs = rtc_config.codec_config();
     codecs.add_config(
         Pt::new_with_value(OPUS_PT),
@@ -194,6 +205,18 @@ pub(super) fn rtc(now: Instant, config: &SessionConfig) -> (Rtc, Tracks) {
             audio_clock: AudioClock::default(),
         },
     )
+}
+
+/// The address as ICE knows it; `None` for one that nobody can be reached at.
+pub(super) fn candidate(local: LocalCandidate) -> Option<Candidate> {
+    match local {
+        LocalCandidate::Host(address) => Candidate::host(address, "udp"),
+        LocalCandidate::Reflexive { address, base } => {
+            Candidate::server_reflexive(address, base, "udp")
+        }
+        LocalCandidate::Relayed { address, base } => Candidate::relayed(address, base, "udp"),
+    }
+    .ok()
 }
 
 /// Our side's description. The screen's two m-lines are declared and stay silent.

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use str0m::stats::{MediaEgressStats, MediaIngressStats, PeerStats};
 
 use super::Track;
+use super::path::{Path, SendBudget};
+use crate::rate::PathFigures;
 
 /// One second of a session, and totals since it began.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,8 +21,14 @@ pub struct SessionStats {
     pub sent_loss: Option<f32>,
     /// Share of the peer's packets that we missed, 0..=1.
     pub received_loss: Option<f32>,
-    /// What the network carries towards the peer, bits per second.
+    /// What the line towards the peer carries as far as is known, bits per second with headers.
     pub estimate_bps: Option<u64>,
+    /// What may be sent now, once it was decided.
+    pub budget: Option<SendBudget>,
+    /// What the peer confirmed of our sending a moment ago; `None` when its program sends no such reports.
+    pub confirmed: Option<PathFigures>,
+    /// How long the peer's datagrams stand in queues on their way to us.
+    pub received_queue: Duration,
     /// Kinds of the two candidates in use, as `host/host`.
     pub pair: Option<String>,
     /// Sound.
@@ -62,7 +70,6 @@ pub struct TrackStats {
 #[derive(Default)]
 pub(super) struct Collector {
     current: SessionStats,
-    pub(super) estimate_bps: Option<u64>,
     pub(super) unsent_frames: u64,
     pub(super) unsent_side: u64,
     pub(super) refused_datagrams: u64,
@@ -106,7 +113,7 @@ impl Collector {
     }
 
     /// The figures since the last call; totals go on.
-    pub(super) fn peer(&mut self, now: Instant, peer: &PeerStats) -> SessionStats {
+    pub(super) fn peer(&mut self, now: Instant, peer: &PeerStats, path: &Path) -> SessionStats {
         let next = SessionStats {
             audio: TrackStats {
                 jitter_ticks: self.current.audio.jitter_ticks,
@@ -126,7 +133,17 @@ impl Collector {
             .or_else(|| pair.and_then(|pair| pair.current_round_trip_time));
         stats.sent_loss = peer.egress_loss_fraction;
         stats.received_loss = peer.ingress_loss_fraction;
-        stats.estimate_bps = self.estimate_bps;
+        stats.estimate_bps = Some(path.line_bps());
+        stats.budget = path.told();
+        if let Some(confirmed) = path.figures() {
+            // Counted by the far side over all datagrams, not guessed from feedback that may be lost itself.
+            stats.sent_loss = Some(confirmed.loss);
+            stats.rtt = confirmed.rtt.or(stats.rtt);
+            let (loss, queue) = path.inbound();
+            stats.received_loss = Some(loss);
+            stats.received_queue = queue;
+            stats.confirmed = Some(*confirmed);
+        }
         // Only host candidates exist so far; addresses themselves are never reported.
         stats.pair = pair.map(|_| "host/host".to_owned());
         stats.unsent_frames = self.unsent_frames;

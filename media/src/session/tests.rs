@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use hullo_proto::frame::{CallSecret, FrameContext, Sealer};
+use hullo_proto::frame::{CallSecret, FrameContext, FrameKind, Sealer};
 
 use super::*;
 
@@ -46,7 +46,10 @@ impl Pair {
     fn connected() -> Self {
         let mut pair = Self::new();
         for (index, address) in ADDRESSES.iter().enumerate() {
-            pair.input(index, Input::LocalCandidate(address.parse().unwrap()));
+            pair.input(
+                index,
+                Input::LocalCandidate(LocalCandidate::Host(address.parse().unwrap())),
+            );
         }
         for (from, to) in [(0, 1), (1, 0)] {
             let description = pair.sessions[from].describe();
@@ -235,7 +238,10 @@ fn a_description_that_does_not_fit_is_refused() {
 fn a_wrong_fingerprint_never_connects() {
     let mut pair = Pair::new();
     for (index, address) in ADDRESSES.iter().enumerate() {
-        pair.input(index, Input::LocalCandidate(address.parse().unwrap()));
+        pair.input(
+            index,
+            Input::LocalCandidate(LocalCandidate::Host(address.parse().unwrap())),
+        );
     }
     for (from, to) in [(0, 1), (1, 0)] {
         let mut description = pair.sessions[from].describe();

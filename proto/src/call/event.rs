@@ -39,6 +39,17 @@ pub enum Input<'a> {
     },
     /// Candidates found later.
     LocalCandidates(Vec<IceCandidate>),
+    /// The session's way is lost: agree on a new one beside it. Only in a connected call between two programs of ours.
+    Restart,
+    /// The description of a new session, asked for by `MakeRestartOffer` or `MakeRestartAnswer`.
+    RestartDescription {
+        /// Which new session.
+        generation: u32,
+        /// Without candidates.
+        sdp: String,
+        /// Those known so far.
+        candidates: Vec<IceCandidate>,
+    },
     /// Media can flow.
     SessionConnected,
     /// The session failed or could not be made, and no replacement is tried.
@@ -84,6 +95,30 @@ pub enum CallEvent {
         candidates: Vec<IceCandidate>,
         /// For the frames of this call.
         keys: CallKeys,
+    },
+    /// Make a new session beside the old one, and its offer, then give `RestartDescription`.
+    MakeRestartOffer {
+        /// Which new session: 1 for the first.
+        generation: u32,
+    },
+    /// Make a new session beside the old one from this offer, then give `RestartDescription`. It takes the place of any
+    /// other that is being made.
+    MakeRestartAnswer {
+        /// Which new session.
+        generation: u32,
+        /// The other side's description, as received: not yet checked.
+        offer_sdp: String,
+        /// The other side's candidates, as received.
+        candidates: Vec<IceCandidate>,
+    },
+    /// The other half of a new session.
+    ApplyRestartAnswer {
+        /// Which new session.
+        generation: u32,
+        /// The other side's description, as received: not yet checked.
+        sdp: String,
+        /// The other side's candidates, as received.
+        candidates: Vec<IceCandidate>,
     },
     /// Callee: the caller's half.
     ApplyAnswer {
@@ -202,6 +237,13 @@ impl fmt::Debug for CallEvent {
             }
             Self::ApplyAnswer { candidates, .. } => {
                 write!(f, "ApplyAnswer({} candidates)", candidates.len())
+            }
+            Self::MakeRestartOffer { generation } => write!(f, "MakeRestartOffer({generation})"),
+            Self::MakeRestartAnswer { generation, .. } => {
+                write!(f, "MakeRestartAnswer({generation})")
+            }
+            Self::ApplyRestartAnswer { generation, .. } => {
+                write!(f, "ApplyRestartAnswer({generation})")
             }
             Self::RemoteCandidates(candidates) => {
                 write!(f, "RemoteCandidates({})", candidates.len())

@@ -13,11 +13,14 @@
 //! next input.
 //!
 //! What this does not do: it opens no session, knows no contact and no further call (being busy is for the caller of
-//! this machine to say, and that a contact's invitation belongs to this call too), and starts no replacement session when the way is lost.
+//! this machine to say, and that a contact's invitation belongs to this call too). When the way is lost it agrees on a new
+//! session with the other side (`restart.rs`); whether one is needed is for the caller to say.
 //!
 //! Source: the SimpleX call flow (the callee offers, the caller answers; extra candidates of the caller only after its
 //! answer), with ringing, refusal and both time-outs of our own. Every wait but that of a connected call has a
 //! deadline.
+
+mod restart;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -31,6 +34,7 @@ use super::message::{
 };
 use super::wire::CANDIDATES_MAX;
 use crate::frame::CallSecret;
+use restart::Restarts;
 
 /// How long a call rings, on both sides. Longer annoys, shorter leaves no time to find the window.
 pub const RING_TIMEOUT: Duration = Duration::from_secs(60);
@@ -58,6 +62,7 @@ pub struct CallMachine {
     local_count: usize,
     remote_count: usize,
     ignored_messages: u64,
+    restarts: Restarts,
 }
 
 /// What is awaited, with what only that wait needs.
@@ -156,6 +161,12 @@ impl CallMachine {
                     self.tell(CallState::Connected);
                 }
             }
+            Input::Restart => self.restart(),
+            Input::RestartDescription {
+                generation,
+                sdp,
+                candidates,
+            } => self.describe_restart(generation, sdp, candidates),
             Input::SessionLost => self.lose_session(),
             Input::SessionClosed => match self.state {
                 State::Connected => self.end(EndReason::FarHungUp),
@@ -215,6 +226,7 @@ impl CallMachine {
             local_count: 0,
             remote_count: 0,
             ignored_messages: 0,
+            restarts: Restarts::default(),
         }
     }
 
@@ -335,6 +347,7 @@ impl CallMachine {
                 }
                 self.event(CallEvent::RemoteCandidates(candidates));
             }
+            (State::Connected, Message::Restart(restart)) => self.receive_restart(now, restart),
             // A second offer above all: one offer for each call, so that its keys are fixed.
             _ => self.ignore(),
         }
@@ -464,12 +477,13 @@ impl CallMachine {
     }
 
     fn keys(
-        &self,
+        &mut self,
         secret: CallSecret,
         own_public: [u8; 32],
         peer_public: [u8; 32],
         layout: Layout,
     ) -> CallKeys {
+        self.restarts.is_possible = layout == Layout::Hullo;
         CallKeys {
             secret,
             call_id: self.call_id.0,

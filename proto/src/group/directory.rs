@@ -17,6 +17,8 @@ use super::http::{HttpRequest, HttpResult, SfuInformation};
 use super::id::Identity;
 use super::key::{ClientKey, PublicKey, blake2b_csp};
 use super::wire::BODY_LEN_MAX;
+use crate::service::turn::TurnGrant;
+use zeroize::Zeroizing;
 
 /// From the first request to the token.
 pub const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -110,6 +112,14 @@ struct Answer {
     sfu_token: String,
     #[serde(default)]
     expiration: u32,
+    turn: Option<Turn>,
+}
+
+#[derive(Deserialize)]
+struct Turn {
+    urls: Vec<String>,
+    username: String,
+    password: String,
 }
 
 impl DirectorySteps {
@@ -255,7 +265,17 @@ pub fn answer(status: u16, body: &[u8]) -> Result<SfuInformation, DirectoryError
         allowed_hostname_suffixes: answer.allowed_sfu_hostname_suffixes,
         token: answer.sfu_token,
         lifetime: Duration::from_secs(answer.expiration.into()),
+        // Without it calls of a group go on: one that cannot be used costs itself alone.
+        turn: answer.turn.map(grant).filter(TurnGrant::is_sane),
     })
+}
+
+fn grant(turn: Turn) -> TurnGrant {
+    TurnGrant {
+        urls: turn.urls,
+        username: turn.username,
+        password: Zeroizing::new(turn.password),
+    }
 }
 
 fn refusal(status: u16, body: &[u8]) -> DirectoryError {

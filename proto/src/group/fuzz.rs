@@ -183,6 +183,7 @@ fn sfu_answers(status: u16, bytes: &[u8]) {
         allowed_hostname_suffixes: vec!["example.test".to_owned()],
         token: "token".to_owned(),
         lifetime: Duration::from_secs(60),
+        turn: None,
     };
     let call = RunningCall {
         call_id: CallId::from_bytes([1; 32]),

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::id::CallId;
+use crate::service::turn::TurnGrant;
 
 /// A request in flight, unique within the machine that handed it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +51,8 @@ pub struct SfuInformation {
     pub token: String,
     /// How long the token is good from now on.
     pub lifetime: Duration,
+    /// TURN servers for calls between two, for as long; an addition of ours.
+    pub turn: Option<TurnGrant>,
 }
 
 /// An address is none we may send a token to.

@@ -83,6 +83,16 @@ struct RawAnswer<'a> {
     allowed_sfu_hostname_suffixes: &'a [String],
     sfu_token: &'a str,
     expiration: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turn: Option<RawTurn<'a>>,
+}
+
+/// An addition of ours, ignored by who does not know it.
+#[derive(Serialize)]
+struct RawTurn<'a> {
+    urls: &'a [String],
+    username: &'a str,
+    password: &'a str,
 }
 
 #[derive(Serialize)]
@@ -203,6 +213,11 @@ pub fn granted(information: &SfuInformation) -> Vec<u8> {
         allowed_sfu_hostname_suffixes: &information.allowed_hostname_suffixes,
         sfu_token: &information.token,
         expiration: information.lifetime.as_secs(),
+        turn: information.turn.as_ref().map(|turn| RawTurn {
+            urls: &turn.urls,
+            username: &turn.username,
+            password: &turn.password,
+        }),
     })
 }
 
@@ -289,6 +304,7 @@ mod tests {
             allowed_hostname_suffixes: vec!["s.test".to_owned()],
             token: "token".to_owned(),
             lifetime: Duration::from_secs(60),
+            turn: None,
         };
         answer(&mut steps, granted(&information));
         assert!(matches!(steps.poll_output(), Output::Done(Ok(got)) if got == information));

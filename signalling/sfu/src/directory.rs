@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hullo_proto::service::directory::{Challenger, Request, SfuInformation, granted, refused};
 use hullo_proto::service::token::TokenKey;
+use hullo_proto::service::turn::TurnIssuer;
 use rand_chacha::ChaCha20Rng;
 
 use crate::rate::{Buckets, Rate};
@@ -48,12 +49,14 @@ pub enum Policy {
 }
 
 /// What to tell clients about the SFU.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Announcement {
     /// Base URL for new calls, `https`.
     pub base_url: String,
     /// Hostnames of SFUs end with one of these.
     pub allowed_hostname_suffixes: Vec<String>,
+    /// TURN servers that carry calls between two, for those who have a token.
+    pub turn: Option<TurnIssuer>,
 }
 
 /// An HTTP answer.
@@ -143,6 +146,8 @@ impl Directory {
             allowed_hostname_suffixes: self.announcement.allowed_hostname_suffixes.clone(),
             token: self.key.issue(now_s + TOKEN_LIFE.as_secs(), &mut self.rng),
             lifetime: TOKEN_LIFE,
+            turn: (self.announcement.turn.as_ref())
+                .map(|issuer| issuer.grant(now_s + TOKEN_LIFE.as_secs(), &mut self.rng)),
         };
         Answer {
             status: 200,
@@ -169,6 +174,7 @@ mod tests {
         let announcement = Announcement {
             base_url: "https://s.test".to_owned(),
             allowed_hostname_suffixes: vec!["s.test".to_owned()],
+            turn: None,
         };
         Directory::new(
             TokenKey::from_bytes([3; 32]),

@@ -154,6 +154,7 @@ impl World {
             allowed_hostname_suffixes: vec![host.split(':').next().unwrap().to_owned()],
             token: self.key.issue(100, &mut rng),
             lifetime: Duration::from_secs(3_600),
+            turn: None,
         })
     }
 

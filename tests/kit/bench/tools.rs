@@ -74,11 +74,22 @@ impl Scripts {
     /// # Errors
     /// A package is missing, or one of the files holds no speech.
     pub fn pesq(&self, said: &Path, heard: &Path) -> Result<f64, ToolError> {
+        self.scores(said, heard).map(|(pesq, _)| pesq)
+    }
+
+    /// PESQ-WB of `heard` against `said`, 1.0 to 4.64, and STOI, 0 to 1.
+    ///
+    /// # Errors
+    /// As [`Self::pesq`].
+    pub fn scores(&self, said: &Path, heard: &Path) -> Result<(f64, f64), ToolError> {
         let output = run(self.python("speech/mos.py").arg(said).arg(heard))?;
         let report: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-        report["pesq_wb"]
-            .as_f64()
-            .ok_or(ToolError::Answer("mos.py".to_owned(), "pesq_wb"))
+        let figure = |name: &'static str| {
+            report[name]
+                .as_f64()
+                .ok_or(ToolError::Answer("mos.py".to_owned(), name))
+        };
+        Ok((figure("pesq_wb")?, figure("stoi")?))
     }
 
     fn python(&self, script: &str) -> Command {

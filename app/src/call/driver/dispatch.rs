@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use hullo_media::device::DeviceError;
-use hullo_media::session::{SessionStats, Track};
+use hullo_media::session::{SendBudget, SessionStats, Track};
 use hullo_media::source::VideoSource;
-use hullo_proto::call::{CallState as MachineState, Media};
+use hullo_proto::call::{CallState as MachineState, EndReason, Media};
 use hullo_proto::frame::FrameKind;
 
+use super::super::diagnose::diagnose;
 use super::super::engine::Event;
 use super::super::frames::FrameQueue;
 use super::super::latency::Latency;
@@ -16,7 +17,9 @@ use super::super::media::{CallMedia, CardTimes, MediaSpecs, Opened, Pictures, op
 use super::super::side::SideState;
 use super::{Command, Commands, DriverEvent};
 use crate::event::{CallEvent, CallState};
-use crate::report::{AudioSummary, Flow, Stats, Summary};
+use crate::report::{AudioSummary, Stats, Summary};
+
+mod figures;
 
 /// Everything of the call that is not the engine.
 pub(super) struct Dispatch {
@@ -38,7 +41,16 @@ pub(super) struct Dispatch {
     reason: &'static str,
     video_was_broken: bool,
     sound: Option<AudioSummary>,
+    /// What came before the devices were open.
+    early_budget: Option<SendBudget>,
+    is_thin: bool,
+    overrun: u64,
+    /// Which parts of making a connection failed, told with the end that they caused.
+    troubles: Vec<String>,
 }
+
+/// Troubles told at the end: more than these say nothing new.
+const TROUBLES_MAX: usize = 4;
 
 #[derive(Default)]
 struct Times {
@@ -78,6 +90,10 @@ impl Dispatch {
             reason: "lost",
             video_was_broken: false,
             sound: None,
+            early_budget: None,
+            is_thin: false,
+            overrun: 0,
+            troubles: Vec::new(),
         }
     }
 
@@ -115,6 +131,7 @@ impl Dispatch {
             Command::CameraOn(on) => self.own.camera = on,
             Command::Camera(camera) => self.take_camera(camera),
             Command::Devices => {}
+            Command::Slow => return true,
             Command::Hold(hold) => self.hold(hold),
             Command::Want(size) => self.own.want = size,
             Command::Volume(volume) => self.volume = volume,
@@ -152,6 +169,9 @@ impl Dispatch {
                     media.set_size_max(self.far.want);
                 }
             }
+        }
+        if let Some(budget) = self.early_budget.take() {
+            self.budget(budget);
         }
     }
 
@@ -224,7 +244,14 @@ impl Dispatch {
         match event {
             Event::State(state) => self.state(now, &state),
             Event::Interrupted => self.call(CallEvent::State(CallState::Reconnecting)),
-            Event::Resumed => self.call(CallEvent::State(CallState::Connected)),
+            Event::Resumed => self.connected_again(),
+            Event::Step { words, is_trouble } => {
+                if is_trouble {
+                    self.trouble(&words);
+                } else {
+                    self.step(&words);
+                }
+            }
             Event::Audio(frame) => {
                 if self.times.first_audio.is_none() {
                     self.times.first_audio = Some(now);
@@ -272,14 +299,60 @@ impl Dispatch {
                     media.request_keyframe();
                 }
             }
-            Event::VideoBitrate(bps) => {
+            Event::Budget(budget) => self.budget(budget),
+            Event::PicturesWait(waits) => {
                 if let Some((media, _)) = &mut self.media {
-                    media.set_bitrate(bps);
+                    media.set_waits(waits);
+                }
+            }
+            Event::Sound(settings) => {
+                // Without devices there is no sound to send yet; the policy says it again when anything changes.
+                if let Some((media, _)) = &mut self.media {
+                    media.set_sound(settings);
                 }
             }
             Event::Far(far) => self.far(far),
             Event::Stats(stats, undecryptable) => self.stats(&stats, undecryptable),
         }
+    }
+
+    /// How the connection is being made or repaired.
+    pub(super) fn step(&self, words: &str) {
+        let (words, is_trouble) = (words.to_owned(), false);
+        self.call(CallEvent::Step { words, is_trouble });
+    }
+
+    /// A part of making or repairing the connection failed.
+    pub(super) fn trouble(&mut self, words: &str) {
+        if self.troubles.iter().all(|known| known != words) && self.troubles.len() < TROUBLES_MAX {
+            self.troubles.push(words.to_owned());
+        }
+        let (words, is_trouble) = (words.to_owned(), true);
+        self.call(CallEvent::Step { words, is_trouble });
+    }
+
+    fn connected_again(&mut self) {
+        self.troubles.clear();
+        self.call(CallEvent::State(CallState::Connected));
+    }
+
+    /// Why the call is over; for an end that the network caused, with the steps that failed.
+    fn end_words(&self, reason: &EndReason) -> String {
+        let words = reason.to_string();
+        let is_networks = match reason {
+            EndReason::Lost | EndReason::FailedToConnect => true,
+            // The other side was sooner to give up.
+            EndReason::FarHungUp => self.times.connected.is_none(),
+            _ => false,
+        };
+        if !is_networks || self.troubles.is_empty() {
+            return words;
+        }
+        let troubles = self.troubles.iter();
+        let troubles: Vec<String> = troubles
+            .map(|words| crate::people::sentence(words))
+            .collect();
+        format!("{words} {}", troubles.join(" "))
     }
 
     fn check_queue(&mut self) {
@@ -316,13 +389,14 @@ impl Dispatch {
                     self.sound = Some(media.audio_summary());
                 }
                 self.reason = self.stop_reason.unwrap_or(reason.as_str());
+                let words = self.end_words(reason);
                 let duration = self
                     .times
                     .connected
                     .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
                 CallState::Ended {
                     reason: self.reason,
-                    words: reason.to_string(),
+                    words,
                     duration,
                 }
             }
@@ -355,7 +429,12 @@ impl Dispatch {
                 on_hold: far.hold,
             });
         }
-        if !far.camera || far.hold {
+        if far.thin && !self.far.thin {
+            self.call(CallEvent::Notice(
+                crate::text::FAR_PICTURES_PAUSED.to_owned(),
+            ));
+        }
+        if !far.camera || far.hold || far.thin {
             // What was not drawn yet must not be drawn later.
             let _ = self.pictures.far.take();
             self.call(CallEvent::FarPicture(None));
@@ -366,7 +445,6 @@ impl Dispatch {
     fn stats(&mut self, stats: &SessionStats, undecryptable: u64) {
         self.read_cards();
         if let Some((media, _)) = &self.media {
-            media.set_loss(stats.sent_loss.unwrap_or(0.0));
             for words in media.failures() {
                 self.call(CallEvent::Notice(words));
             }
@@ -376,37 +454,54 @@ impl Dispatch {
             .as_ref()
             .map(|(media, _)| (media.audio_summary(), media.video_summary()))
             .unwrap_or_default();
-        let flow = |(packets, bytes): (u64, u64), loss: Option<f32>| Flow {
-            packets,
-            bytes,
-            loss: loss.map(f64::from),
-            ..Flow::default()
-        };
-        let report = Stats {
-            sent: Flow {
-                audio_frames: stats.audio.frames_sent,
-                video_frames: stats.video.frames_sent,
-                video_bitrate_bps: stats.video.bytes_sent * 8,
-                ..flow(stats.sent, stats.sent_loss)
-            },
-            received: Flow {
-                audio_frames: stats.audio.frames_received,
-                video_frames: stats.video.frames_received,
-                video_bitrate_bps: stats.video.bytes_received * 8,
-                jitter_ms: Some(f64::from(stats.audio.jitter_ticks) / 48.0),
-                width: pictures.width,
-                height: pictures.height,
-                freezes: pictures.freezes,
-                concealed_ms: sound.concealed_ms,
-                ..flow(stats.received, stats.received_loss)
-            },
-            rtt_ms: stats.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
-            estimate_bps: stats.estimate_bps,
-            pair: stats.pair.clone(),
-            undecryptable,
-            ..Stats::default()
-        };
+        let mut report = figures::report(stats, undecryptable);
+        report.received.width = pictures.width;
+        report.received.height = pictures.height;
+        report.received.freezes = pictures.freezes;
+        report.received.concealed_ms = sound.concealed_ms;
+        report.far_paused = self.far.thin;
+        report.far_slow = self.far.slow;
+        self.watch_pictures(stats, &mut report);
+        report.words = diagnose(&report);
         self.call(CallEvent::Stats(Box::new(report)));
+    }
+
+    /// What may be sent changed.
+    fn budget(&mut self, budget: SendBudget) {
+        let Some((media, _)) = &mut self.media else {
+            self.early_budget = Some(budget);
+            return;
+        };
+        media.set_bitrate(budget.pictures_bps);
+        let is_thin = budget.is_thin();
+        if std::mem::replace(&mut self.is_thin, is_thin) != is_thin && self.own.camera {
+            let words = crate::text::pictures_paused(is_thin.then_some(budget.line_bps));
+            self.call(CallEvent::Notice(words));
+        }
+    }
+
+    /// Whether our pictures suffer from the line, and whether we are too slow for the far side's.
+    fn watch_pictures(&mut self, stats: &SessionStats, report: &mut Stats) {
+        let Some((media, _)) = &self.media else {
+            return;
+        };
+        report.received.freeze_ms = media.freeze_ms();
+        if self.own.camera && !self.own.hold {
+            let is_paused = stats
+                .budget
+                .is_some_and(|budget| budget.pictures_bps.is_none());
+            report.pictures = Some(match (is_paused, media.is_reduced()) {
+                (true, _) => "paused",
+                (false, true) => "reduced",
+                (false, false) => "full",
+            });
+        }
+        let (_, overrun) = media.decoding();
+        report.slow = overrun > std::mem::replace(&mut self.overrun, overrun);
+        if self.own.slow != report.slow {
+            self.own.slow = report.slow;
+            self.commands.send(Command::Slow);
+        }
     }
 
     fn read_cards(&mut self) {

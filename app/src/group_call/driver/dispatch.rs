@@ -26,7 +26,8 @@ use super::super::shown::Shown;
 use super::{Commands, DriverEvent, Members, Wishes};
 use crate::call::latency::Latency;
 use crate::call::lease::Devices;
-use crate::call::media::{CardTimes, FRAME_RATE_MAX, MediaSpecs, Pictures, worth_asking};
+use crate::call::media::{CardTimes, FRAME_RATE_MAX, MediaSpecs, Pictures};
+use crate::call::sizes::worth_asking;
 use crate::event::{CallEvent, CallState, Feed, ParticipantChange};
 use crate::text;
 

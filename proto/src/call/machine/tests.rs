@@ -6,6 +6,7 @@ mod candidates;
 mod ending;
 mod meeting;
 mod outside;
+mod restart;
 
 const ID: CallId = CallId([5; 16]);
 

@@ -118,6 +118,8 @@ fn frames_agree_with_an_independent_implementation() {
             kind: kind(&vector.kind),
             counter,
             frame: bytes(&vector.opened),
+            copies: Vec::new(),
+            report: None,
         };
         assert!(opened == want, "{}", vector.name);
     }
@@ -353,4 +355,40 @@ proptest! {
             prop_assert_eq!(again, wire);
         }
     }
+}
+
+#[test]
+fn sound_with_copies_opens_once_and_only_genuine() {
+    let secret = CallSecret::from_bytes([7; 32]).expect("not zero");
+    let context = |own_public, peer_public| FrameContext {
+        secret: &secret,
+        call_id: [1; 16],
+        own_public,
+        peer_public,
+    };
+    let mut sealer = Sealer::new(context([2; 32], [3; 32]), "0");
+    let mut opener = Opener::new(context([3; 32], [2; 32]), "0");
+    let copies = vec![SoundCopy {
+        distance: 2,
+        packet: vec![5; 60],
+    }];
+    let report = Some(LossReport::new(0.1, 2.0));
+    let sealed = sealer.seal_sound(&[4; 80], &copies, report).expect("fits");
+    let mut altered = sealed.as_bytes().to_vec();
+    altered[20] ^= 1;
+    assert_eq!(opener.open(&altered), Err(OpenError::NotAuthentic));
+    let opened = opener.open(sealed.as_bytes()).expect("genuine");
+    assert_eq!((opened.kind, opened.counter), (FrameKind::Audio, 0));
+    assert_eq!(
+        (opened.frame, opened.copies, opened.report),
+        (vec![4; 80], copies, report)
+    );
+    assert_eq!(opener.open(sealed.as_bytes()), Err(OpenError::Replayed));
+    let plain = sealer.seal(FrameKind::Audio, &[4; 80]).expect("fits");
+    assert_eq!(opener.open(plain.as_bytes()).expect("genuine").copies, []);
+    assert_eq!(sealer.seal_sound(&[], &[], None), Err(SealError::Empty));
+    assert!(matches!(
+        sealer.seal_sound(&[1; 4_000], &[], None),
+        Err(SealError::TooLong(_))
+    ));
 }

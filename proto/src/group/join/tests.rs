@@ -46,6 +46,7 @@ fn steps(is_new: bool, url: &str) -> (JoinSteps, Instant) {
         allowed_hostname_suffixes: vec!["example.test".into()],
         token: "token".into(),
         lifetime: Duration::from_secs(60),
+        turn: None,
     };
     (JoinSteps::new(now, &call, is_new, [9; 32], &sfu), now)
 }

@@ -39,6 +39,7 @@ fn sfu(token: &str) -> SfuInformation {
         allowed_hostname_suffixes: vec!["example.test".into()],
         token: token.into(),
         lifetime: Duration::from_secs(60),
+        turn: None,
     }
 }
 

@@ -17,6 +17,7 @@ fn served() -> Served {
     let announcement = Announcement {
         base_url: "https://s.test".to_owned(),
         allowed_hostname_suffixes: vec!["s.test".to_owned()],
+        turn: None,
     };
     let local = IpAddr::from([127, 0, 0, 1]);
     let mut options = Options::new(

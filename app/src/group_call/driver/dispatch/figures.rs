@@ -95,6 +95,7 @@ impl Dispatch {
             undecryptable: self.undecryptable,
             people: self.figures.people(false),
             epoch: self.epoch,
+            ..Stats::default()
         };
         self.call(CallEvent::Stats(Box::new(report)));
     }

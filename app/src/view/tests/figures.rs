@@ -1,0 +1,80 @@
+//! The figures of a call over its picture.
+
+use super::*;
+use crate::report::{Flow, Stats};
+
+/// A call whose line is thin and lossy.
+fn with_figures() -> Vec<Event> {
+    let stats = Stats {
+        sent: Flow {
+            packets: 61,
+            bitrate_bps: 168_000,
+            loss: Some(0.0),
+            queue_ms: Some(12.0),
+            audio_frames: 50,
+            video_frames: 15,
+            video_bitrate_bps: 82_000,
+            ..Flow::default()
+        },
+        received: Flow {
+            packets: 110,
+            bitrate_bps: 412_000,
+            loss: Some(0.12),
+            queue_ms: Some(3.0),
+            jitter_ms: Some(9.0),
+            audio_frames: 44,
+            video_frames: 28,
+            video_bitrate_bps: 301_000,
+            width: 640,
+            height: 360,
+            freezes: 2,
+            freeze_ms: 740,
+            concealed_ms: 1_260,
+            nacks: 31,
+            ..Flow::default()
+        },
+        rtt_ms: Some(84.0),
+        estimate_bps: Some(184_000),
+        budget_bps: Some(173_000),
+        pair: Some("host/host".to_owned()),
+        pictures: Some("reduced"),
+        words: vec![
+            "your upload carries 184 kbit/s: picture reduced".to_owned(),
+            "the line from the far side drops 12 %".to_owned(),
+        ],
+        ..Stats::default()
+    };
+    let mut events = in_call(false, false);
+    events.push(Event::Call(CALL, CallEvent::Stats(Box::new(stats))));
+    events
+}
+
+#[test]
+fn the_figures_stand_over_the_picture_words_first() {
+    let mut events = with_figures();
+    events.push(letter('s'));
+    check("figures", COLOUR, events);
+}
+
+#[test]
+fn the_same_key_takes_them_away_and_the_end_of_the_call_too() {
+    let mut events = with_figures();
+    events.extend([letter('s'), letter('s')]);
+    assert!(model(COLOUR, events).overlay.is_none());
+    let mut events = with_figures();
+    events.push(letter('s'));
+    events.push(state(CallState::Ended {
+        reason: "far_hung_up",
+        words: "They hung up".to_owned(),
+        duration: Duration::from_secs(5),
+    }));
+    assert!(model(COLOUR, events).overlay.is_none());
+}
+
+#[test]
+fn without_a_call_there_are_none() {
+    let mut events = start();
+    events.push(letter('s'));
+    let model = model(COLOUR, events);
+    assert!(model.overlay.is_none() && model.message.is_some());
+}

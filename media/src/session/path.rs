@@ -1,0 +1,355 @@
+//! The session's part in finding out what the line carries: reports to and from the far side, what leaves by kind, and
+//! what the WebRTC library is told. The deciding is done in [`crate::rate`].
+
+use std::time::{Duration, Instant};
+
+use str0m::bwe::Bitrate;
+
+use super::{Event, Output, Session, SessionConfig, Track, setup};
+use crate::rate::{HEADER_BYTES, PathFigures, PathMeter, PathReport, RateController, SILENCE};
+
+/// Reports go out so often. More costs 0.8 kbit/s for each a second, fewer notice a full line later.
+const REPORT_INTERVAL: Duration = Duration::from_millis(100);
+/// On a thin line the reports themselves must be few.
+const REPORT_INTERVAL_THIN: Duration = Duration::from_millis(400);
+/// A line under this is thin: it has no room for what only serves to measure it.
+const THIN_BPS: u64 = 60_000;
+/// One in so many of the library's feedback packets (20 a second) leaves on a thin line.
+const THIN_FEEDBACK_EVERY: u32 = 8;
+/// Pictures that wait longer than this are not encoded in the first place.
+const QUEUE_LONG: Duration = Duration::from_millis(100);
+/// They are again below this.
+const QUEUE_SHORT: Duration = Duration::from_millis(40);
+/// Loss from which what is sent again leaves twice: one in thirty of those would be lost a second time.
+const LOSS_RANDOM: f32 = 0.03;
+/// Sound and what the protocols need have at least this, so that unmuting does not overflow the line, bits per second.
+const SOUND_RESERVE_BPS: u64 = 40_000;
+/// Changes of the budget below this share are not told, per cent.
+const CHANGE_PERCENT: u64 = 3;
+
+/// What may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendBudget {
+    /// Bits per second in all on the line, with RTP, IP and UDP headers.
+    pub total_bps: u64,
+    /// Bits per second for the picture encoder, headers taken off; `None`: no pictures, the line is too thin or silent.
+    pub pictures_bps: Option<u32>,
+    /// What the line towards the far side carries as far as is known, bits per second.
+    pub line_bps: u64,
+    /// Nothing is heard from the far side: pictures wait for its return.
+    pub is_silent: bool,
+}
+
+impl SendBudget {
+    /// Whether the line is too thin for pictures.
+    #[must_use]
+    pub fn is_thin(&self) -> bool {
+        self.pictures_bps.is_none() && !self.is_silent
+    }
+}
+
+/// Bytes on the line by kind, in the running window.
+#[derive(Clone, Copy, Default)]
+struct Wire {
+    /// Sound and everything that is neither picture nor padding.
+    other: u64,
+    /// Pictures and what of them was sent again.
+    pictures: u64,
+    /// Bytes of picture frames before packets.
+    frames: u64,
+}
+
+/// State of the path of one session.
+pub(super) struct Path {
+    meter: PathMeter,
+    rate: RateController,
+    /// Both programs report.
+    reports: bool,
+    next_report: Instant,
+    last_figures: Option<PathFigures>,
+    wire: Wire,
+    window_began: Instant,
+    /// Smoothed bits per second of sound and protocols.
+    other_bps: u64,
+    /// Smoothed line bytes for each 256 bytes of picture frames.
+    overhead_256: u64,
+    told: Option<SendBudget>,
+    reset: Option<u64>,
+    wish_bps: u64,
+    waiting: bool,
+    thin_feedback: u32,
+}
+
+impl Path {
+    pub(super) fn new(now: Instant, config: &SessionConfig) -> Self {
+        Self {
+            meter: PathMeter::new(now),
+            rate: RateController::new(now, config.start_bitrate_bps, config.desired_bitrate_bps),
+            reports: config.side_channel,
+            next_report: now,
+            last_figures: None,
+            wire: Wire::default(),
+            window_began: now,
+            other_bps: SOUND_RESERVE_BPS,
+            overhead_256: 290,
+            told: None,
+            reset: None,
+            wish_bps: config.desired_bitrate_bps,
+            waiting: false,
+            thin_feedback: 0,
+        }
+    }
+
+    /// When something is due here.
+    pub(super) fn next_look(&self) -> Instant {
+        self.next_report
+    }
+
+    /// Whether packets are lost on a line that is not full, so that what is sent again may be lost again.
+    pub(super) fn loses_at_random(&self) -> bool {
+        (self.last_figures.as_ref())
+            .is_some_and(|figures| figures.loss >= LOSS_RANDOM && figures.queue < QUEUE_SHORT)
+    }
+
+    /// Round trip as last measured.
+    pub(super) fn rtt(&self) -> Option<Duration> {
+        self.last_figures.as_ref().and_then(|figures| figures.rtt)
+    }
+
+    pub(super) fn received(&mut self, bytes: usize) {
+        self.meter.received(bytes);
+    }
+
+    pub(super) fn sound_came(&mut self, seq: u64) {
+        self.meter.sound(seq);
+    }
+
+    pub(super) fn picture(&mut self, bytes: usize) {
+        self.wire.frames += bytes as u64;
+    }
+
+    pub(super) fn estimate(&mut self, bps: u64) {
+        self.rate.estimate(bps);
+    }
+
+    pub(super) fn line_bps(&self) -> u64 {
+        self.rate.line()
+    }
+
+    pub(super) fn told(&self) -> Option<SendBudget> {
+        self.told
+    }
+
+    pub(super) fn figures(&self) -> Option<&PathFigures> {
+        self.last_figures.as_ref()
+    }
+
+    /// Share of the far side's datagrams of the last second that did not come, and how long they stand in queues.
+    pub(super) fn inbound(&self) -> (f32, Duration) {
+        (
+            self.meter.loss(),
+            Duration::from_millis(u64::from(self.meter.queue_ms())),
+        )
+    }
+
+    /// Counts a datagram that is about to leave; false when it must not: on a thin line the library's padding (50
+    /// kbit/s, no setting) and most of its feedback (12 kbit/s, no setting) would leave no room for sound.
+    pub(super) fn sending(&mut self, datagram: &[u8]) -> bool {
+        let is_thin = self.told.is_some_and(|told| told.total_bps < THIN_BPS);
+        let bytes = (datagram.len() + HEADER_BYTES) as u64;
+        match Kind::of(datagram) {
+            Kind::Padding if is_thin => return false,
+            Kind::Feedback if is_thin => {
+                self.thin_feedback += 1;
+                if !self.thin_feedback.is_multiple_of(THIN_FEEDBACK_EVERY) {
+                    return false;
+                }
+                self.wire.other += bytes;
+            }
+            Kind::Padding => {}
+            Kind::Picture => self.wire.pictures += bytes,
+            Kind::Feedback | Kind::Other => self.wire.other += bytes,
+        }
+        self.meter.sent();
+        true
+    }
+
+    /// Takes a report of the far side; other bytes are ignored.
+    pub(super) fn take_report(&mut self, now: Instant, payload: &[u8]) {
+        let Some(report) = PathReport::read(payload).filter(|_| self.reports) else {
+            return;
+        };
+        let figures = self.meter.take(now, &report);
+        self.rate.sound(self.other_bps.max(SOUND_RESERVE_BPS));
+        self.reset = self.rate.take(now, &figures).or(self.reset);
+        self.last_figures = Some(figures);
+    }
+
+    fn close_window(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.window_began);
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        if millis < 500 {
+            return;
+        }
+        let wire = std::mem::take(&mut self.wire);
+        self.window_began = now;
+        self.other_bps = (self.other_bps + wire.other * 8_000 / millis) / 2;
+        if wire.frames > 0 {
+            // Sent again at once is part of the price; more than double is a burst of an outage.
+            let overhead = (wire.pictures * 256 / wire.frames).clamp(256, 512);
+            self.overhead_256 = (self.overhead_256 + overhead) / 2;
+        }
+    }
+
+    fn budget(&mut self, now: Instant) -> SendBudget {
+        let budget = self.rate.budget(now);
+        let payload = |bps: u64| u32::try_from(bps * 256 / self.overhead_256).unwrap_or(u32::MAX);
+        SendBudget {
+            total_bps: budget.total_bps,
+            pictures_bps: budget.pictures_bps.map(payload),
+            line_bps: budget.line_bps,
+            is_silent: budget.is_silent,
+        }
+    }
+
+    /// The budget when it is worth telling.
+    fn news(&mut self, now: Instant) -> Option<SendBudget> {
+        let budget = self.budget(now);
+        let differs = |a: u64, b: u64| a.abs_diff(b) * 100 > b * CHANGE_PERCENT;
+        let is_news = self.told.is_none_or(|told| {
+            told.pictures_bps.is_some() != budget.pictures_bps.is_some()
+                || differs(
+                    budget.pictures_bps.unwrap_or(0).into(),
+                    told.pictures_bps.unwrap_or(0).into(),
+                )
+                || differs(budget.total_bps, told.total_bps)
+        });
+        is_news.then(|| {
+            self.told = Some(budget);
+            budget
+        })
+    }
+}
+
+/// What a datagram of ours is, by what stands in clear.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Picture,
+    Padding,
+    Feedback,
+    Other,
+}
+
+impl Kind {
+    fn of(datagram: &[u8]) -> Self {
+        let &[first, second, ..] = datagram else {
+            return Self::Other;
+        };
+        // RFC 7983: RTP and RTCP begin with 128..=191; RFC 5761: RTCP has 192..=223 in its second byte.
+        if !(128..=191).contains(&first) {
+            return Self::Other;
+        }
+        if (192..=223).contains(&second) {
+            // Transport-wide feedback: RTPFB (205), format 15.
+            let is_feedback = second == 205 && first & 0x1f == 15;
+            return if is_feedback {
+                Self::Feedback
+            } else {
+                Self::Other
+            };
+        }
+        let is_padded = first & 0x20 != 0;
+        let without_stream = datagram.get(8..12) == Some(&[0; 4]);
+        match second & 0x7f {
+            _ if without_stream => Self::Padding,
+            setup::H264_RTX_PT if is_padded => Self::Padding,
+            setup::H264_PT | setup::H264_RTX_PT => Self::Picture,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Session {
+    /// What is due for the path: a report, what the library must be told, news for whoever encodes.
+    pub(super) fn tend_path(&mut self) {
+        if self.closed {
+            return;
+        }
+        let now = self.now;
+        self.release_due();
+        self.watch_queue();
+        self.watch_repair();
+        self.tell_estimator();
+        if now < self.path.next_report {
+            return;
+        }
+        let is_thin = self.path.told.is_some_and(|told| told.total_bps < THIN_BPS);
+        let interval = if is_thin {
+            REPORT_INTERVAL_THIN
+        } else {
+            REPORT_INTERVAL
+        };
+        self.path.next_report = now + interval;
+        if !self.connected {
+            return;
+        }
+        self.path.close_window(now);
+        self.send_report();
+        let silent = (self.path.meter.last_report_at())
+            .is_some_and(|last| now.saturating_duration_since(last) >= SILENCE + interval);
+        if silent {
+            self.path.rate.silent();
+        }
+        if let Some(budget) = self.path.news(now) {
+            self.outputs.push_back(Output::Event(Event::Budget(budget)));
+        }
+    }
+
+    fn send_report(&mut self) {
+        if !self.path.reports {
+            return;
+        }
+        let report = self.path.meter.report(self.now).write();
+        let (sender, about) = self.tracks.report_ssrcs();
+        self.rtc
+            .direct_api()
+            .send_app_specific_feedback(sender, about, report.as_slice());
+        self.feed(None);
+        self.drain();
+    }
+
+    /// The library probes up to twice what we wish for, also when it starts anew: outside a search the wish is what we
+    /// send, or its probes alone would fill the line.
+    fn tell_estimator(&mut self) {
+        let wish = self.path.rate.wish();
+        if std::mem::replace(&mut self.path.wish_bps, wish) != wish {
+            self.rtc
+                .bwe()
+                .set_bitrate(Bitrate::from(0), Bitrate::from(wish));
+            self.drain();
+        }
+        if let Some(bps) = self.path.reset.take() {
+            self.rtc.bwe().reset(Bitrate::from(bps));
+            self.feed(None);
+            self.drain();
+        }
+    }
+
+    /// Says when pictures wait too long to be sent, and when not any more.
+    fn watch_queue(&mut self) {
+        if !self.connected {
+            return;
+        }
+        let delay = self.video_queue_delay(self.tracks.mid(Track::Video));
+        let waiting = if self.path.waiting {
+            delay > QUEUE_SHORT
+        } else {
+            delay > QUEUE_LONG
+        };
+        if waiting != self.path.waiting {
+            self.path.waiting = waiting;
+            self.outputs
+                .push_back(Output::Event(Event::PicturesWait(waiting)));
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! How speech sounds over lines that lose packets: the whole path in virtual time with fixed seeds, scored by PESQ and
+//! STOI, against bars and against the curve of before.
+//!
+//! `cargo bench -p hullo-tests --bench speech`; docs/benchmarks.md says what is measured and how. `-- --write` stores the
+//! figures as the new curve.
+
+use std::error::Error;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use hullo_tests::bench::tools::Scripts;
+use hullo_tests::bench::verdict::{Bar, Point, Verdict, table};
+use hullo_tests::speech::{Heard, Line, talk};
+use serde::{Deserialize, Serialize};
+
+type Failure = Box<dyn Error>;
+
+/// The curve of before, beside this file.
+const CURVE: &str = "benches/speech/curve.json";
+/// The call has stood for so long when scored speech begins, in samples: 6 s.
+const LEAD_SAMPLES: usize = 6 * 48_000;
+/// Each cell is the mean of these.
+const SEEDS: [u64; 2] = [1, 2];
+/// One way, both directions.
+const DELAY_MS: u64 = 50;
+/// PESQ may fall by so much against the curve; libraries and compilers differ by less.
+const DROP_PESQ: f64 = 0.1;
+
+/// A line and what must be reached on it: loss, mean run, PESQ-WB, STOI.
+const CELLS: [(f64, f64, f64, f64); 5] = [
+    (0.0, 1.0, 3.75, 0.99),
+    (0.1, 1.0, 3.2, 0.98),
+    (0.2, 1.0, 3.1, 0.98),
+    (0.3, 1.0, 2.5, 0.96),
+    (0.2, 3.0, 2.6, 0.965),
+];
+
+/// One line of the curve.
+#[derive(Debug, Serialize, Deserialize)]
+struct Cell {
+    loss: f64,
+    burst: f64,
+    pesq_wb: f64,
+    stoi: f64,
+    payload_kbps: f64,
+    delay_p95_ms: f64,
+    concealed_share: f64,
+}
+
+fn main() -> ExitCode {
+    // `cargo test --benches` runs this too, and has its own bounds.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        say("speech runs under `cargo bench` only");
+        return ExitCode::SUCCESS;
+    }
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            say(&format!("speech: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn say(text: &str) {
+    // Nobody reads any more: nothing to tell them.
+    let _closed = writeln!(io::stdout(), "{text}");
+}
+
+fn run() -> Result<bool, Failure> {
+    let Some(tools) = std::env::var_os("HULLO_TOOLS") else {
+        say(
+            "HULLO_TOOLS names no folder of scoring scripts: speech is not measured (docs/benchmarks.md)",
+        );
+        return Ok(true);
+    };
+    let scripts = Scripts {
+        folder: tools.into(),
+        python: std::env::var_os("HULLO_PYTHON").map_or("python3".into(), PathBuf::from),
+    };
+    let folder = tempfile::tempdir()?;
+    let said = folder.path().join("said.wav");
+    scripts.make_speech(&said)?;
+    let speech = read(&said)?;
+    let cells = CELLS
+        .iter()
+        .map(|&(loss, burst, ..)| measure(&scripts, folder.path(), (&said, &speech), loss, burst))
+        .collect::<Result<Vec<_>, _>>()?;
+    let curve = Path::new(env!("CARGO_MANIFEST_DIR")).join(CURVE);
+    if std::env::args().any(|argument| argument == "--write") {
+        fs::write(&curve, serde_json::to_string_pretty(&cells)? + "\n")?;
+        say("the curve is stored");
+    }
+    let before: Vec<Cell> = serde_json::from_slice(&fs::read(&curve)?)?;
+    let points = judge(&cells, &before);
+    say(&table(&points));
+    Ok(points.iter().all(|point| point.verdict != Verdict::Fail))
+}
+
+fn measure(
+    scripts: &Scripts,
+    folder: &Path,
+    (said, speech): (&Path, &[f32]),
+    loss: f64,
+    burst: f64,
+) -> Result<Cell, Failure> {
+    let line = Line {
+        delay_ms: DELAY_MS,
+        jitter_ms: 0,
+        loss,
+        burst,
+    };
+    let lead = &speech[speech.len().saturating_sub(LEAD_SAMPLES)..];
+    let mut cell = Cell {
+        loss,
+        burst,
+        pesq_wb: 0.0,
+        stoi: 0.0,
+        payload_kbps: 0.0,
+        delay_p95_ms: 0.0,
+        concealed_share: 0.0,
+    };
+    for seed in SEEDS {
+        let heard = talk(lead, speech, line, seed, true);
+        let file = folder.join("heard.wav");
+        write(&file, &heard.samples)?;
+        let (pesq, stoi) = scripts.scores(said, &file)?;
+        say(&format!(
+            "loss {:.0} % in runs of {burst}, seed {seed}: PESQ {pesq:.2}, STOI {stoi:.3}, {}",
+            loss * 100.0,
+            told(&heard)
+        ));
+        let share = 1.0 / SEEDS.len() as f64;
+        cell.pesq_wb += pesq * share;
+        cell.stoi += stoi * share;
+        cell.payload_kbps = cell.payload_kbps.max(heard.payload_bps / 1000.0);
+        cell.delay_p95_ms = cell.delay_p95_ms.max(heard.delay_p95_ms);
+        cell.concealed_share += heard.concealed_share * share;
+    }
+    Ok(cell)
+}
+
+fn told(heard: &Heard) -> String {
+    format!(
+        "{:.1} kbit/s, {:.1} ms, {:.2} % made up, {:?}",
+        heard.payload_bps / 1000.0,
+        heard.delay_p95_ms,
+        heard.concealed_share * 100.0,
+        heard.settings
+    )
+}
+
+fn judge(cells: &[Cell], before: &[Cell]) -> Vec<Point> {
+    let mut points = Vec::new();
+    for (cell, (.., pesq, stoi)) in cells.iter().zip(CELLS) {
+        let name = format!("{:.0} % in runs of {:.0}", cell.loss * 100.0, cell.burst);
+        let mut point = |what: &str, unit, bar, figure| {
+            let what = format!("{what}, {name}");
+            points.push(Point::judge(&what, unit, bar, &[("", Some(figure))]));
+        };
+        point("PESQ-WB", "", Bar::AtLeast(pesq), cell.pesq_wb);
+        point("STOI", "", Bar::AtLeast(stoi), cell.stoi);
+        point(
+            "sealed sound",
+            "kbit/s",
+            Bar::AtMost(100.0),
+            cell.payload_kbps,
+        );
+        point("one way, p95", "ms", Bar::AtMost(250.0), cell.delay_p95_ms);
+        let old = before
+            .iter()
+            .find(|old| old.loss == cell.loss && old.burst == cell.burst);
+        let drop = old.map(|old| old.pesq_wb - cell.pesq_wb);
+        let what = format!("PESQ-WB lost against the curve, {name}");
+        points.push(Point::judge(
+            &what,
+            "",
+            Bar::AtMost(DROP_PESQ),
+            &[("", drop)],
+        ));
+    }
+    points
+}
+
+fn read(path: &Path) -> Result<Vec<f32>, Failure> {
+    let samples = hound::WavReader::open(path)?.into_samples::<i16>();
+    let samples: Result<Vec<_>, _> = samples
+        .map(|sample| sample.map(|sample| f32::from(sample) / 32_768.0))
+        .collect();
+    Ok(samples?)
+}
+
+fn write(path: &Path, samples: &[f32]) -> Result<(), Failure> {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 48_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec)?;
+    for sample in samples {
+        // A cast saturates.
+        writer.write_sample((sample * 32_767.0).round() as i16)?;
+    }
+    Ok(writer.finalize()?)
+}
