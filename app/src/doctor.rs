@@ -12,6 +12,7 @@ use crate::front::Front;
 use crate::program::{Failure, OTHER};
 use crate::report::Report;
 
+mod network;
 pub mod terminal;
 
 /// How well something is.
