@@ -181,6 +181,7 @@ pub struct Session {
     closed: bool,
     candidates: usize,
     local_candidates: Vec<Candidate>,
+    remote_candidates: Vec<Candidate>,
     last_keyframe_request: Option<Instant>,
     path: path::Path,
     repair: repair::Repair,
@@ -213,6 +214,7 @@ impl Session {
             closed: false,
             candidates: 0,
             local_candidates: Vec::new(),
+            remote_candidates: Vec::new(),
             last_keyframe_request: None,
             path: path::Path::new(now, config),
             repair: repair::Repair::default(),
@@ -344,7 +346,8 @@ impl Session {
         }
         match Candidate::from_sdp_string(line.trim()) {
             Ok(candidate) if candidate.proto() == Protocol::Udp => {
-                self.rtc.add_remote_candidate(candidate)
+                self.remote_candidates.push(candidate.clone());
+                self.rtc.add_remote_candidate(candidate);
             }
             _ => self.stats.refused_candidates += 1,
         }
@@ -499,7 +502,9 @@ impl Session {
                 Event::Side(data.data)
             }
             str0m::Event::PeerStats(peer) => {
-                let stats = self.stats.peer(self.now, &peer, &self.path);
+                let mut stats = self.stats.peer(self.now, &peer, &self.path);
+                let pair = peer.selected_candidate_pair.as_ref();
+                stats.pair = pair.map(|pair| self.pair_kinds(pair));
                 Event::Stats(Box::new(stats))
             }
             str0m::Event::MediaIngressStats(media) => {

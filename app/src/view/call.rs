@@ -130,8 +130,11 @@ fn draw_call<'m>(
             .step
             .as_deref()
             .filter(|_| call.state == CallState::Connecting);
-        let step = step.map(text::sentence).unwrap_or_default();
-        fit::put_centred(buffer, below, &[&waiting, &step, "", warning], Style::new());
+        let step = step.map(text::sentence);
+        let mut lines = vec![waiting.as_str()];
+        lines.extend(step.as_deref());
+        lines.extend(["", warning]);
+        fit::put_centred(buffer, below, &lines, Style::new());
     }
     if is_wide && call.own.camera_on && !call.is_held() {
         draw_preview(model, call, below, buffer);

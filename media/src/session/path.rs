@@ -194,10 +194,9 @@ impl Path {
         let wire = std::mem::take(&mut self.wire);
         self.window_began = now;
         self.other_bps = (self.other_bps + wire.other * 8_000 / millis) / 2;
-        if wire.frames > 0 {
+        if let Some(overhead) = (wire.pictures * 256).checked_div(wire.frames) {
             // Sent again at once is part of the price; more than double is a burst of an outage.
-            let overhead = (wire.pictures * 256 / wire.frames).clamp(256, 512);
-            self.overhead_256 = (self.overhead_256 + overhead) / 2;
+            self.overhead_256 = (self.overhead_256 + overhead.clamp(256, 512)) / 2;
         }
     }
 

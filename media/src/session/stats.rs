@@ -29,7 +29,7 @@ pub struct SessionStats {
     pub confirmed: Option<PathFigures>,
     /// How long the peer's datagrams stand in queues on their way to us.
     pub received_queue: Duration,
-    /// Kinds of the two candidates in use, as `host/host`.
+    /// Kinds of the two candidates in use, as `host/relay`.
     pub pair: Option<String>,
     /// Sound.
     pub audio: TrackStats,
@@ -144,8 +144,6 @@ impl Collector {
             stats.received_queue = queue;
             stats.confirmed = Some(*confirmed);
         }
-        // Only host candidates exist so far; addresses themselves are never reported.
-        stats.pair = pair.map(|_| "host/host".to_owned());
         stats.unsent_frames = self.unsent_frames;
         stats.refused_datagrams = self.refused_datagrams;
         stats.refused_candidates = self.refused_candidates;

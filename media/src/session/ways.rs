@@ -1,5 +1,10 @@
 //! Our own addresses of a session, and what it does when the peer falls silent.
 
+use std::net::SocketAddr;
+
+use str0m::stats::CandidatePairStats;
+use str0m::{Candidate, CandidateKind};
+
 use super::hearing::Silence;
 use super::{Event, Output, Session, setup};
 use crate::reach::LocalCandidate;
@@ -21,6 +26,13 @@ impl Session {
             self.local_candidates.retain(|known| *known != candidate);
         }
         self.feed(None);
+    }
+
+    /// Kinds of the two addresses in use, as `host/relay`; the addresses themselves are told to nobody.
+    pub(super) fn pair_kinds(&self, pair: &CandidatePairStats) -> String {
+        let local = kind_of(&self.local_candidates, pair.local.addr);
+        let remote = kind_of(&self.remote_candidates, pair.remote.addr);
+        format!("{local}/{remote}")
     }
 
     /// Notices silence, and looks for another way while it lasts.
@@ -47,4 +59,10 @@ impl Session {
         self.feed(None);
         self.drain();
     }
+}
+
+/// An address that nobody told was found by a check that came from it.
+fn kind_of(candidates: &[Candidate], address: SocketAddr) -> CandidateKind {
+    let told = candidates.iter().find(|it| it.addr() == address);
+    told.map_or(CandidateKind::PeerReflexive, Candidate::kind)
 }
