@@ -118,7 +118,10 @@ impl People {
             }
             GroupEvent::CallStarted { .. } => return Vec::new(),
             GroupEvent::CallsForgotten { group } => {
-                format!("Somebody left {}: the next call there has a new key.", name(group))
+                format!(
+                    "Somebody left {}: the next call there has a new key.",
+                    name(group)
+                )
             }
             GroupEvent::Refused { group, words } => {
                 format!("{}: {}", name(group), sentence(&words))

@@ -431,9 +431,8 @@ fn main_loop(
     let memory = SettingsFile::of_profile(profile.folder());
     let group_calls = GroupCalls::of_profile(profile.folder());
     let unread_calls = group_calls.as_ref().err().map(ToString::to_string);
-    let mut model = begun(mode, options.color, &config);
+    let mut model = begun(mode, options, &config);
     model.layers.setup = setup::setup(options, &config, broken.is_some(), profile.folder(), &log);
-    model.has_screen = options.screen.is_some();
     let (mut front, entered) = open_front(face, &wake, &mut model, options)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
     let is_drawn = face == Face::Screen;
@@ -480,8 +479,9 @@ fn main_loop(
     Ok((status, summary))
 }
 
-fn begun(mode: Mode, color: Color, config: &Config) -> Model {
-    let mut model = Model::new(mode, look(color));
+fn begun(mode: Mode, options: &Options, config: &Config) -> Model {
+    let mut model = Model::new(mode, look(options.color));
+    model.has_screen = options.screen.is_some();
     model.is_relay_only = config.relay_only;
     model.keymap = config.keymap.clone();
     model.theme = config.theme;

@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn each_fault_has_its_words() {
-        let cases: [(fn(&mut Stats), &str); 11] = [
+        type Fault = fn(&mut Stats);
+        let cases: [(Fault, &str); 11] = [
             (
                 |s| s.received.packets = 0,
                 "nothing comes from the far side",

@@ -52,17 +52,18 @@ impl Step {
     /// This size, or the largest smaller one that pictures of `bps` carry, given the one that is sent `now`.
     pub(super) fn carried_by(self, bps: u32, now: Option<Self>) -> Self {
         let carries = |step: &Self| {
-            let is_growing = now.is_some_and(|now| now.width > 0 && step.bitrate_bps > now.bitrate_bps);
+            let is_growing =
+                now.is_some_and(|now| now.width > 0 && step.bitrate_bps > now.bitrate_bps);
             let percent = if is_growing { BACK_PERCENT } else { 100 };
             u64::from(step.bitrate_bps_min) * percent <= u64::from(bps) * 100
         };
         if carries(&self) {
             return self;
         }
-        let smaller = STEPS
+        let mut smaller = STEPS
             .iter()
             .filter(|step| step.bitrate_bps <= self.bitrate_bps);
-        let carried = smaller.filter(|step| carries(step)).next_back();
+        let carried = smaller.rfind(|step| carries(step));
         carried.copied().unwrap_or(STEPS[0])
     }
 }

@@ -44,7 +44,9 @@ pub(super) fn look(around: Surroundings<'_>) -> Section {
         ways,
         servers,
         server: around.options.server.as_deref().map(|url| {
-            let url = url.parse::<ServerUrl>().map_err(|error| error.to_string())?;
+            let url = url
+                .parse::<ServerUrl>()
+                .map_err(|error| error.to_string())?;
             reach_server(&url)
         }),
     };
@@ -83,7 +85,10 @@ fn findings(facts: &Facts) -> Vec<Finding> {
             "Check its address, and that its TCP port is open in firewalls.",
         )),
         Some(Ok(clock_off)) => {
-            found.push(Finding::ok("server", "the server answers and holds its key"));
+            found.push(Finding::ok(
+                "server",
+                "the server answers and holds its key",
+            ));
             found.extend(clock_off.map(clock));
         }
     }
@@ -91,7 +96,11 @@ fn findings(facts: &Facts) -> Vec<Finding> {
         Ok(ways) => ways,
         Err(reason) => {
             let words = format!("no socket can be had: {reason}");
-            found.push(Finding::fail("address", words, "Connect this machine to a network."));
+            found.push(Finding::fail(
+                "address",
+                words,
+                "Connect this machine to a network.",
+            ));
             return found;
         }
     };
@@ -100,15 +109,26 @@ fn findings(facts: &Facts) -> Vec<Finding> {
     found.extend(relays(facts, ways));
     let unknown = ways.unknown.iter();
     found.extend(unknown.map(|words| {
-        Finding::fail("names", words.clone(), "Check the name in config.toml, and this machine's DNS.")
+        Finding::fail(
+            "names",
+            words.clone(),
+            "Check the name in config.toml, and this machine's DNS.",
+        )
     }));
     found
 }
 
 fn clock(off: Duration) -> Finding {
-    let words = format!("this machine's clock and the server's differ by {} s", off.as_secs());
+    let words = format!(
+        "this machine's clock and the server's differ by {} s",
+        off.as_secs()
+    );
     if off > CLOCK_OFF_MAX {
-        Finding::fail("clock", words, "Set the clock, best by NTP: what expires is judged by it.")
+        Finding::fail(
+            "clock",
+            words,
+            "Set the clock, best by NTP: what expires is judged by it.",
+        )
     } else {
         Finding::ok("clock", words)
     }
@@ -134,7 +154,10 @@ fn addresses(all: &[IpAddr]) -> Vec<Finding> {
 /// What STUN servers saw, which also says whether UDP gets out and in.
 fn stun(facts: &Facts, ways: &Ways) -> Vec<Finding> {
     if facts.servers.policy == Policy::RelayOnly {
-        return vec![Finding::ok("udp", "not looked at: relay_only asks no STUN server")];
+        return vec![Finding::ok(
+            "udp",
+            "not looked at: relay_only asks no STUN server",
+        )];
     }
     if facts.servers.stun.is_empty() {
         return vec![Finding::warn(
@@ -167,7 +190,10 @@ fn stun(facts: &Facts, ways: &Ways) -> Vec<Finding> {
             "Calls with people behind such a router too need a TURN server.",
         )
     } else if facts.servers.stun.len() < 2 {
-        Finding::ok("nat", "there is one; which kind would take a second STUN server to see")
+        Finding::ok(
+            "nat",
+            "there is one; which kind would take a second STUN server to see",
+        )
     } else {
         Finding::ok("nat", "cone: direct calls work with most others")
     };

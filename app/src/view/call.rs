@@ -117,28 +117,33 @@ fn draw_call<'m>(
     if call.is_connected() {
         draw_far(model, call, name, below, buffer);
     } else {
-        let warning = if call.shows_ip_warning {
-            text::IP_WARNING
-        } else {
-            ""
-        };
-        let waiting = match &model.server {
-            Server::Down(reason) if call.state == CallState::Inviting => text::server_down(reason),
-            _ => model.keymap.fill(text::waiting(call)),
-        };
-        let step = call
-            .step
-            .as_deref()
-            .filter(|_| call.state == CallState::Connecting);
-        let step = step.map(text::sentence);
-        let mut lines = vec![waiting.as_str()];
-        lines.extend(step.as_deref());
-        lines.extend(["", warning]);
-        fit::put_centred(buffer, below, &lines, Style::new());
+        draw_waiting(model, call, below, buffer);
     }
     if is_wide && call.own.camera_on && !call.is_held() {
         draw_preview(model, call, below, buffer);
     }
+}
+
+/// What is being waited for, until sound flows.
+fn draw_waiting(model: &Model, call: &Call, below: Rect, buffer: &mut Canvas<'_, '_>) {
+    let warning = if call.shows_ip_warning {
+        text::IP_WARNING
+    } else {
+        ""
+    };
+    let waiting = match &model.server {
+        Server::Down(reason) if call.state == CallState::Inviting => text::server_down(reason),
+        _ => model.keymap.fill(text::waiting(call)),
+    };
+    let step = call
+        .step
+        .as_deref()
+        .filter(|_| call.state == CallState::Connecting);
+    let step = step.map(text::sentence);
+    let mut lines = vec![waiting.as_str()];
+    lines.extend(step.as_deref());
+    lines.extend(["", warning]);
+    fit::put_centred(buffer, below, &lines, Style::new());
 }
 
 /// The line that says what kind of call it is and who is in it, and what this view leaves out: that whole, names cut.

@@ -2,8 +2,8 @@
 
 mod conversation;
 
-mod layers;
 mod figures;
+mod layers;
 
 mod groups;
 mod roster;

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use hullo_media::device::DeviceError;
+use hullo_media::frame::EncodedFrame;
+use hullo_media::jitter::AudioFrame;
 use hullo_media::session::{SendBudget, SessionStats, Track};
 use hullo_media::source::VideoSource;
 use hullo_proto::call::{CallState as MachineState, EndReason, Media};
@@ -239,6 +241,39 @@ impl Dispatch {
         });
     }
 
+    fn audio(&mut self, now: Instant, frame: AudioFrame) {
+        if self.times.first_audio.is_none() {
+            self.times.first_audio = Some(now);
+            self.call(CallEvent::FirstMedia {
+                kind: "audio",
+                received: true,
+            });
+        }
+        if let Some((media, _)) = &self.media
+            && !self.own.hold
+        {
+            media.play(frame);
+            if self.times.first_sound.is_none() && media.audio_summary().played_ms > 0 {
+                self.times.first_sound = Some(now);
+            }
+        }
+    }
+
+    fn video(&mut self, now: Instant, frame: EncodedFrame) {
+        if self.times.first_picture.is_none() && frame.kind == FrameKind::VideoKey {
+            self.times.first_picture = Some(now);
+            self.call(CallEvent::FirstMedia {
+                kind: "video",
+                received: true,
+            });
+        }
+        if let Some((media, _)) = &self.media
+            && !self.own.hold
+        {
+            media.show(frame);
+        }
+    }
+
     pub(super) fn event(&mut self, now: Instant, event: Event) {
         self.check_queue();
         match event {
@@ -252,37 +287,8 @@ impl Dispatch {
                     self.step(&words);
                 }
             }
-            Event::Audio(frame) => {
-                if self.times.first_audio.is_none() {
-                    self.times.first_audio = Some(now);
-                    self.call(CallEvent::FirstMedia {
-                        kind: "audio",
-                        received: true,
-                    });
-                }
-                if let Some((media, _)) = &self.media
-                    && !self.own.hold
-                {
-                    media.play(frame);
-                    if self.times.first_sound.is_none() && media.audio_summary().played_ms > 0 {
-                        self.times.first_sound = Some(now);
-                    }
-                }
-            }
-            Event::Video(frame) => {
-                if self.times.first_picture.is_none() && frame.kind == FrameKind::VideoKey {
-                    self.times.first_picture = Some(now);
-                    self.call(CallEvent::FirstMedia {
-                        kind: "video",
-                        received: true,
-                    });
-                }
-                if let Some((media, _)) = &self.media
-                    && !self.own.hold
-                {
-                    media.show(frame);
-                }
-            }
+            Event::Audio(frame) => self.audio(now, frame),
+            Event::Video(frame) => self.video(now, frame),
             Event::FirstSent(track) => {
                 let kind = if track == Track::Audio {
                     "audio"

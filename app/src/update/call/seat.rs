@@ -74,7 +74,14 @@ pub(crate) fn set_deafened(
         mute(call, number, was_muted, effects);
     }
     tell_own_volume(model, number, effects);
-    report_own(model, number, effects);
+    let confirmed = |call: &Call| {
+        call.mute_asked
+            .is_none_or(|asked| asked == call.own.mic_muted)
+    };
+    if model.live_call().is_some_and(confirmed) {
+        report_own(model, number, effects);
+    }
+    // Else the microphone's answer tells both: nobody is to read "muted" of one that is about to open.
     let is_muted = on || (model.live_call()).is_some_and(|call| call.mute_asked == Some(true));
     say(model, text::deafened(on, is_muted));
     Ok(())
