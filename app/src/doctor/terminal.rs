@@ -391,7 +391,7 @@ mod tests {
         };
         let environment = [
             ("TERM", "tmux-256color"),
-            ("TMUX", "/tmp/x,1,0"),
+            ("TMUX", "socket,1,0"),
             ("KITTY_WINDOW_ID", "1"),
             ("SSH_CONNECTION", "10.0.0.5 1 10.0.0.6 22"),
         ];
