@@ -25,7 +25,7 @@ serve *args:
 mirror *args:
     cargo run --release -- mirror {{ args }}
 
-# Two processes call each other; or `screen`: pictures against terminal players. Bars and figures (docs/benchmarks.md).
+# Two processes call each other; or `screen`: pictures against terminal players; or `screen_link`: over a slow ssh line. Bars and figures (docs/benchmarks.md).
 bench what="first_call":
     cargo bench -p {{ if what == "screen" { "hullo-picture" } else { "hullo-tests" } }} --bench {{ what }}
 

@@ -149,6 +149,72 @@ fn no_size_of_the_window_ends_the_program() {
 }
 
 #[test]
+fn a_stopped_program_gives_the_terminal_back_and_goes_on_where_it_was() {
+    if !is_installed("tmux") {
+        return;
+    }
+    let stage = Stage::new("", "");
+    let tmux = Tmux::start(
+        USUAL,
+        "env -u NO_COLOR -u CLICOLOR -u ENV LANG=C.UTF-8 'PS1=shell> ' sh -i",
+    );
+    tmux.wait_for("shell>");
+    let before = stage.path().join("before").display().to_string();
+    tmux.enter(&format!("echo here was the shell; stty -g > {before}"));
+    tmux.enter(&stage.typed(MIRROR));
+    tmux.wait_until("the picture", has_picture);
+    tmux.press("C-z");
+    tmux.wait_for("`fg` goes on");
+    let after = stage.path().join("after").display().to_string();
+    tmux.enter(&format!("stty -g > {after}; echo the answer is $((6 * 7))"));
+    let shown = tmux.wait_for("the answer is 42");
+    assert!(!has_picture(&shown), "{shown}");
+    tmux.assert_restored();
+    stage.assert_settings_restored();
+    // What was pasted to see that no brackets come is no command.
+    tmux.press("C-u");
+    tmux.enter("fg");
+    tmux.wait_until("the picture again, and the words around it", |shown| {
+        has_picture(shown) && shown.contains("nothing is sent")
+    });
+    tmux.press("q");
+    tmux.wait_until("the shell", |shown| shown.trim_end().ends_with("shell>"));
+    tmux.enter("echo back with $?");
+    tmux.wait_for("back with 0");
+    tmux.enter(&format!("stty -g > {after}; echo the answer is $((6 * 9))"));
+    tmux.wait_for("the answer is 54");
+    tmux.assert_restored();
+    stage.assert_settings_restored();
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn keys_are_answered_while_pictures_play() {
+    if !is_installed("tmux") {
+        return;
+    }
+    let stage = Stage::new(MIRROR, "");
+    let tmux = Tmux::start(USUAL, &stage.command());
+    for _ in 0..3 {
+        let first = tmux.wait_until("the picture", has_picture);
+        tmux.wait_until("another picture", |shown| {
+            has_picture(shown) && *shown != *first
+        });
+        tmux.press("?");
+        tmux.wait_until("the help, and no picture", |shown| {
+            shown.contains("Esc close") && !has_picture(shown)
+        });
+        tmux.press("?");
+    }
+    tmux.wait_until("the picture", has_picture);
+    tmux.press("q");
+    tmux.wait_for("back with 0");
+    tmux.assert_restored();
+    stage.assert_settings_restored();
+    stage.assert_nothing_left();
+}
+
+#[test]
 fn without_colours_the_picture_is_drawn_in_characters() {
     if !is_installed("tmux") {
         return;

@@ -78,6 +78,15 @@ impl Stage {
         format!("sh {}", self.path().join("run.sh").display())
     }
 
+    /// The program with `args` and nothing around it, to be typed into a shell that has jobs.
+    pub(crate) fn typed(&self, args: &str) -> String {
+        let at = self.path().display();
+        format!(
+            "HULLO_HOME={at}/profile XDG_RUNTIME_DIR={at} TMPDIR={at}/tmp {} {args}",
+            env!("CARGO_BIN_EXE_hullo")
+        )
+    }
+
     /// Sends the program itself a signal, by name.
     pub(crate) fn signal(&self, name: &str) {
         let pid = std::fs::read_to_string(self.path().join("pid")).unwrap();
@@ -194,6 +203,12 @@ impl Tmux {
 
     pub(crate) fn press(&self, key: &str) {
         self.run(&["send-keys", key]);
+    }
+
+    /// Types a line into a shell.
+    pub(crate) fn enter(&self, line: &str) {
+        self.run(&["send-keys", "-l", line]);
+        self.press("Enter");
     }
 
     pub(crate) fn resize(&self, columns: u16, rows: u16) {
