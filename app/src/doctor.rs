@@ -114,7 +114,8 @@ fn sections(around: Surroundings<'_>) -> impl Iterator<Item = Section> + '_ {
 ///
 /// # Errors
 /// Nobody reads the output.
-pub fn run(around: Surroundings<'_>, front: &mut dyn Front) -> Result<u8, Failure> {
+pub fn run(options: &Options, folder: &Path, front: &mut dyn Front) -> Result<u8, Failure> {
+    let around = Surroundings { options, folder };
     let mut status = 0;
     for section in sections(around) {
         let fails = |finding: &Finding| finding.state == State::Fail;

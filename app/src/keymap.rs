@@ -289,10 +289,7 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         Action::Accept | Action::Decline | Action::Ignore => model.incoming.is_some(),
         Action::EndAndAccept => model.incoming.is_some() && model.taken_call().is_some(),
         Action::Swap => model.held_calls().next().is_some(),
-        Action::Join => {
-            let is_in_one = model.live_calls().any(is_of_a_group);
-            may_call && !is_in_one && (model.call_news.is_some() || model.running.len() == 1)
-        }
+        Action::Join => may_call && can_join(model),
         Action::Screen => model.taken_call().is_some_and(is_of_a_group),
         Action::AcceptSound => model
             .incoming
@@ -349,6 +346,12 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         Action::Back => model.overlay.is_some() || (is_free && !has_text_field(model)),
         Action::Interrupt => true,
     }
+}
+
+/// Whether it is known which call of a group `join` means, and we are in none.
+fn can_join(model: &Model) -> bool {
+    let is_in_one = model.live_calls().any(is_of_a_group);
+    !is_in_one && (model.call_news.is_some() || model.running.len() == 1)
 }
 
 /// Whether there are lines to step through.

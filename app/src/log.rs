@@ -281,7 +281,10 @@ mod tests {
     fn a_file_that_cannot_be_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("no/such/folder/log");
-        let error = open(&file).err().expect("no folder").to_string();
+        let Err(error) = open(&file) else {
+            panic!("there is no such folder");
+        };
+        let error = error.to_string();
         assert!(error.contains("no/such/folder"), "{error}");
         assert!(open_daily(&folder.path().join("log")).is_ok());
     }

@@ -249,13 +249,7 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
         }),
         Some(Action::Demo { people }) => demo::run(&options, people, face),
         Some(Action::Mirror) => mirror(&options, face),
-        Some(Action::Doctor) => {
-            let around = crate::doctor::Surroundings {
-                options: &options,
-                folder: &folder,
-            };
-            crate::doctor::run(around, &mut *line_front(face))
-        }
+        Some(Action::Doctor) => crate::doctor::run(&options, &folder, &mut *line_front(face)),
         Some(Action::Serve {
             listen,
             announce,
@@ -457,15 +451,9 @@ fn main_loop(
         log: log.lines.clone(),
         notes: crate::run::Notes::default(),
     };
-    for words in troubles {
-        runner.event(Event::Failed(crate::people::sentence(&words)));
-    }
-    begin(
-        &mut runner,
-        &control,
-        broken,
-        [open_to_others, unread_calls, unlogged],
-    );
+    let others = [open_to_others, unread_calls, unlogged];
+    let others = others.into_iter().flatten().chain(troubles);
+    begin(&mut runner, &control, broken, others);
     let status = runner.run();
     let words = runner.model.last_words();
     let summary = runner.summary().cloned();
@@ -473,9 +461,7 @@ fn main_loop(
     drop(front);
     drop(entered);
     drop(quiet);
-    if face == Face::Screen {
-        say_last(words);
-    }
+    say_last(words.filter(|_| face == Face::Screen));
     Ok((status, summary))
 }
 
@@ -523,7 +509,7 @@ fn begin(
     runner: &mut Runner<'_>,
     control: &Result<ControlServer, ControlError>,
     broken: Option<ConfigError>,
-    others: [Option<String>; 3],
+    others: impl Iterator<Item = String>,
 ) {
     let remembered = runner.memory.read();
     let troubles = [
@@ -531,7 +517,7 @@ fn begin(
         broken.as_ref().map(ToString::to_string),
         remembered.as_ref().err().map(ToString::to_string),
     ];
-    for trouble in troubles.into_iter().chain(others).flatten() {
+    for trouble in troubles.into_iter().flatten().chain(others) {
         runner.event(Event::Failed(crate::people::sentence(&trouble)));
     }
     runner.event(Event::Settings(remembered.unwrap_or_default()));

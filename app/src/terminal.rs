@@ -331,7 +331,7 @@ pub fn spawn_signals(mut send: impl FnMut(Event) -> bool + Send + 'static) -> io
             for signal in signals.forever() {
                 if signal == SIGTSTP {
                     let is_back = suspend();
-                    is_first &= !(is_back && !send(Event::Resumed));
+                    is_first &= !is_back || send(Event::Resumed);
                 }
                 if signal == SIGWINCH || signal == SIGTSTP {
                     // A size that cannot be read is that of a terminal that is gone, which is told elsewhere.

@@ -84,6 +84,10 @@ fn longest_excess(world: &World, rate_bps: u64, from: Duration, to: Duration) ->
 }
 
 /// Prints each half second; read with `--nocapture`.
+#[expect(
+    clippy::print_stdout,
+    reason = "figures for whoever asks the test for them"
+)]
 fn print(world: &World, from: Duration) {
     let mut at = from;
     while at + seconds(0.5) <= world.elapsed() {

@@ -109,7 +109,8 @@ impl Outbox {
 
     /// What is to be written now, at most about [`PIECE_BYTES`]; `None`: nothing waits.
     pub fn next_piece(&mut self) -> Option<Vec<u8>> {
-        if !self.text.is_empty() && !(self.is_text_behind && self.frame.is_some()) {
+        let waits = self.is_text_behind && self.frame.is_some();
+        if !self.text.is_empty() && !waits {
             return Some(self.text_piece());
         }
         self.picture_piece()

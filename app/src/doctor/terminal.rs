@@ -38,7 +38,7 @@ pub(super) fn look(around: Surroundings<'_>) -> Section {
             .then(|| crossterm::terminal::size().ok())
             .flatten(),
         // A terminal that cannot be made raw cannot be asked; that shows as one that answers nothing.
-        answers: is_terminal.then(|| ask(&variable).unwrap_or_default()),
+        answers: is_terminal.then(|| ask(variable).unwrap_or_default()),
         color: Some(around.options.color),
         passthrough: variable("TMUX").and_then(|_| tmux_passthrough()),
     };

@@ -45,7 +45,7 @@ pub fn lines(model: &Model) -> Vec<PaletteLine> {
         Normalization::Smart,
         AtomKind::Fuzzy,
     );
-    let searched = lines.map(|line| Searched::of(line));
+    let searched = lines.map(Searched::of);
     let mut lines: Vec<PaletteLine> = pattern
         .match_list(searched, &mut matcher)
         .into_iter()

@@ -80,6 +80,9 @@ pub enum Source {
     Terminal,
 }
 
+/// Where a switch is remembered.
+type Remembered = fn(&mut Settings) -> &mut Option<bool>;
+
 impl Item {
     /// Whether Enter changes it.
     #[must_use]
@@ -94,7 +97,7 @@ impl Item {
     }
 
     /// The remembered switch behind it, and the key of the file.
-    fn switch(self) -> Option<(fn(&mut Settings) -> &mut Option<bool>, &'static str)> {
+    fn switch(self) -> Option<(Remembered, &'static str)> {
         Some(match self {
             Self::Mouse => (|settings| &mut settings.mouse, "screen.mouse"),
             Self::Bell => (|settings| &mut settings.bell, "attention.bell"),

@@ -163,7 +163,6 @@ mod tests {
         Look {
             depth,
             glyphs: Glyphs::Unicode,
-            ..Look::default()
         }
     }
 

@@ -278,7 +278,7 @@ impl Server {
             .unwrap()
             .to_owned();
         Self {
-            process: process,
+            process,
             _home: None,
             url,
             address,

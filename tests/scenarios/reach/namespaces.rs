@@ -28,6 +28,7 @@ struct Scene {
 }
 
 /// Everything up to two people who know each other; `None` where it cannot be.
+#[expect(clippy::print_stderr, reason = "a test that does not run says why")]
 fn scene(nats: [Nat; 2], ask: Ask) -> Option<Scene> {
     let mut tools = vec!["ip", "iptables"];
     if ask != Ask::Nobody {
