@@ -1,6 +1,6 @@
 //! `hullo doctor`: what of the surroundings works, what does not, and what to do about it.
 //!
-//! Each section has a file of its own with one function that looks and gives its [`Finding`]s; [`sections`] is where they
+//! Each section has a file of its own with one function that looks and gives its [`Finding`]s; `sections` is where they
 //! join. A section never fails as a whole: what cannot be looked at is a finding, too.
 
 use std::path::Path;

@@ -142,7 +142,7 @@ fn leaving(words: &str) -> Vec<u8> {
 
 /// Gives the terminal back as it was; does nothing when it was never entered or already given back.
 ///
-/// A terminal that takes nothing is left as it is after [`RESTORE_WAIT`]: a program that hangs would be worse.
+/// A terminal that takes nothing is left as it is after `RESTORE_WAIT`: a program that hangs would be worse.
 pub fn restore() {
     if IS_ENTERED.swap(false, Ordering::SeqCst) {
         give_back("", false);

@@ -133,7 +133,7 @@ fn bind(ip: IpAddr) -> io::Result<UdpSocket> {
     Ok(UdpSocket::from_std(socket.into()))
 }
 
-/// The machine's addresses that a call may use, at most [`ADDRESSES_MAX`].
+/// The machine's addresses that a call may use, at most `ADDRESSES_MAX`.
 pub fn addresses(reach: Reach) -> Vec<IpAddr> {
     if reach == Reach::Loopback {
         return vec![IpAddr::from([127, 0, 0, 1])];

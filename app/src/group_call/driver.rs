@@ -1,4 +1,4 @@
-//! The thread of the call of a group: gives the [`Engine`] its sockets, its clock and its queues, and nothing else.
+//! The thread of the call of a group: gives the `Engine` its sockets, its clock and its queues, and nothing else.
 //!
 //! It waits in one place, for datagrams, frames, commands or a deadline. It alone holds the call's media keys.
 

@@ -77,7 +77,7 @@ impl Writer {
         Ok(Self { shared })
     }
 
-    /// What gives the terminal back ([`interrupt_current`]) goes through this writer from now on.
+    /// What gives the terminal back (`interrupt_current`) goes through this writer from now on.
     pub fn make_current(&self) {
         *lock(&CURRENT) = Arc::downgrade(&self.shared);
     }
