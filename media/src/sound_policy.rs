@@ -21,7 +21,9 @@ use hullo_proto::frame::LossReport;
 /// Bits per second of sound on a link without fault: wideband speech without audible loss.
 pub const BITRATE_MAX_BPS: u32 = 32_000;
 /// Lowest: below it words suffer more than from losing some.
-pub const BITRATE_MIN_BPS: u32 = 16_000;
+pub const BITRATE_MIN_BPS: u32 = 10_000;
+/// Lowest where the line is not so thin that packets must be of 60 ms.
+const BITRATE_LOW_BPS: u64 = 16_000;
 /// Bits per second of sealed sound at most, copies included.
 pub const PAYLOAD_MAX_BPS: u64 = 100_000;
 
@@ -38,6 +40,12 @@ const HEADER_BYTES: u64 = 66;
 const LONG_PACKETS_BPS: u64 = 60_000;
 /// Back to 20 ms above this.
 const SHORT_PACKETS_BPS: u64 = 75_000;
+/// Under this rate they are of 60 ms: those of 40 cost 34 kbit/s with the poorest sound.
+const LONGEST_PACKETS_BPS: u64 = 40_000;
+/// Back to 40 ms above this.
+const LONGEST_PACKETS_BPS_BACK: u64 = 48_000;
+/// On a thin link so much is left for what the two programs tell each other about it, bits per second.
+const CONTROL_BPS: u64 = 3_000;
 /// Loss from which each level of protection is worth its bits.
 const LOSS_OF_LEVEL: [f32; 3] = [0.015, 0.05, 0.17];
 /// A level is left when loss is under this share of what it began at.
@@ -76,7 +84,7 @@ pub struct SoundSettings {
     pub announced_loss_percent: u8,
     /// Which earlier packets go along: 1 is the one before.
     pub copies: &'static [u8],
-    /// Blocks of 20 ms in a packet, 1 or 2.
+    /// Blocks of 20 ms in a packet, 1 to 3.
     pub blocks: u8,
 }
 
@@ -110,6 +118,7 @@ pub struct AudioPolicy {
     level: usize,
     bursty: bool,
     long: bool,
+    longest: bool,
     settings: SoundSettings,
     /// Since when less would do.
     calm_since: Option<Instant>,
@@ -125,6 +134,12 @@ impl AudioPolicy {
     pub fn update(&mut self, now: Instant, figures: &LinkFigures) -> Option<SoundSettings> {
         self.follow_loss(now, figures.report);
         let usable = self.usable(figures);
+        self.longest = usable
+            < if self.longest {
+                LONGEST_PACKETS_BPS_BACK
+            } else {
+                LONGEST_PACKETS_BPS
+            };
         self.long = usable
             < if self.long {
                 SHORT_PACKETS_BPS
@@ -227,14 +242,18 @@ impl AudioPolicy {
 
     /// As many of the copies as the rate allows, the nearest being dropped last, and the best bit rate with them.
     fn afford(&self, wanted: &'static [u8], usable_bps: u64, loss: f32) -> SoundSettings {
-        let blocks = if self.long { 2 } else { 1 };
-        let per_second = 50 / u64::from(blocks);
-        let headers = HEADER_BYTES * 8 * per_second;
+        let blocks = match (self.long, self.longest) {
+            (_, true) => 3,
+            (true, false) => 2,
+            (false, false) => 1,
+        };
+        // Of packets, in thousandths.
+        let per_1000_s = 50_000 / u64::from(blocks);
+        let headers = HEADER_BYTES * 8 * per_1000_s / 1_000;
         // Half for sound, the rest for pictures and everybody else; a thin link is sound's alone.
-        let share = (usable_bps / 2)
-            .max(usable_bps.min(LONG_PACKETS_BPS))
-            .saturating_sub(headers);
-        let frame_bytes = share.min(PAYLOAD_MAX_BPS) / 8 / per_second;
+        let alone = usable_bps.saturating_sub(CONTROL_BPS).min(LONG_PACKETS_BPS);
+        let share = (usable_bps / 2).max(alone).saturating_sub(headers);
+        let frame_bytes = share.min(PAYLOAD_MAX_BPS) * 1_000 / 8 / per_1000_s;
         let copies_max = if self.long {
             wanted.len().min(1)
         } else {
@@ -243,14 +262,18 @@ impl AudioPolicy {
         let bitrate_with = |copies: u64| {
             let packets = frame_bytes.saturating_sub(SEAL_BYTES + COPY_HEAD_BYTES * copies);
             let bytes = packets / (copies + 1);
-            bytes * 8 * per_second
+            bytes * 8 * per_1000_s / 1_000
         };
         let count = (1..=copies_max)
             .rev()
-            .find(|&count| bitrate_with(count as u64) >= u64::from(BITRATE_MIN_BPS))
+            .find(|&count| bitrate_with(count as u64) >= BITRATE_LOW_BPS)
             .unwrap_or(0);
-        let bitrate = bitrate_with(count as u64)
-            .clamp(u64::from(BITRATE_MIN_BPS), u64::from(BITRATE_MAX_BPS));
+        let least = if self.longest {
+            u64::from(BITRATE_MIN_BPS)
+        } else {
+            BITRATE_LOW_BPS
+        };
+        let bitrate = bitrate_with(count as u64).clamp(least, u64::from(BITRATE_MAX_BPS));
         let protected = self.level > 0 && count == 0;
         let announced = (loss * 100.0).clamp(ANNOUNCED_MIN, ANNOUNCED_MAX);
         // In steps of five, so that noise does not reconfigure the encoder each second.
@@ -364,14 +387,17 @@ mod tests {
             (55_000, 2),
             (70_000, 2),
             (80_000, 1),
-            (32_000, 2),
+            (45_000, 2),
+            (32_000, 3),
+            (45_000, 3),
+            (50_000, 2),
         ] {
             link.figures.available_bps = Some(available);
             let settings = link.run(1, 0.0, 0.0);
             assert_eq!(settings.blocks, blocks, "{available} bit/s");
             let headers = HEADER_BYTES * 8 * 50 / u64::from(blocks);
             assert!(
-                payload(settings) + headers <= available.max(36_000),
+                payload(settings) + headers <= available.max(31_500),
                 "{available}: {settings:?}"
             );
         }

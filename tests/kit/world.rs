@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use hullo::call::engine::{Engine, Event, Input, Output, Ways};
 use hullo::call::side::SideState;
-use hullo_media::codec::{AudioEncoder as _, VideoDecoder as _, h264, opus};
+use hullo_media::codec::{VideoDecoder as _, h264, opus};
 use hullo_media::frame::{BLOCK_SAMPLES, EncodedFrame};
 use hullo_media::jitter::{AudioBuffer as _, JitterBuffer, Pull};
 use hullo_media::session::{SendBudget, SessionStats};
@@ -74,6 +74,8 @@ pub struct Person {
     camera: Camera,
     next_picture: Instant,
     voice: opus::Encoder,
+    /// Blocks that wait for the rest of their packet, and how many a packet has.
+    packet: (Vec<f32>, Option<Instant>, usize),
     screen: h264::Decoder,
     buffer: JitterBuffer,
 }
@@ -413,6 +415,7 @@ impl Person {
             camera: Camera::card(30, None),
             next_picture: now,
             voice: opus::Encoder::new().expect("opus"),
+            packet: (Vec::new(), None, 1),
             screen: h264::Decoder::new().expect("h264"),
             buffer: JitterBuffer::new(Box::new(opus::Decoder::new().expect("opus")), BUFFER_TARGET),
         }
@@ -450,11 +453,20 @@ impl Person {
         self.microphone
             .read(at, &mut block)
             .expect("the test microphone always works");
-        let data = self.voice.encode(&block).expect("opus encodes any block");
+        let (samples, began, blocks) = &mut self.packet;
+        samples.extend_from_slice(&block);
+        let captured_at = *began.get_or_insert(now);
+        if samples.len() < *blocks * BLOCK_SAMPLES {
+            return None;
+        }
+        let packet = self.voice.encode_samples(samples);
+        let data = packet.expect("opus encodes one to three blocks");
+        samples.clear();
+        *began = None;
         (!self.own.muted).then_some(EncodedFrame {
             kind: FrameKind::Audio,
             data,
-            captured_at: now,
+            captured_at,
         })
     }
 
@@ -514,7 +526,10 @@ impl Person {
             }
             Event::PicturesWait(waits) => self.camera.set_waits(waits),
             Event::Far(far) => self.far = Some(far),
-            Event::Sound(settings) => self.voice.apply(&settings),
+            Event::Sound(settings) => {
+                self.packet.2 = usize::from(settings.blocks);
+                self.voice.apply(&settings);
+            }
             Event::Step { words, .. } => self.steps.push(words),
             Event::Stats(stats, _) => self.stats.push((since_start, *stats)),
             Event::Interrupted | Event::Resumed | Event::FirstSent(_) => {}

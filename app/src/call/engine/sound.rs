@@ -10,6 +10,9 @@ use hullo_proto::frame::{FrameKind, LossReport, OpenedFrame, SealError, SealedFr
 use super::super::side::SideState;
 use super::{Engine, Event, Output};
 
+/// Under this a line is for sound alone or nearly so, bits per second.
+const THIN_BPS_MAX: u64 = 100_000;
+
 /// Our state, with what this program can read.
 pub(super) fn with_copies(own: SideState) -> SideState {
     SideState {
@@ -50,7 +53,12 @@ impl Engine {
             || LossReport::new(stats.sent_loss.unwrap_or(0.0), 1.0),
             |confirmed| LossReport::new(confirmed.sound_loss, confirmed.sound_burst),
         );
-        self.sound.measured(stats.rtt, loss, stats.estimate_bps);
+        // On a thin line what may be sent now counts: sound is all there is, and must let a queue run empty.
+        let may = (stats.budget.map(|budget| budget.total_bps)).filter(|bps| *bps < THIN_BPS_MAX);
+        let available = stats
+            .estimate_bps
+            .map(|line| may.map_or(line, |may| may.min(line)));
+        self.sound.measured(stats.rtt, loss, available);
         self.tell_sound(now);
     }
 
