@@ -1,6 +1,6 @@
 //! The words a script may send: on stdin in `--plain` and `--json`, and through `hullo ctl`. The same as the keys.
 
-use crate::event::{Command, Meanwhile, Media, PersonChange, Switch};
+use crate::event::{Command, Meanwhile, Media, PersonChange, SoundPart, Switch};
 use crate::seat::VOLUME_PERCENT_MAX;
 
 /// Reads one line. Unknown words give an error that lists the known ones.
@@ -30,6 +30,10 @@ pub fn parse(line: &str) -> Result<Command, String> {
         ("unmute", None) => Command::Mute(Switch::Off),
         ("toggle", None) => Command::Mute(Switch::Toggle),
         ("video", Some(word)) => Command::Video(switch(word).ok_or_else(|| unknown(line))?),
+        ("echo" | "noise" | "gain", Some(word)) => Command::Process(
+            sound_part(first).ok_or_else(|| unknown(line))?,
+            switch(word).ok_or_else(|| unknown(line))?,
+        ),
         ("hold", None) => Command::Hold(Switch::Toggle),
         ("hold", Some(word)) => Command::Hold(switch(word).ok_or_else(|| unknown(line))?),
         ("swap", None) => Command::Swap,
@@ -102,6 +106,10 @@ fn about_a_person(line: &str) -> Option<Command> {
     Some(Command::Person(rest, change))
 }
 
+fn sound_part(word: &str) -> Option<SoundPart> {
+    SoundPart::ALL.into_iter().find(|part| part.word() == word)
+}
+
 fn switch(word: &str) -> Option<Switch> {
     match word {
         "on" => Some(Switch::On),
@@ -115,7 +123,7 @@ fn unknown(line: &str) -> String {
     let shown: String = line.chars().filter(|c| !c.is_control()).take(40).collect();
     format!(
         "`{shown}` is no command; known are mute, unmute, toggle, video on|off|toggle, hold [on|off|toggle], \
-         deafen [on|off|toggle], undeafen, ptt on|off, focus NAME|speaker|off, volume NAME PERCENT, who, swap, accept [video], \
+         deafen [on|off|toggle], undeafen, ptt on|off, echo|noise|gain on|off|toggle, focus NAME|speaker|off, volume NAME PERCENT, who, swap, accept [video], \
          answer hold|end, reject, ignore, hangup, dnd on|off|toggle, call NAME, videocall NAME, \
          join [GROUP], videojoin GROUP, screen on|off|toggle, send NAME TEXT, \
          seen NAME, invite, withdraw, add LINK|CODE, words NAME, same NAME, differ NAME, rename OLD NEW, block NAME, \
@@ -163,6 +171,9 @@ mod tests {
             "volume ann of green gables 50",
             "volume bob 0%",
             "who",
+            "echo off",
+            "noise toggle",
+            "gain on",
             "2",
             "add 7314 orbit velvet",
             "rename bob uncle bob",

@@ -13,6 +13,10 @@
 //! [screen]
 //! mouse = true                          # clicks choose, the wheel scrolls; selecting text then needs Shift
 //!
+//! [sound]
+//! mic = "Headset"                       # by name or a part of it; the system's default when absent
+//! noise = false                         # echo, noise, gain: what is done to the microphone's sound
+//!
 //! [keys]
 //! mute = ["m", "F2"]                    # actions by name: a key, several, or [] for none
 //!
@@ -40,9 +44,11 @@ use zeroize::Zeroize;
 mod dump;
 mod keys;
 mod screen;
+mod sound;
 mod theme;
 
 pub use screen::ScreenSettings;
+pub use sound::SoundConfig;
 
 use keys::{KeysTable, Span};
 use theme::ThemeTable;
@@ -66,6 +72,8 @@ pub struct Config {
     pub attention: AttentionSettings,
     /// How the screen behaves.
     pub screen: ScreenSettings,
+    /// Which sound devices, and what is done to sound.
+    pub sound: SoundConfig,
     /// What the file sets, as `table.key`.
     #[serde(skip)]
     pub written: BTreeSet<String>,

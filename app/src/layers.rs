@@ -23,6 +23,8 @@ pub struct Layers {
     pub log: Vec<Arc<str>>,
     /// What was decided at the start, for the settings.
     pub setup: Setup,
+    /// Echo, noise and gain as they were switched since the start.
+    pub(crate) sound_switched: [Option<bool>; 3],
 }
 
 /// The command palette.
@@ -97,6 +99,10 @@ pub struct Setup {
     pub theme: Theme,
     /// Mouse reports by the file and the defaults.
     pub mouse: bool,
+    /// Echo, noise and gain by the file and the defaults.
+    pub sound_given: [bool; 3],
+    /// The same as the command line says it.
+    pub sound_flags: [Option<bool>; 3],
     /// `--camera`, `--mic` and `--speaker` as they were given.
     pub devices: [Option<String>; 3],
     /// `--color` was given.

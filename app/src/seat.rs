@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::ParticipantId;
+use crate::event::{Levels, ParticipantId};
 use crate::talk::Talk;
 
 /// Loudest that somebody can be made, per cent.
@@ -102,6 +102,8 @@ pub struct Seat {
     pub talk: Option<Talk>,
     /// When its key was pressed last.
     pub(crate) talk_pressed_at_ms: Option<u64>,
+    /// How loud microphone and loudspeaker are now, once that was told.
+    pub levels: Option<Levels>,
 }
 
 impl Seat {

@@ -17,6 +17,7 @@ mod once;
 pub mod palette;
 pub(crate) mod people;
 pub mod settings;
+mod sound;
 #[cfg(test)]
 mod tests;
 

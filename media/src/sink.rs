@@ -5,6 +5,7 @@ pub mod wav;
 pub mod y4m;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::device::DeviceError;
 use crate::frame::{Block, Picture};
@@ -26,6 +27,16 @@ pub trait AudioSink: Send {
     /// True for a loudspeaker, which paces by blocking in [`AudioSink::wait`]; false for what is written every 20 ms
     /// by the clock.
     fn is_device(&self) -> bool;
+
+    /// How long it takes until a block written now is heard, as far as the device says.
+    fn delay(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// What happened to the device since the last look, a sentence: it went away, another took its place.
+    fn news(&mut self) -> Option<String> {
+        None
+    }
 
     /// Blocks until a device wants the next 20 ms, so that they are put together as late as possible.
     ///

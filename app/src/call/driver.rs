@@ -258,6 +258,7 @@ impl Driver {
                 self.engine.handle_input(now, Input::Timeout);
             }
             deadline = self.drain();
+            self.dispatch.look(now);
             if more {
                 deadline = Some(now);
             }

@@ -36,6 +36,23 @@ impl Config {
         }
         writeln!(out, "on_incoming = {}", list(&attention.on_incoming))?;
         writeln!(out, "\n[screen]\nmouse = {}", self.screen.mouse)?;
+        writeln!(out, "\n[sound]")?;
+        let sound = &self.sound;
+        for (name, device) in [("mic", &sound.mic), ("speaker", &sound.speaker)] {
+            match device {
+                Some(device) => {
+                    writeln!(out, "{name} = {}", toml::Value::from(device.as_str()))?;
+                }
+                None => writeln!(out, "# {name} = the system's default")?,
+            }
+        }
+        for (name, is_on) in [
+            ("echo", sound.echo),
+            ("noise", sound.noise),
+            ("gain", sound.gain),
+        ] {
+            writeln!(out, "{name} = {is_on}")?;
+        }
         writeln!(out, "\n[theme]\nname = \"{}\"", self.theme.name.word())?;
         for ((role, _), own) in ROLES.iter().zip(&self.theme.own) {
             match own {
@@ -78,7 +95,7 @@ mod tests {
         for text in [
             "",
             "relay_only = true\n[attention]\nbell = false\non_incoming = [\"say\", \"it's \\\"me\\\"\"]\n\
-             [screen]\nmouse = true\n[theme]\nname = \"light\"\nalarm = \"#ff8800\"\nkey = \"default\"\n\
+             [screen]\nmouse = true\n[sound]\nmic = \"a \\\"b\\\"\"\nnoise = false\n[theme]\nname = \"light\"\nalarm = \"#ff8800\"\nkey = \"default\"\n\
              error = \"light-red\"\n[keys]\nmute = [\"m\", \"F2\"]\nscreen = []\nqr = '\"'\nhold = '\\'",
         ] {
             let config = parse(text).expect("good");
@@ -87,6 +104,7 @@ mod tests {
             assert_eq!(again.theme, config.theme);
             assert_eq!(again.attention, config.attention);
             assert_eq!(again.screen, config.screen);
+            assert_eq!(again.sound, config.sound);
             assert_eq!(again.relay_only, config.relay_only);
         }
     }

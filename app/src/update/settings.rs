@@ -1,8 +1,8 @@
 //! The settings screen: what holds now, where it comes from, and what can be changed while the program runs.
 
-use super::{call, say};
+use super::{call, say, sound};
 use crate::effect::Effect;
-use crate::event::{Settings, Switch};
+use crate::event::{Settings, SoundPart, Switch};
 use crate::layers::Setup;
 use crate::model::Model;
 use crate::text;
@@ -27,6 +27,8 @@ pub enum Item {
     Terminal,
     /// The window's title.
     Title,
+    /// A part of what is done to the sound of the microphone.
+    Sound(SoundPart),
     /// Where pictures come from.
     Camera,
     /// Where sound comes from.
@@ -46,7 +48,7 @@ pub enum Item {
 }
 
 /// All of them, those that can be changed here first.
-pub const ITEMS: [Item; 16] = [
+pub const ITEMS: [Item; 19] = [
     Item::DoNotDisturb,
     Item::Theme,
     Item::Mouse,
@@ -55,6 +57,9 @@ pub const ITEMS: [Item; 16] = [
     Item::Desktop,
     Item::Terminal,
     Item::Title,
+    Item::Sound(SoundPart::Echo),
+    Item::Sound(SoundPart::Noise),
+    Item::Sound(SoundPart::Gain),
     Item::Camera,
     Item::Microphone,
     Item::Speaker,
@@ -87,7 +92,7 @@ impl Item {
     /// Whether Enter changes it.
     #[must_use]
     pub fn can_change(self) -> bool {
-        self.switch().is_some() || matches!(self, Self::DoNotDisturb | Self::Theme)
+        self.switch().is_some() || matches!(self, Self::DoNotDisturb | Self::Theme | Self::Sound(_))
     }
 
     /// Whether it has a value that can come from several places.
@@ -146,6 +151,7 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
         Some(given) => (given.clone(), Source::Flag),
         None => (text::DEVICE_DEFAULT.to_owned(), Source::Default),
     };
+    let levels = model.taken_call().and_then(|call| call.seat.levels);
     match item {
         Item::DoNotDisturb => {
             let is_on = model.settings.do_not_disturb;
@@ -159,9 +165,13 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
             };
             (text::theme(model.theme), source)
         }
+        Item::Sound(part) => {
+            let is_on = text::on_off(model.is_processed(part)).to_owned();
+            (is_on, sound::source(model, part))
+        }
         Item::Camera => device(0),
-        Item::Microphone => device(1),
-        Item::Speaker => device(2),
+        Item::Microphone => metered(device(1), levels.map(|levels| levels.mic)),
+        Item::Speaker => metered(device(2), levels.map(|levels| levels.speaker)),
         Item::RelayOnly => (
             text::on_off(model.is_relay_only).to_owned(),
             of_file("relay_only"),
@@ -196,6 +206,14 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
     }
 }
 
+/// The value of a sound device with its meter, while it is in use.
+fn metered((name, source): (String, Source), level: Option<u8>) -> (String, Source) {
+    match level {
+        Some(level) => (format!("{} {name}", text::meter(level)), source),
+        None => (name, source),
+    }
+}
+
 /// Enter on a setting.
 pub(super) fn change(
     model: &mut Model,
@@ -212,6 +230,10 @@ pub(super) fn change(
             model.theme.name = next;
             let given = model.layers.setup.theme.name;
             model.settings.theme = (next != given).then_some(next);
+        }
+        Item::Sound(part) => {
+            sound::set_processing(model, part, Switch::Toggle, effects);
+            return Ok(());
         }
         other => {
             let Some((own, _)) = other.switch() else {
@@ -243,4 +265,5 @@ pub(super) fn take(model: &mut Model, settings: Settings, effects: &mut Vec<Effe
     if model.is_mouse_on() {
         effects.push(Effect::WatchMouse(true));
     }
+    effects.push(Effect::Process(model.processing()));
 }

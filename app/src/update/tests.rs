@@ -7,6 +7,7 @@ mod layers;
 mod once;
 mod people;
 mod seat;
+mod sound;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, StreamTrait};
-use cpal::{FromSample, Sample, SampleFormat, SizedSample, Stream};
+use cpal::{FromSample, OutputCallbackInfo, Sample, SampleFormat, SizedSample, Stream};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::AudioSink;
@@ -78,6 +78,12 @@ impl AudioSink for Speaker {
         true
     }
 
+    fn delay(&self) -> Duration {
+        let waiting = self.ring.buffer().capacity() - self.ring.slots();
+        let waiting = waiting as f64 / f64::from(self.form.rate_hz());
+        self.health.delay() + Duration::from_secs_f64(waiting)
+    }
+
     fn wait(&mut self) -> Result<(), DeviceError> {
         let deadline = clock::now() + self.health.patience();
         let allowed = self.form.samples(WAITING);
@@ -148,8 +154,12 @@ where
     let (producer, mut consumer) = RingBuffer::new(form.samples(RING).max(2 * BLOCK_SAMPLES));
     let channels = usize::from(form.config.channels);
     let mut last = 0.0;
-    let callback =
-        move |samples: &mut [T], _: &_| pop_spread(&mut consumer, &mut last, samples, channels);
+    let told = Arc::clone(health);
+    let callback = move |samples: &mut [T], info: &OutputCallbackInfo| {
+        let at = info.timestamp();
+        told.set_delay(at.playback.saturating_duration_since(at.callback));
+        pop_spread(&mut consumer, &mut last, samples, channels);
+    };
     let stream = device.build_output_stream(form.config, callback, health.watch(), Some(OPEN_MAX));
     Ok((stream.map_err(|error| DIRECTION.error(&error))?, producer))
 }

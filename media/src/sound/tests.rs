@@ -1,5 +1,4 @@
-use std::process::{Child, Command, Stdio};
-
+use super::server::{SoundServer, skip};
 use super::*;
 use crate::clock;
 use crate::frame::{BLOCK_SAMPLES, Block};
@@ -76,16 +75,6 @@ fn errors_say_what_to_do() {
     assert!(speaker.contains("--speaker none"), "{speaker}");
 }
 
-/// Ends a program when the test ends, however it ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Set in the process that plays and listens; its parent runs the sound server.
 const INNER: &str = "HULLO_TEST_SOUND_LOOP";
 
@@ -97,56 +86,14 @@ fn a_tone_goes_through_the_speaker_to_the_microphone() {
     if std::env::var_os(INNER).is_some() {
         return play_and_listen();
     }
-    let folder = tempfile::tempdir().expect("a folder");
-    let socket = folder.path().join("sock");
-    let load = |words: String| format!("--load={words}");
-    let server = Command::new("pulseaudio")
-        .args([
-            "-n",
-            "--daemonize=no",
-            "--exit-idle-time=-1",
-            "--use-pid-file=no",
-        ])
-        .arg(load(format!(
-            "module-native-protocol-unix auth-anonymous=1 socket={}",
-            socket.display()
-        )))
-        .arg(load("module-null-sink sink_name=spk rate=48000".to_owned()))
-        .arg(load("module-always-sink".to_owned()))
-        .env("HOME", folder.path())
-        .env("XDG_RUNTIME_DIR", folder.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let Ok(server) = server else {
-        return skip("pulseaudio is not installed");
+    let sink = "module-null-sink sink_name=spk rate=48000";
+    let Some(server) = SoundServer::start(&[sink, "module-always-sink"]) else {
+        return;
     };
-    let _server = Running(server);
-    let deadline = clock::now() + Duration::from_secs(10);
-    while !socket.exists() {
-        if clock::now() > deadline {
-            return skip("pulseaudio does not start here");
-        }
-        std::thread::yield_now();
-    }
-    let config = folder.path().join("asound.conf");
-    let words =
-        "</usr/share/alsa/alsa.conf>\npcm.!default { type pulse }\nctl.!default { type pulse }\n";
-    std::fs::write(&config, words).expect("writable");
-    let inner = Command::new(std::env::current_exe().expect("this test"))
-        .args([
-            "--exact",
-            "sound::tests::a_tone_goes_through_the_speaker_to_the_microphone",
-            "--nocapture",
-        ])
-        .env(INNER, "1")
-        .env("ALSA_CONFIG_PATH", &config)
-        .env("PULSE_SERVER", format!("unix:{}", socket.display()))
-        .env("PULSE_SINK", "spk")
-        .env("PULSE_SOURCE", "spk.monitor")
-        .env("HOME", folder.path())
-        .output()
-        .expect("starts");
+    let inner = server.run_inner(
+        "sound::tests::a_tone_goes_through_the_speaker_to_the_microphone",
+        INNER,
+    );
     let words = String::from_utf8_lossy(&inner.stdout);
     if words.contains("no plugin") {
         return skip("ALSA's pulse plugin is not installed");
@@ -154,10 +101,6 @@ fn a_tone_goes_through_the_speaker_to_the_microphone() {
     let heard = inner.status.success() && words.contains("periods");
     assert!(heard, "{words}{}", String::from_utf8_lossy(&inner.stderr));
     println!("{words}");
-}
-
-fn skip(reason: &str) {
-    eprintln!("skipped: {reason}");
 }
 
 fn play_and_listen() {

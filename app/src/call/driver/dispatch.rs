@@ -13,6 +13,7 @@ use hullo_proto::frame::FrameKind;
 use super::super::diagnose::diagnose;
 use super::super::engine::Event;
 use super::super::frames::FrameQueue;
+use super::super::hearing::Hearing;
 use super::super::latency::Latency;
 use super::super::lease::Devices;
 use super::super::media::{CallMedia, CardTimes, MediaSpecs, Opened, Pictures, open_in_background};
@@ -38,6 +39,7 @@ pub(super) struct Dispatch {
     /// How loud the other side is.
     volume: f32,
     latency: Latency,
+    hearing: Hearing,
     far: SideState,
     times: Times,
     reason: &'static str,
@@ -87,6 +89,7 @@ impl Dispatch {
             opening: false,
             volume: 1.0,
             latency: Latency::default(),
+            hearing: Hearing::default(),
             far: SideState::default(),
             times: Times::default(),
             reason: "lost",
@@ -116,8 +119,25 @@ impl Dispatch {
     pub(super) fn wait_max(&self, idle: Duration) -> Duration {
         if self.times.ended.is_some() {
             Duration::from_millis(20)
+        } else if self.media.is_some() {
+            self.hearing.wait_max()
         } else {
             idle
+        }
+    }
+
+    /// Looks at what is heard, now and then.
+    pub(super) fn look(&mut self, now: Instant) {
+        if self.times.ended.is_some() || !self.hearing.is_due(now) {
+            return;
+        }
+        if let Some((media, _)) = &self.media {
+            if !self.own.muted {
+                self.hearing.unmuted();
+            }
+            for event in self.hearing.look(now, media.heard()) {
+                self.call(event);
+            }
         }
     }
 

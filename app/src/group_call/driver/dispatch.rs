@@ -24,6 +24,7 @@ use super::super::media::GroupMedia;
 use super::super::queue::LayerQueue;
 use super::super::shown::Shown;
 use super::{Commands, DriverEvent, Members, Wishes};
+use crate::call::hearing::Hearing;
 use crate::call::latency::Latency;
 use crate::call::lease::Devices;
 use crate::call::media::{CardTimes, FRAME_RATE_MAX, MediaSpecs, Pictures};
@@ -54,6 +55,7 @@ pub(super) struct Dispatch {
     captures: Captures,
     figures: Figures,
     latency: Latency,
+    hearing: Hearing,
     times: Times,
     reason: &'static str,
     /// Ends without a word.
@@ -114,6 +116,7 @@ impl Dispatch {
             captures: Captures::default(),
             figures: Figures::default(),
             latency: Latency::default(),
+            hearing: Hearing::default(),
             times: Times::default(),
             reason: "lost",
             is_abandoned: false,
@@ -152,6 +155,8 @@ impl Dispatch {
     pub(super) fn wait_max(&self, idle: Duration) -> Duration {
         if self.times.ended.is_some() {
             Duration::from_millis(20)
+        } else if self.media.is_some() {
+            self.hearing.wait_max()
         } else {
             idle
         }

@@ -25,6 +25,14 @@ impl Dispatch {
         }
         self.looked_at = Some(now);
         self.count(engine);
+        if let Some((media, _)) = self.media.as_ref().filter(|_| self.hearing.is_due(now)) {
+            if self.captures.microphone {
+                self.hearing.unmuted();
+            }
+            for event in self.hearing.look(now, media.heard()) {
+                self.call(event);
+            }
+        }
     }
 
     fn count(&mut self, engine: &Engine) {
