@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cpal::traits::DeviceTrait;
 use cpal::{
-    BufferSize, Device, Error, ErrorKind, SampleFormat, StreamConfig, SupportedBufferSize,
+    BufferSize, Device, Error, ErrorKind, SampleFormat, Stream, StreamConfig, SupportedBufferSize,
     SupportedStreamConfigRange,
 };
 
@@ -32,6 +32,8 @@ const CALLBACK_MAX: Duration = Duration::from_secs(2);
 const FIRST_CALLBACK_MAX: Duration = Duration::from_secs(5);
 /// Longest delay that a device is believed to have: some drivers tell nonsense while they start.
 const DELAY_MAX: Duration = Duration::from_millis(500);
+/// How long closing a device is waited for.
+const CLOSE_MAX: Duration = Duration::from_millis(300);
 /// How long opening a device may take.
 pub(crate) const OPEN_MAX: Duration = Duration::from_secs(3);
 
@@ -188,6 +190,36 @@ fn choose(direction: Direction, ranges: &[SupportedStreamConfigRange]) -> Option
         .filter_map(candidate)
         .min_by_key(|(rank, _)| *rank)
         .map(|(_, form)| form)
+}
+
+/// A stream that is closed without waiting: closing one whose device went away may hang in the library.
+pub(crate) struct OpenStream {
+    stream: Option<Stream>,
+}
+
+impl OpenStream {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self {
+            stream: Some(stream),
+        }
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        let (stream, (done, closed)) = (self.stream.take(), crossbeam_channel::bounded(1));
+        let closing = std::thread::Builder::new()
+            .name("device-close".into())
+            .spawn(move || {
+                drop(stream);
+                // Whoever waited may be gone.
+                let _ = done.try_send(());
+            });
+        // A device is usually closed within a period, and the next call wants it free.
+        if closing.is_ok() && closed.recv_timeout(CLOSE_MAX).is_err() {
+            tracing::warn!("a sound device does not close; it is left behind");
+        }
+    }
 }
 
 /// What the callbacks of a stream tell the thread that reads or feeds it.

@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn who_talks_while_muted_is_told_once_a_minute_and_after_each_muting() {
         let (zero, mut hearing) = (Instant::now(), Hearing::default());
-        let mut told = |at_s: u64, speaks: bool, hearing: &mut Hearing| {
+        let told = |at_s: u64, speaks: bool, hearing: &mut Hearing| {
             let now = zero + Duration::from_secs(at_s);
             let events = hearing.look(now, heard(speaks, -100.0));
             (events.iter()).any(|event| matches!(event, CallEvent::TalksMuted))

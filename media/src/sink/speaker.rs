@@ -12,7 +12,7 @@ use crate::clock;
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME, Block, SAMPLE_RATE_HZ};
 use crate::resample::FromBlocks;
-use crate::sound::{Direction, Form, Health, OPEN_MAX, RING, find, form};
+use crate::sound::{Direction, Form, Health, OPEN_MAX, OpenStream, RING, find, form};
 
 const DIRECTION: Direction = Direction::Speaker;
 /// Sound waiting in the ring when the next block is asked for: less clicks when the thread is late, more is delay.
@@ -25,7 +25,7 @@ const DECAY: f32 = 0.98;
 /// A running loudspeaker. Dropping it closes the device.
 pub struct Speaker {
     /// Keeps the device open.
-    _stream: Stream,
+    _stream: OpenStream,
     ring: Producer<f32>,
     health: Arc<Health>,
     form: Form,
@@ -58,7 +58,7 @@ impl Speaker {
         };
         tracing::debug!(?form, "the loudspeaker is open");
         Ok(Self {
-            _stream: stream,
+            _stream: OpenStream::new(stream),
             ring,
             health,
             form,

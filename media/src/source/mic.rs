@@ -12,7 +12,7 @@ use crate::clock;
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME, Block, SAMPLE_RATE_HZ};
 use crate::resample::ToBlocks;
-use crate::sound::{Direction, Form, Health, OPEN_MAX, RING, find, form};
+use crate::sound::{Direction, Form, Health, OPEN_MAX, OpenStream, RING, find, form};
 
 const DIRECTION: Direction = Direction::Microphone;
 /// Sound that may wait in the ring: what a held-up thread finds beyond is left out, as delay stays and a gap does not.
@@ -23,7 +23,7 @@ const WAIT_MIN: Duration = Duration::from_millis(2);
 /// A running microphone. Dropping it closes the device.
 pub struct Microphone {
     /// Keeps the device open.
-    _stream: Stream,
+    _stream: OpenStream,
     ring: Consumer<f32>,
     health: Arc<Health>,
     form: Form,
@@ -57,7 +57,7 @@ impl Microphone {
         };
         tracing::debug!(?form, "the microphone is open");
         Ok(Self {
-            _stream: stream,
+            _stream: OpenStream::new(stream),
             ring,
             health,
             form,
