@@ -139,7 +139,10 @@ impl Runner<'_> {
 
     fn contacts(&self, responder: &Responder) {
         for contact in self.model.contacts() {
-            control::send(responder, &Report::contact(contact));
+            control::send(
+                responder,
+                &Report::contact(contact, self.model.do_words_differ(contact)),
+            );
         }
     }
 
