@@ -17,13 +17,13 @@ mod seat;
 mod stats;
 
 pub use call::*;
-pub(crate) use group_stats::group_stats_table;
+pub(crate) use group_stats::{group_stats_table, group_stats_words};
 pub(crate) use groups::*;
 pub use keys::{help, hint};
 pub(crate) use layers::*;
 pub(crate) use people::*;
 pub(crate) use seat::*;
-pub(crate) use stats::{NO_STATS, STATS_NONE, STATS_TITLE, stats_sentences};
+pub(crate) use stats::{NO_STATS, STATS_NONE, STATS_TITLE, stats_sentences, words_of};
 pub use stats::{stats_table, stats_words};
 
 use crate::event::{CallState, Contact, Direction, GroupNumber, Media, Party};

@@ -2,13 +2,38 @@
 
 use super::seat::quality_figures;
 use super::shown;
-use super::stats::{known, percent, rate, row, seconds};
+use super::stats::{known, percent, rate, row, seconds, stats_words};
 use crate::model::Call;
 use crate::participant::Participant;
+use crate::quality::Grade;
 use crate::report::{PersonFigures, Stats};
 
 /// Cells for a name in front of its figures.
 const NAME_CELLS: usize = 12;
+
+/// What is wrong, in sentences: with our own line, then with whoever comes through badly.
+#[must_use]
+pub(crate) fn group_stats_words(stats: &Stats, call: &Call) -> Vec<String> {
+    let badly = |person: &Participant| {
+        let figures = person.quality.figures()?;
+        let word = match figures.grade {
+            Grade::Good => return None,
+            Grade::Fair => "not quite well",
+            Grade::Poor => "badly",
+        };
+        let name = shown(&person.name);
+        let lost = figures.loss_percent.filter(|loss| *loss >= 1.0);
+        let lost = lost.map_or_else(String::new, |loss| format!(": {loss:.0} % is lost"));
+        Some(format!("{name} comes through {word}{lost}."))
+    };
+    let of_people: Vec<String> = call.people.iter().filter_map(badly).collect();
+    let mut words = stats_words(stats);
+    if stats.words.is_empty() && !of_people.is_empty() {
+        words.clear();
+    }
+    words.extend(of_people);
+    words
+}
 
 /// The figures, a line each; then a line for each person, as in the list of people.
 #[must_use]

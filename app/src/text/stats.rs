@@ -24,9 +24,18 @@ pub fn stats_words(stats: &Stats) -> Vec<String> {
     stats.words.iter().map(sentence).collect()
 }
 
+/// What is wrong with this call, in sentences.
+pub(crate) fn words_of(call: &Call, stats: &Stats) -> Vec<String> {
+    if call.is_of_a_group() {
+        super::group_stats_words(stats, call)
+    } else {
+        stats_words(stats)
+    }
+}
+
 /// What is wrong, and the most important figures, where there is no screen.
 pub(crate) fn stats_sentences(model: &Model, call: &Call, stats: &Stats) -> Vec<String> {
-    let mut sentences = stats_words(stats);
+    let mut sentences = words_of(call, stats);
     let (to, from) = (&stats.sent, &stats.received);
     sentences.push(format!(
         "You send {}, {} lost; you receive {}, {} lost; {} there and back.",

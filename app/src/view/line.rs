@@ -235,8 +235,8 @@ fn more(model: &Model, cells: usize) -> Vec<String> {
             vec![text::LAYER_TOO_LONG.to_owned()]
         }
         (Some(Overlay::Stats), call) => (call.as_ref())
-            .and_then(|call| call.stats.as_deref())
-            .map_or_else(|| vec![text::STATS_NONE.to_owned()], text::stats_words),
+            .and_then(|call| Some(text::words_of(call, call.stats.as_deref()?)))
+            .unwrap_or_else(|| vec![text::STATS_NONE.to_owned()]),
         (Some(Overlay::Add(_)), _) | (None, None) => Vec::new(),
         (None, Some(call)) => match &call.state {
             CallState::Ended { .. } => (text::ended_lines(call).iter())

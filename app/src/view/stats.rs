@@ -35,7 +35,7 @@ pub(super) fn draw(model: &Model, pane: Rect, buffer: &mut Buffer) {
     let wrapped = |words: &str| fit::wrap(words, inner_width);
     match &call.stats {
         Some(stats) => {
-            for words in text::stats_words(stats) {
+            for words in text::words_of(call, stats) {
                 lines.extend(wrapped(&words).into_iter().map(|line| (line, bold)));
             }
             lines.push((String::new(), Style::new()));
