@@ -142,6 +142,14 @@ fn notice(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>
     say(model, text);
 }
 
+/// Shows a sentence as a failure is shown, and tells the outside: what was asked for was done, and is no good news.
+fn warn(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>) {
+    notice(model, words, effects);
+    if let Some(message) = &mut model.message {
+        (message.is_error, message.until_ms) = (true, model.now_ms + ERROR_MS);
+    }
+}
+
 /// Shows a failure and tells the outside.
 fn fail(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>) {
     let text = words.into();
