@@ -30,7 +30,7 @@ use crate::view::theme::{Role, Theme};
 mod once;
 
 pub(crate) use call::still_ms;
-pub(crate) use once::{Once, Stopping};
+pub(crate) use once::{Once, Stopping, Suspended};
 
 /// What the program was started for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -303,6 +303,7 @@ pub struct Model {
     /// Until when a second Ctrl-C leaves despite a call.
     pub(crate) interrupt_until_ms: Option<u64>,
     pub(crate) stopping: Option<Stopping>,
+    pub(crate) suspended: Option<Suspended>,
     pub(crate) once: Once,
 }
 
@@ -350,6 +351,7 @@ impl Model {
             watched: Vec::new(),
             interrupt_until_ms: None,
             stopping: None,
+            suspended: None,
             once: Once::default(),
         }
     }

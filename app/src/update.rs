@@ -17,6 +17,7 @@ mod once;
 pub mod palette;
 pub(crate) mod people;
 pub mod settings;
+mod suspend;
 #[cfg(test)]
 mod tests;
 
@@ -44,7 +45,8 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
     match event {
         Event::Key(key) => keys::press(model, key, effects_of),
         Event::KeyRelease(key) => keys::release(model, key, effects_of),
-        Event::Resumed => say(model, text::RESUMED),
+        Event::Suspending => suspend::stop_soon(model, effects_of),
+        Event::Resumed => suspend::resumed(model, effects_of),
         Event::ReportsReleases(are) => model.reports_releases = are,
         Event::Mouse(event) => mouse::take(model, event, effects_of),
         Event::Paste(pasted) => keys::paste(model, &pasted),
@@ -100,6 +102,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Stop(reason) => stop(model, reason, effects_of),
     }
     deadline::settle(model, effects_of);
+    suspend::settle(model, effects_of);
     call::blocks::settle(model, effects_of);
     call::focus::settle(model);
     once::advance(model, effects_of);

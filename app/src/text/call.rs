@@ -9,6 +9,18 @@ pub(crate) const ON_HOLD_HERE: &str =
     "You have put this call on hold: nobody hears or sees you. o goes on.";
 pub(crate) const DO_NOT_DISTURB: &str = "DO NOT DISTURB";
 
+/// After a stop by Ctrl-Z: who was told that we are on hold.
+pub(crate) fn after_a_stop(held: &[String]) -> String {
+    let told = match held {
+        [] => String::new(),
+        names => format!(
+            " {} was told that you were on hold, and that you are back.",
+            names.join(", ")
+        ),
+    };
+    format!("{}{told}", super::RESUMED)
+}
+
 pub(crate) fn missed(name: &str) -> String {
     format!("Missed call from {name}.")
 }
