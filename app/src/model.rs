@@ -240,6 +240,8 @@ pub struct Model {
     /// The terminal tells when a key is let go ([`Event::KeyRelease`](crate::event::Event)): holding a key can mean
     /// something. Usually false.
     pub reports_releases: bool,
+    /// This is `hullo demo`: whoever is in it may never have seen the program.
+    pub is_demo: bool,
     /// Something was named to show as our screen (`--screen`).
     pub has_screen: bool,
     /// The screen in cells; `None` without one.
@@ -345,6 +347,7 @@ impl Model {
             message: None,
             is_relay_only: false,
             has_screen: true,
+            is_demo: false,
             settings: Settings::default(),
             picture_wanted: None,
             views_wanted: BTreeMap::new(),

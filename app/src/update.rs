@@ -138,6 +138,14 @@ fn say(model: &mut Model, words: impl Into<String>) {
     });
 }
 
+/// Shows a sentence that takes longer to read.
+fn say_long(model: &mut Model, words: impl Into<String>) {
+    say(model, words);
+    if let Some(message) = &mut model.message {
+        message.until_ms = model.now_ms + ERROR_MS;
+    }
+}
+
 /// Shows a sentence and tells the outside.
 fn notice(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>) {
     let text = words.into();
