@@ -8,6 +8,7 @@ mod history;
 use std::time::Duration;
 
 mod call;
+mod drawing;
 mod groups;
 mod keys;
 mod layers;
@@ -16,6 +17,7 @@ mod seat;
 mod stats;
 
 pub use call::*;
+pub(crate) use drawing::*;
 pub(crate) use groups::*;
 pub use keys::{help, hint};
 pub(crate) use layers::*;

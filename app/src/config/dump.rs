@@ -35,7 +35,7 @@ impl Config {
             writeln!(out, "{name} = {is_on}")?;
         }
         writeln!(out, "on_incoming = {}", list(&attention.on_incoming))?;
-        writeln!(out, "\n[screen]\nmouse = {}", self.screen.mouse)?;
+        writeln!(out, "\n[screen]\n{}", self.screen.dump())?;
         writeln!(out, "\n[theme]\nname = \"{}\"", self.theme.name.word())?;
         for ((role, _), own) in ROLES.iter().zip(&self.theme.own) {
             match own {
@@ -78,7 +78,8 @@ mod tests {
         for text in [
             "",
             "relay_only = true\n[attention]\nbell = false\non_incoming = [\"say\", \"it's \\\"me\\\"\"]\n\
-             [screen]\nmouse = true\n[theme]\nname = \"light\"\nalarm = \"#ff8800\"\nkey = \"default\"\n\
+             [screen]\nmouse = true\ncolor = 16\nglyphs = \"braille\"\nsync = \"off\"\nbudget_kb_s = 30\n\
+             pixels = \"sixel\"\n[theme]\nname = \"light\"\nalarm = \"#ff8800\"\nkey = \"default\"\n\
              error = \"light-red\"\n[keys]\nmute = [\"m\", \"F2\"]\nscreen = []\nqr = '\"'\nhold = '\\'",
         ] {
             let config = parse(text).expect("good");
