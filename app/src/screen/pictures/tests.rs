@@ -132,3 +132,86 @@ fn a_terminal_that_does_not_keep_up_is_sent_less_than_it_is_shown() {
     let sent = sink.0.lock().expect("nobody panicked").len();
     assert!((1..130_000).contains(&sent), "{sent} bytes");
 }
+
+/// All that was written since the last time, once nothing waits any more.
+fn written(pictures: &Pictures, sink: &Sink) -> String {
+    while !pictures.is_idle_now() {
+        std::thread::yield_now();
+    }
+    let bytes = std::mem::take(&mut *sink.0.lock().expect("nobody panicked"));
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn pixels_go_at_once_when_a_menu_opens_and_when_the_picture_does() {
+    const CLEAR: &str = "\x1b_Ga=d,d=A";
+    const PLACED: &str = "\x1b_Ga=p,";
+    let (sink, mut now) = (Sink::default(), Instant::now());
+    let mut pictures = pictures(&sink, now);
+    let pixels = PixelScreen::new(hullo_picture::PixelKind::Kitty, (10, 20));
+    pictures.set_pixels(pixels.expect("a usual cell"));
+    let mut show = |pictures: &mut Pictures, shown: Option<&Picture>, menu: bool| {
+        now += Duration::from_secs(1);
+        pictures.answered(now);
+        frame(pictures, now, shown, |buffer| {
+            if menu {
+                Clear.render(AREA, buffer);
+                buffer.set_string(10, 4, "all of it", Color::White);
+            }
+        });
+        written(pictures, &sink)
+    };
+    let (light, dark) = (picture(180), picture(20));
+    let first = show(&mut pictures, Some(&light), false);
+    assert!(first.contains(PLACED), "{first:?}");
+    assert!(!first.contains('▀'), "pixels in place of characters");
+    let same = show(&mut pictures, Some(&light), false);
+    assert!(!same.contains("\x1b_G"), "nothing changed: {same:?}");
+    let next = show(&mut pictures, Some(&dark), false);
+    assert!(
+        next.contains(PLACED) && next.contains("\x1b_Ga=d,d=I,i=1,"),
+        "{next:?}"
+    );
+    let menu = show(&mut pictures, Some(&light), true);
+    assert!(menu.contains(CLEAR) && !menu.contains(PLACED), "{menu:?}");
+    let back = show(&mut pictures, Some(&light), false);
+    assert!(back.contains(PLACED), "{back:?}");
+    let gone = show(&mut pictures, None, false);
+    assert!(gone.contains(CLEAR) && !gone.contains(PLACED), "{gone:?}");
+    assert_eq!(show(&mut pictures, None, false), "", "once");
+}
+
+#[test]
+fn characters_and_the_most_bytes_are_as_chosen() {
+    let kind = PictureTerminal {
+        glyphs: Some(Glyphs::Braille),
+        budget: Some(30_000),
+        ..PictureTerminal::default()
+    };
+    let (sink, mut now) = (Sink::default(), Instant::now());
+    let writer = Writer::start(sink.clone(), || {}).expect("a thread");
+    let mut pictures = Pictures::new(now, kind, writer, Interface::default());
+    for turn in 0..60u8 {
+        now += Duration::from_millis(33);
+        pictures.answered(now);
+        frame(
+            &mut pictures,
+            now,
+            Some(&picture(turn.wrapping_mul(37))),
+            |_| {},
+        );
+    }
+    let figures = pictures.figures(now);
+    assert_eq!((figures.rate, figures.colours), (30_000, Colours::None));
+    let shown = written(&pictures, &sink);
+    assert!(
+        shown.len() <= 63_000,
+        "{} bytes in two seconds",
+        shown.len()
+    );
+    let is_dots = |c: char| ('\u{2800}'..='\u{28ff}').contains(&c);
+    assert!(
+        shown.contains(is_dots) && !shown.contains("38;2"),
+        "{shown:?}"
+    );
+}
