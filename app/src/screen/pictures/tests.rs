@@ -193,7 +193,6 @@ fn characters_and_the_most_bytes_are_as_chosen() {
     let mut pictures = Pictures::new(now, kind, writer, Interface::default());
     for turn in 0..60u8 {
         now += Duration::from_millis(33);
-        pictures.answered(now);
         frame(
             &mut pictures,
             now,
