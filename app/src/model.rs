@@ -29,6 +29,7 @@ use crate::view::theme::{Role, Theme};
 
 mod once;
 
+pub(crate) use call::still_ms;
 pub(crate) use once::{Once, Stopping};
 
 /// What the program was started for.
@@ -146,6 +147,8 @@ pub struct Call {
     pub far: Option<Switches>,
     /// Newest picture of the far side.
     pub far_picture: Option<Arc<Picture>>,
+    /// When it came, or was asked for again after nobody had looked.
+    pub(crate) far_picture_at_ms: u64,
     /// Newest picture of our own camera.
     pub own_picture: Option<Arc<Picture>>,
     /// The others in the call of a group, in the order of their numbers; none in a call with a contact.
@@ -162,6 +165,8 @@ pub struct Call {
     pub(crate) hanging_up_at_ms: Option<u64>,
     /// This is the call during which the warning about addresses is shown.
     pub shows_ip_warning: bool,
+    /// What the group was called whose call it is, where we are no longer in that group.
+    pub(crate) gone_group: Option<String>,
 }
 
 /// What lies over the main view and has the keys. Has no `Debug`: links are secrets.
@@ -480,9 +485,17 @@ impl Model {
     pub fn name_of_party(&self, party: Party) -> &str {
         match party {
             Party::Contact(contact) => self.name_of(contact),
-            Party::Group(group) => self
-                .group(group)
-                .map_or(crate::text::UNKNOWN_GROUP, |group| group.name.as_str()),
+            Party::Group(number) => {
+                let gone = || {
+                    let mut calls = self.call.iter().chain(&self.others);
+                    calls
+                        .find(|call| call.party == party)?
+                        .gone_group
+                        .as_deref()
+                };
+                let known = self.group(number).map(|group| group.name.as_str());
+                known.or_else(gone).unwrap_or(crate::text::UNKNOWN_GROUP)
+            }
         }
     }
 
@@ -494,6 +507,12 @@ impl Model {
             // Each member is vouched for on its own.
             Party::Group(_) => false,
         }
+    }
+
+    /// Whether the words of this contact were different when they were compared last: somebody may stand between.
+    #[must_use]
+    pub fn do_words_differ(&self, contact: &Contact) -> bool {
+        !contact.verified && self.settings.words_differ.contains(&contact.short_id)
     }
 
     /// What to say after the screen is gone: how the last call ended, in one line.

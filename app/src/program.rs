@@ -287,7 +287,7 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
         Some(Action::Config { action }) => config::run(action, &folder, face),
         // Done above.
         Some(Action::Completions { .. } | Action::Man) => Ok(0),
-        Some(Action::Ctl { command }) => small(Small::Ctl(command.join(" "))),
+        Some(Action::Ctl { command }) => small(Small::Ctl(crate::command::line(&command))),
     }
 }
 

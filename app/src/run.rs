@@ -328,7 +328,7 @@ impl Runner<'_> {
                 }
             }
             Effect::SaveSettings(settings) => {
-                return self.memory.write(settings).err().map(|error| {
+                return self.memory.write(&settings).err().map(|error| {
                     Event::Failed(sentence(&format!("this is not remembered: {error}")))
                 });
             }

@@ -100,6 +100,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Stop(reason) => stop(model, reason, effects_of),
     }
     deadline::settle(model, effects_of);
+    call::blocks::settle(model, effects_of);
     call::focus::settle(model);
     once::advance(model, effects_of);
     history::settle(model, effects_of);
@@ -112,7 +113,8 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
 /// How things stand, as reports: for whoever begins to listen now.
 #[must_use]
 pub fn standing(model: &Model) -> Vec<Report> {
-    let mut reports: Vec<Report> = model.contacts().iter().map(Report::contact).collect();
+    let report = |contact: &Contact| Report::contact(contact, model.do_words_differ(contact));
+    let mut reports: Vec<Report> = model.contacts().iter().map(report).collect();
     if model.settings.do_not_disturb {
         reports.push(Report::DoNotDisturb { on: true });
     }
@@ -156,13 +158,15 @@ fn take_contacts(model: &mut Model, contacts: Vec<Contact>, effects: &mut Vec<Ef
     if let Some(known) = model.contacts.take() {
         for contact in contacts.iter().filter(|contact| !known.contains(contact)) {
             let was_ready = known.iter().any(|old| old.id == contact.id && old.ready);
-            effects.push(Effect::Report(Report::contact(contact)));
+            let do_differ = model.do_words_differ(contact);
+            effects.push(Effect::Report(Report::contact(contact, do_differ)));
             if contact.ready && !was_ready {
                 say(model, text::new_contact(&contact.name));
             }
         }
     }
     layers::forget_gone(model, &contacts);
+    people::forget_settled(model, &contacts, effects);
     if !contacts
         .iter()
         .any(|contact| Some(contact.id) == model.selected)
@@ -258,6 +262,11 @@ fn want_picture(model: &mut Model, effects: &mut Vec<Effect>) {
         .map(|cells| (u32::from(cells.width), u32::from(cells.height) * 2));
     if model.picture_wanted != Some(wanted) {
         model.picture_wanted = Some(wanted);
+        let now_ms = model.now_ms;
+        if let Some(call) = model.live_call_mut() {
+            // What was not asked for did not stand still.
+            call.far_picture_at_ms = now_ms;
+        }
         effects.push(Effect::WantPicture(number, wanted));
     }
 }

@@ -223,12 +223,11 @@ impl ScreenSettings {
         Look { glyphs, ..found }
     }
 
-    /// The lines of the table, in the form of the file.
+    /// The lines of the table but the mouse's, in the form of the file.
     #[must_use]
     pub fn dump(&self) -> String {
         format!(
-            "mouse = {}\ncolor = \"{}\"\nglyphs = \"{}\"\nsync = \"{}\"\nbudget_kb_s = {}\npixels = \"{}\"",
-            self.mouse,
+            "color = \"{}\"\nglyphs = \"{}\"\nsync = \"{}\"\nbudget_kb_s = {}\npixels = \"{}\"",
             self.color.name(),
             self.glyphs.name(),
             self.sync.name(),

@@ -4,6 +4,7 @@
 //! [`hold`] the changes between calls, [`people`] those who are in the call of a group, [`seat`], [`focus`] and [`talk`]
 //! what one sees, hears and says oneself.
 
+pub(super) mod blocks;
 pub(super) mod focus;
 pub(super) mod hold;
 mod own;
@@ -58,8 +59,9 @@ pub(super) fn take(
             take_far(model, number, far, effects);
         }
         CallEvent::FarPicture(picture) => {
+            let now_ms = model.now_ms;
             if let Some(call) = active_mut(model, number) {
-                call.far_picture = picture;
+                (call.far_picture, call.far_picture_at_ms) = (picture, now_ms);
             }
         }
         CallEvent::OwnPicture(picture) => {
@@ -519,7 +521,7 @@ pub(super) fn set_do_not_disturb(model: &mut Model, switch: Switch, effects: &mu
     let on = switched(switch, model.settings.do_not_disturb);
     if on != model.settings.do_not_disturb {
         model.settings.do_not_disturb = on;
-        effects.push(Effect::SaveSettings(model.settings));
+        effects.push(Effect::SaveSettings(model.settings.clone()));
     }
     effects.push(Effect::Report(Report::DoNotDisturb { on }));
     say(model, text::do_not_disturb(on));
@@ -531,7 +533,7 @@ fn warn_about_address(model: &mut Model, effects: &mut Vec<Effect>) -> bool {
         return false;
     }
     model.settings.is_ip_warned = true;
-    effects.push(Effect::SaveSettings(model.settings));
+    effects.push(Effect::SaveSettings(model.settings.clone()));
     effects.push(Effect::Report(Report::Notice {
         text: text::IP_WARNING.to_owned(),
     }));

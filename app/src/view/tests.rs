@@ -198,8 +198,20 @@ fn check_at(sizes: &[(u16, u16)], name: &str, look: Look, events: Vec<Event>) {
         }
         model.set_now(192_000);
         model.message = None;
+        keep_pictures(&mut model);
         let backend = drawn(&model, (columns, rows));
         insta::assert_snapshot!(format!("{name}_{columns}x{rows}"), backend);
+    }
+}
+
+/// Pictures have come until now.
+fn keep_pictures(model: &mut Model) {
+    let now_ms = model.now_ms();
+    if let Some(call) = &mut model.call {
+        call.far_picture_at_ms = now_ms;
+        for person in &mut call.people {
+            person.look_again(now_ms);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::event::{Feed, ParticipantChange};
 use crate::report::{Flow, PersonFigures, Stats};
 
 /// Three seconds of figures: alice is well, bob's line is bad and what he sends does not always open.
-fn figures() -> Vec<Event> {
+pub(super) fn figures() -> Vec<Event> {
     let of = |participant, second: u64, concealed_ms, undecryptable| PersonFigures {
         participant,
         audio_ms: second * 1_000,
