@@ -233,6 +233,8 @@ pub struct Model {
     pub keymap: Keymap,
     /// Which colours mean what.
     pub theme: Theme,
+    /// The mirror's: what the pictures on the screen come to, and why they are drawn so.
+    pub figures_line: Option<String>,
     /// Milliseconds since the program's start.
     pub(crate) now_ms: u64,
     /// When the first event came.
@@ -318,6 +320,7 @@ impl Model {
             look,
             keymap: Keymap::default(),
             theme: Theme::default(),
+            figures_line: None,
             now_ms: 0,
             begun_ms: None,
             size: None,

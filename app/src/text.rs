@@ -8,6 +8,7 @@ mod history;
 use std::time::Duration;
 
 mod call;
+mod drawing;
 mod group_stats;
 mod groups;
 mod keys;
@@ -17,6 +18,7 @@ mod seat;
 mod stats;
 
 pub use call::*;
+pub(crate) use drawing::*;
 pub(crate) use group_stats::{group_stats_table, group_stats_words};
 pub(crate) use groups::*;
 pub use keys::{help, hint};

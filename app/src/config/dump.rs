@@ -46,6 +46,7 @@ impl Config {
         writeln!(out, "on_incoming = {}", list(&attention.on_incoming))?;
         let mouse = settings.mouse.unwrap_or(self.screen.mouse);
         writeln!(out, "\n[screen]\nmouse = {mouse}{}", here(settings.mouse))?;
+        writeln!(out, "{}", self.screen.dump())?;
         let theme = settings.theme.unwrap_or(self.theme.name).word();
         writeln!(out, "\n[theme]\nname = \"{theme}\"{}", here(settings.theme))?;
         for ((role, _), own) in ROLES.iter().zip(&self.theme.own) {
@@ -117,7 +118,8 @@ mod tests {
         for text in [
             "",
             "relay_only = true\n[attention]\nbell = false\non_incoming = [\"say\", \"it's \\\"me\\\"\"]\n\
-             [screen]\nmouse = true\n[theme]\nname = \"light\"\nalarm = \"#ff8800\"\nkey = \"default\"\n\
+             [screen]\nmouse = true\ncolor = 16\nglyphs = \"braille\"\nsync = \"off\"\nbudget_kb_s = 30\n\
+             pixels = \"sixel\"\n[theme]\nname = \"light\"\nalarm = \"#ff8800\"\nkey = \"default\"\n\
              error = \"light-red\"\n[keys]\nmute = [\"m\", \"F2\"]\nscreen = []\nqr = '\"'\nhold = '\\'",
         ] {
             let config = parse(text).expect("good");

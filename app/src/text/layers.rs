@@ -131,7 +131,10 @@ pub(crate) fn about_setting(item: Item) -> String {
         Item::RelayOnly => {
             return "On: nobody sees your address. Set by `relay_only` in config.toml.".to_owned();
         }
-        Item::Colours => return "Chosen at the start: `hullo --color WHICH`.".to_owned(),
+        Item::Colours => {
+            return "Chosen at the start: `--color`, or `color` of [screen] in config.toml."
+                .to_owned();
+        }
         Item::File => {
             return "Edit it for all that is not changed here: keys, colours, servers.".to_owned();
         }

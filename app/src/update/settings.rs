@@ -176,6 +176,8 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
             };
             let source = if setup.is_colour_given {
                 Source::Flag
+            } else if setup.written.contains("screen.color") {
+                Source::File
             } else {
                 Source::Terminal
             };

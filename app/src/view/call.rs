@@ -104,7 +104,8 @@ fn draw_call<'m>(
         return None;
     }
     let facts = if is_mirror {
-        text::MIRROR_FACTS.to_owned()
+        let figures = model.figures_line.clone();
+        figures.unwrap_or_else(|| text::MIRROR_FACTS.to_owned())
     } else {
         match (&call.state, &call.step) {
             // What is done about the silence matters more than what is known of the other side.
