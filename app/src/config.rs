@@ -12,6 +12,7 @@
 //!
 //! [screen]
 //! mouse = true                          # clicks choose, the wheel scrolls; selecting text then needs Shift
+//! glyphs = "half"                       # and color, sync, budget_kb_s, pixels: see [`ScreenSettings`]
 //!
 //! [sound]
 //! mic = "Headset"                       # by name or a part of it; the system's default when absent
@@ -47,7 +48,9 @@ mod screen;
 mod sound;
 mod theme;
 
-pub use screen::ScreenSettings;
+pub use screen::{
+    Budget, Chosen, Color, GlyphChoice, PixelChoice, ScreenFlags, ScreenSettings, SyncChoice,
+};
 pub use sound::SoundConfig;
 
 use keys::{KeysTable, Span};

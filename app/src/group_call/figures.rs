@@ -40,6 +40,7 @@ struct Person {
     video_frames: Count,
     video_decoded: Count,
     freezes: Count,
+    freeze_ms: Count,
     screen_decoded: Count,
     size: (u32, u32),
     epoch: Option<u8>,
@@ -90,6 +91,7 @@ impl Figures {
             person.video_frames.set(camera.received);
             person.video_decoded.set(camera.decoded);
             person.freezes.set(camera.freezes);
+            person.freeze_ms.set(camera.freeze_ms);
             person.screen_decoded.set(screen.decoded);
             if camera.decoded > 0 {
                 person.size = (camera.width, camera.height);
@@ -112,14 +114,26 @@ impl Figures {
         shown.map(|(id, person)| person.figures(*id)).collect()
     }
 
-    /// Sound made up and freezes, of everybody.
-    pub(super) fn trouble(&self) -> (u64, u64) {
+    /// What did not come in time, of everybody.
+    pub(super) fn trouble(&self) -> Trouble {
         let people = self.0.values();
-        people.fold((0, 0), |(concealed_ms, freezes), person| {
-            let concealed_ms = concealed_ms + person.concealed_ms.total();
-            (concealed_ms, freezes + person.freezes.total())
+        people.fold(Trouble::default(), |all, person| Trouble {
+            concealed_ms: all.concealed_ms + person.concealed_ms.total(),
+            freezes: all.freezes + person.freezes.total(),
+            freeze_ms: all.freeze_ms + person.freeze_ms.total(),
         })
     }
+}
+
+/// What did not come in time since the call began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// Sound made up.
+    pub(super) concealed_ms: u64,
+    /// Freezes of pictures (W3C rule).
+    pub(super) freezes: u64,
+    /// Time in those.
+    pub(super) freeze_ms: u64,
 }
 
 impl Person {

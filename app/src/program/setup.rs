@@ -7,7 +7,7 @@ use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec};
 
 use super::{Face, Failure};
 use crate::call::media::MediaSpecs;
-use crate::cli::{Color, Options};
+use crate::cli::Options;
 use crate::config::{Config, SoundConfig};
 use crate::layers::Setup;
 use crate::log::{self, Log};
@@ -36,7 +36,7 @@ pub(super) fn setup(
         sound_given: [config.sound.echo, config.sound.noise, config.sound.gain],
         sound_flags: [options.echo, options.noise, options.gain],
         devices: [camera, mic, speaker],
-        is_colour_given: options.color != Color::Auto,
+        is_colour_given: options.drawing.color.is_some(),
         log: log.place.as_ref().map(|place| place.display().to_string()),
         profile: profile.display().to_string(),
     }

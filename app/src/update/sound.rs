@@ -44,7 +44,7 @@ impl Model {
     /// is remembered, and the configuration last.
     #[must_use]
     pub fn is_processed(&self, part: SoundPart) -> bool {
-        let mut settings = self.settings;
+        let mut settings = self.settings.clone();
         let setup = &self.layers.setup;
         let at = part.index();
         (self.layers.sound_switched[at])
@@ -67,7 +67,7 @@ impl Model {
 /// Where the value of a part comes from.
 pub(super) fn source(model: &Model, part: SoundPart) -> Source {
     let (setup, at) = (&model.layers.setup, part.index());
-    let mut settings = model.settings;
+    let mut settings = model.settings.clone();
     let is_remembered = part.remembered(&mut settings).is_some();
     let key = format!("sound.{}", part.word());
     match (model.layers.sound_switched[at], setup.sound_flags[at]) {
@@ -92,7 +92,7 @@ pub(super) fn set_processing(
     let given = model.layers.setup.sound_given[at];
     *part.remembered(&mut model.settings) = (is_on != given).then_some(is_on);
     effects.push(Effect::Process(model.processing()));
-    effects.push(Effect::SaveSettings(model.settings));
+    effects.push(Effect::SaveSettings(model.settings.clone()));
     let words = text::sound_part_is(part, is_on);
     effects.push(Effect::Report(Report::Notice {
         text: words.clone(),

@@ -6,6 +6,7 @@ mod history;
 mod layers;
 mod once;
 mod people;
+mod program;
 mod seat;
 mod sound;
 
