@@ -151,12 +151,60 @@ pub fn sentence(
     format!("{:<5} {section}, {what}: {words}.{remedy}", state.word())
 }
 
+/// Where what follows the state begins.
+const INDENT: usize = 6;
+
+/// The sentence in lines of at most `columns` cells, broken between words and set in below its state; as it is where the
+/// terminal is narrower than half of the usual one, or says nothing.
+#[must_use]
+pub fn wrapped(sentence: &str, columns: usize) -> String {
+    let (mut out, mut at) = (String::with_capacity(sentence.len() + 16), 0);
+    for word in sentence.split(' ') {
+        let cells = ratatui::text::Line::raw(word).width();
+        if at > INDENT && at + 1 + cells > columns && columns >= 40 {
+            out.push('\n');
+            out.push_str(&" ".repeat(INDENT));
+            at = INDENT;
+        } else if !out.is_empty() {
+            out.push(' ');
+            at += 1;
+        }
+        out.push_str(word);
+        at += cells;
+    }
+    out
+}
+
 /// The exit status of a terminal in which nothing can be drawn.
 const TERMINAL_STATUS: u8 = OTHER;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_finding_is_broken_between_words_and_set_in() {
+        let line = "warn  terminal, colours: 256, as nothing says more. If it has 24 bits, say --color truecolor.";
+        let broken = wrapped(line, 40);
+        assert!(broken.lines().all(|line| line.len() <= 40), "{broken}");
+        assert!(
+            broken
+                .lines()
+                .skip(1)
+                .all(|line| line.starts_with("      ") && !line[6..].starts_with(' '))
+        );
+        assert_eq!(
+            broken.split_whitespace().collect::<Vec<_>>(),
+            line.split_whitespace().collect::<Vec<_>>()
+        );
+        assert_eq!(wrapped(line, 200), line);
+        assert_eq!(wrapped(line, 0), line, "no width was told");
+        let word = "x".repeat(99);
+        assert_eq!(
+            wrapped(&format!("ok    {word}"), 40),
+            format!("ok    {word}")
+        );
+    }
 
     #[test]
     fn a_finding_is_a_line_with_its_state_first() {

@@ -107,7 +107,12 @@ pub struct Plain<W>(pub W);
 
 impl<W: Write> Front for Plain<W> {
     fn report(&mut self, _at_ms: u64, report: &Report) -> io::Result<()> {
-        if let Some(sentence) = crate::plain::sentence(report) {
+        if let Some(mut sentence) = crate::plain::sentence(report) {
+            // Whoever reads lines by a program wants one for each finding.
+            if matches!(report, Report::Finding { .. }) && io::stdout().is_terminal() {
+                let columns = crossterm::terminal::size().map_or(0, |(columns, _)| columns);
+                sentence = crate::doctor::wrapped(&sentence, columns.into());
+            }
             writeln!(self.0, "{sentence}")?;
             self.0.flush()?;
         }

@@ -90,7 +90,7 @@ fn findings(facts: &Facts, variable: &impl Fn(&str) -> Option<String>) -> Vec<Fi
         characters(facts, answers, variable),
         pixels(facts, answers, variable),
         status_reports(answers),
-        budget(facts, answers),
+        budget(facts, answers, variable),
         synchronized(facts, answers),
         key_releases(answers),
     ];
@@ -238,9 +238,14 @@ fn pixels(facts: &Facts, answers: &Answers, variable: &impl Fn(&str) -> Option<S
 }
 
 /// Most that pictures may take.
-fn budget(facts: &Facts, answers: &Answers) -> Finding {
+fn budget(facts: &Facts, answers: &Answers, variable: &impl Fn(&str) -> Option<String>) -> Finding {
+    let is_multiplexed = PictureTerminal::detect(variable).is_multiplexed;
     let words = match (facts.chosen.now().budget_kb_s.0, answers.round_trip) {
         (Some(most), _) => format!("pictures take {most} kB/s at most, which was chosen"),
+        (None, Some(_)) if is_multiplexed => {
+            "pictures take 60 kB/s at most; --budget-kb-s says what the line behind carries"
+                .to_owned()
+        }
         (None, Some(_)) => "pictures take what the terminal acknowledges".to_owned(),
         (None, None) => "pictures take 60 kB/s, for nothing is acknowledged".to_owned(),
     };
@@ -428,6 +433,56 @@ mod tests {
             .state,
             State::Fail
         );
+    }
+
+    #[test]
+    fn what_was_chosen_is_told_with_who_chose_it_and_what_comes_of_it() {
+        use crate::config::{Budget, GlyphChoice, ScreenFlags, ScreenSettings};
+        let environment = [("TERM", "xterm-256color"), ("LANG", "C.UTF-8")];
+        let mut facts = answered(&[
+            Reply::Mode(2026, 2),
+            Reply::CellPixels(10, 20),
+            Reply::Attributes(vec![62, 4]),
+        ]);
+        let all = found(&facts, &environment);
+        let pixels = of(&all, "pixels").words;
+        assert!(
+            pixels.contains("shows sixel")
+                && pixels.contains("10x20")
+                && pixels.contains("--pixels"),
+            "{pixels}"
+        );
+        facts.chosen = Chosen {
+            of_file: ScreenSettings {
+                color: Color::Ansi,
+                budget_kb_s: Budget(Some(30)),
+                sync: SyncChoice::Off,
+                ..ScreenSettings::default()
+            },
+            flags: ScreenFlags {
+                glyphs: Some(GlyphChoice::Half),
+                pixels: Some(PixelChoice::Kitty),
+                ..ScreenFlags::default()
+            },
+        };
+        facts.broken = Some("config.toml line 4: no".into());
+        let all = found(&facts, &environment);
+        assert_eq!(of(&all, "colours").words, "16, config.toml says so");
+        assert!(
+            of(&all, "characters")
+                .words
+                .contains("half blocks: --glyphs says so")
+        );
+        assert!(of(&all, "budget").words.contains("30 kB/s at most"));
+        assert!(
+            of(&all, "synchronized output")
+                .words
+                .starts_with("switched off")
+        );
+        let pixels = of(&all, "pixels");
+        assert_eq!(pixels.state, State::Warn, "{pixels:?}");
+        assert!(pixels.words.contains("kitty was asked for"), "{pixels:?}");
+        assert!(of(&all, "config.toml").words.contains("line 4"));
     }
 
     #[test]
