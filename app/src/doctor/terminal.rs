@@ -295,32 +295,32 @@ fn key_releases(answers: &Answers) -> Finding {
 
 fn multiplexer(answers: &Answers, variable: &impl Fn(&str) -> Option<String>) -> Finding {
     let version = answers.ability.version.clone();
-    let name = if variable("TMUX").is_some() {
-        Some("tmux")
-    } else if variable("STY").is_some() {
-        Some("screen")
-    } else if variable("ZELLIJ").is_some() {
-        Some("zellij")
-    } else {
-        None
+    let names = [("TMUX", "tmux"), ("STY", "screen"), ("ZELLIJ", "zellij")];
+    let here = names.iter().find(|(key, _)| variable(key).is_some());
+    let is_named = |name: &str| {
+        let version = version.as_ref().map(|version| version.to_lowercase());
+        version.is_some_and(|version| version.contains(name))
     };
-    match (name, version) {
-        (Some(name), version) => {
-            let version = version.filter(|version| version.to_lowercase().contains(name));
-            let name = version.unwrap_or_else(|| name.to_owned());
-            Finding::ok(
-                "between",
-                format!("{name} answers in the terminal's place: pictures are sent carefully"),
-            )
+    let words = match (here, version.clone()) {
+        (Some((_, name)), version) => {
+            let name = version
+                .filter(|_| is_named(name))
+                .unwrap_or_else(|| (*name).to_owned());
+            format!("{name} answers in the terminal's place: pictures are sent carefully")
         }
-        (None, Some(version)) => {
-            Finding::ok("between", format!("nothing, the terminal is {version}"))
+        // Beyond ssh nothing in the environment tells of it, and its answers come over the line that counts.
+        (None, Some(version)) if names.iter().any(|(_, name)| is_named(name)) => {
+            let side = if variable("SSH_CONNECTION").is_some() {
+                ", on your side of ssh"
+            } else {
+                ""
+            };
+            format!("{version} answers in the terminal's place{side}")
         }
-        (None, None) => Finding::ok(
-            "between",
-            "nothing that says so; the terminal tells no name",
-        ),
-    }
+        (None, Some(version)) => format!("nothing, the terminal is {version}"),
+        (None, None) => "nothing that says so; the terminal tells no name".to_owned(),
+    };
+    Finding::ok("between", words)
 }
 
 fn notifications(facts: &Facts, variable: &impl Fn(&str) -> Option<String>) -> Finding {
@@ -499,6 +499,16 @@ mod tests {
         ];
         let all = found(&facts, &environment);
         assert!(of(&all, "between").words.contains("tmux 3.3a"));
+        // The one at the other end of ssh is known by its name alone.
+        let near = [
+            ("TERM", "xterm-256color"),
+            ("SSH_CONNECTION", "10.0.0.5 1 10.0.0.6 22"),
+        ];
+        let words = of(&found(&facts, &near), "between").words;
+        assert!(
+            words.contains("tmux 3.3a") && words.contains("your side"),
+            "{words}"
+        );
         assert_eq!(of(&all, "notifications").state, State::Warn);
         let ssh = of(&all, "ssh").words;
         assert!(
