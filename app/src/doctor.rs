@@ -151,28 +151,34 @@ pub fn sentence(
     format!("{:<5} {section}, {what}: {words}.{remedy}", state.word())
 }
 
-/// Where what follows the state begins.
-const INDENT: usize = 6;
+/// Cells of a finding's state, under which the rest of its sentence stands.
+const STATE_CELLS: usize = 6;
+/// Narrower terminals break the lines themselves.
+const WRAP_COLUMNS_MIN: usize = 30;
 
-/// The sentence in lines of at most `columns` cells, broken between words and set in below its state; as it is where the
-/// terminal is narrower than half of the usual one, or says nothing.
+/// The sentence as lines of at most so many cells, broken between words, all but the first below what was found.
 #[must_use]
-pub fn wrapped(sentence: &str, columns: usize) -> String {
-    let (mut out, mut at) = (String::with_capacity(sentence.len() + 16), 0);
-    for word in sentence.split(' ') {
-        let cells = ratatui::text::Line::raw(word).width();
-        if at > INDENT && at + 1 + cells > columns && columns >= 40 {
-            out.push('\n');
-            out.push_str(&" ".repeat(INDENT));
-            at = INDENT;
-        } else if !out.is_empty() {
-            out.push(' ');
-            at += 1;
-        }
-        out.push_str(word);
-        at += cells;
+pub fn wrapped(sentence: &str, columns: usize) -> Vec<String> {
+    if columns < WRAP_COLUMNS_MIN {
+        return vec![sentence.to_owned()];
     }
-    out
+    let cells = |text: &str| text.chars().count();
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in sentence.split(' ') {
+        if !line.trim().is_empty() && cells(&line) + cells(word) + 1 > columns {
+            lines.push(std::mem::replace(&mut line, " ".repeat(STATE_CELLS)));
+            line.push_str(word);
+            continue;
+        }
+        // Blanks that stand in a row are columns.
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
 }
 
 /// The exit status of a terminal in which nothing can be drawn.
@@ -183,27 +189,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_finding_is_broken_between_words_and_set_in() {
-        let line = "warn  terminal, colours: 256, as nothing says more. If it has 24 bits, say --color truecolor.";
-        let broken = wrapped(line, 40);
-        assert!(broken.lines().all(|line| line.len() <= 40), "{broken}");
-        assert!(
-            broken
-                .lines()
-                .skip(1)
-                .all(|line| line.starts_with("      ") && !line[6..].starts_with(' '))
-        );
+    fn a_long_finding_is_broken_between_words_under_what_was_found() {
+        let line = "warn  terminal, colours: 16. Set COLORTERM=truecolor where your terminal shows 24 bits.";
+        let lines = wrapped(line, 40);
         assert_eq!(
-            broken.split_whitespace().collect::<Vec<_>>(),
-            line.split_whitespace().collect::<Vec<_>>()
+            lines,
+            [
+                "warn  terminal, colours: 16. Set",
+                "      COLORTERM=truecolor where your",
+                "      terminal shows 24 bits."
+            ]
         );
-        assert_eq!(wrapped(line, 200), line);
-        assert_eq!(wrapped(line, 0), line, "no width was told");
-        let word = "x".repeat(99);
+        assert_eq!(wrapped(line, 10), [line]);
         assert_eq!(
-            wrapped(&format!("ok    {word}"), 40),
-            format!("ok    {word}")
+            wrapped("ok    size: 80x24 cells.", 80),
+            ["ok    size: 80x24 cells."]
         );
+        let long = "ok    x: ".to_owned() + &"y".repeat(60);
+        assert_eq!(wrapped(&long, 40).len(), 2, "a word is never cut");
     }
 
     #[test]

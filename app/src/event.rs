@@ -27,6 +27,8 @@ pub enum Event {
     /// A mouse button was pressed or let go, or the wheel turned; columns and rows count from 0. Never told unless mouse
     /// reports were switched on ([`crate::terminal::set_mouse`]).
     Mouse(crossterm::event::MouseEvent),
+    /// The program is about to be stopped (Ctrl-Z): what is to be said before that is said now.
+    Suspending,
     /// The program was stopped (Ctrl-Z) and goes on.
     Resumed,
     /// Whether the terminal reports keys that are let go, from now on.

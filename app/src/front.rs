@@ -107,16 +107,23 @@ pub struct Plain<W>(pub W);
 
 impl<W: Write> Front for Plain<W> {
     fn report(&mut self, _at_ms: u64, report: &Report) -> io::Result<()> {
-        if let Some(mut sentence) = crate::plain::sentence(report) {
-            // Whoever reads lines by a program wants one for each finding.
-            if matches!(report, Report::Finding { .. }) && io::stdout().is_terminal() {
-                let columns = crossterm::terminal::size().map_or(0, |(columns, _)| columns);
-                sentence = crate::doctor::wrapped(&sentence, columns.into());
+        let Some(sentence) = crate::plain::sentence(report) else {
+            return Ok(());
+        };
+        // Whoever reads a pipe reads whole lines.
+        let columns = (io::stdout().is_terminal() && matches!(report, Report::Finding { .. }))
+            .then(crossterm::terminal::size)
+            .and_then(Result::ok)
+            .map(|(columns, _)| usize::from(columns));
+        match columns {
+            Some(columns) => {
+                for line in crate::doctor::wrapped(&sentence, columns) {
+                    writeln!(self.0, "{line}")?;
+                }
             }
-            writeln!(self.0, "{sentence}")?;
-            self.0.flush()?;
+            None => writeln!(self.0, "{sentence}")?,
         }
-        Ok(())
+        self.0.flush()
     }
 
     fn picture(&mut self, lines: &[String]) -> io::Result<()> {

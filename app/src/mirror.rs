@@ -266,7 +266,11 @@ impl Glass {
             let ends = |effect: &Effect| matches!(effect, Effect::Quit(_) | Effect::HangUp(_));
             for event in events {
                 let stops = matches!(event, Event::Stop(StopReason::Signal));
-                if update(&mut self.model, event).iter().any(ends) || stops {
+                let effects = update(&mut self.model, event);
+                if effects.contains(&Effect::MayStop) {
+                    terminal::may_stop();
+                }
+                if effects.iter().any(ends) || stops {
                     return Ok("quit");
                 }
             }

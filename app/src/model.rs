@@ -30,7 +30,7 @@ use crate::view::theme::{Role, Theme};
 mod once;
 
 pub(crate) use call::still_ms;
-pub(crate) use once::{Once, Stopping};
+pub(crate) use once::{Once, Stopping, Suspended};
 
 /// What the program was started for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,6 +242,8 @@ pub struct Model {
     /// The terminal tells when a key is let go ([`Event::KeyRelease`](crate::event::Event)): holding a key can mean
     /// something. Usually false.
     pub reports_releases: bool,
+    /// This is `hullo demo`: whoever is in it may never have seen the program.
+    pub is_demo: bool,
     /// Something was named to show as our screen (`--screen`).
     pub has_screen: bool,
     /// The screen in cells; `None` without one.
@@ -305,6 +307,7 @@ pub struct Model {
     /// Until when a second Ctrl-C leaves despite a call.
     pub(crate) interrupt_until_ms: Option<u64>,
     pub(crate) stopping: Option<Stopping>,
+    pub(crate) suspended: Option<Suspended>,
     pub(crate) once: Once,
 }
 
@@ -347,12 +350,14 @@ impl Model {
             message: None,
             is_relay_only: false,
             has_screen: true,
+            is_demo: false,
             settings: Settings::default(),
             picture_wanted: None,
             views_wanted: BTreeMap::new(),
             watched: Vec::new(),
             interrupt_until_ms: None,
             stopping: None,
+            suspended: None,
             once: Once::default(),
         }
     }

@@ -467,6 +467,7 @@ fn main_loop(
 fn begun(mode: Mode, options: &Options, config: &Config, drawing: &ScreenSettings) -> Model {
     let mut model = Model::new(mode, drawing.look(variable));
     model.has_screen = options.screen.is_some();
+    model.is_demo = options.counts_pictures;
     model.is_relay_only = config.relay_only;
     model.keymap = config.keymap.clone();
     model.theme = config.theme;

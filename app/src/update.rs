@@ -17,6 +17,7 @@ mod once;
 pub mod palette;
 pub(crate) mod people;
 pub mod settings;
+mod suspend;
 #[cfg(test)]
 mod tests;
 
@@ -44,7 +45,8 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
     match event {
         Event::Key(key) => keys::press(model, key, effects_of),
         Event::KeyRelease(key) => keys::release(model, key, effects_of),
-        Event::Resumed => say(model, text::RESUMED),
+        Event::Suspending => suspend::stop_soon(model, effects_of),
+        Event::Resumed => suspend::resumed(model, effects_of),
         Event::ReportsReleases(are) => model.reports_releases = are,
         Event::Mouse(event) => mouse::take(model, event, effects_of),
         Event::Paste(pasted) => keys::paste(model, &pasted),
@@ -100,6 +102,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Stop(reason) => stop(model, reason, effects_of),
     }
     deadline::settle(model, effects_of);
+    suspend::settle(model, effects_of);
     call::blocks::settle(model, effects_of);
     call::focus::settle(model);
     once::advance(model, effects_of);
@@ -135,11 +138,27 @@ fn say(model: &mut Model, words: impl Into<String>) {
     });
 }
 
+/// Shows a sentence that takes longer to read.
+fn say_long(model: &mut Model, words: impl Into<String>) {
+    say(model, words);
+    if let Some(message) = &mut model.message {
+        message.until_ms = model.now_ms + ERROR_MS;
+    }
+}
+
 /// Shows a sentence and tells the outside.
 fn notice(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>) {
     let text = words.into();
     effects.push(Effect::Report(Report::Notice { text: text.clone() }));
     say(model, text);
+}
+
+/// Shows a sentence as a failure is shown, and tells the outside: what was asked for was done, and is no good news.
+fn warn(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>) {
+    notice(model, words, effects);
+    if let Some(message) = &mut model.message {
+        (message.is_error, message.until_ms) = (true, model.now_ms + ERROR_MS);
+    }
 }
 
 /// Shows a failure and tells the outside.

@@ -15,7 +15,7 @@ pub(super) mod talk;
 
 use std::time::Duration;
 
-use super::{notice, once, quit, say};
+use super::{notice, once, quit, say, say_long};
 use crate::effect::Effect;
 use crate::event::{CallEvent, CallNumber, CallState, Direction, Media, Party, Switch};
 use crate::model::{CALLS_MAX, Call, Model, Overlay, Switches};
@@ -161,6 +161,7 @@ fn changed(model: &mut Model, number: CallNumber, state: CallState, effects: &mu
     if call.direction == Direction::Incoming && state == CallState::Ringing {
         return;
     }
+    let is_first = state == CallState::Connected && call.connected_at_ms.is_none();
     if state == CallState::Connected {
         call.connected_at_ms.get_or_insert(now_ms);
     }
@@ -181,9 +182,19 @@ fn changed(model: &mut Model, number: CallNumber, state: CallState, effects: &mu
     if let Some(report) = report {
         tell(model, party, report, effects);
     }
+    if is_first && model.is_demo {
+        welcome(model, matches!(party, Party::Group(_)));
+    }
     if !is_live {
         ended(model, number, effects);
     }
+}
+
+/// What there is to press, for somebody who sees the program for the first time.
+fn welcome(model: &mut Model, is_group: bool) {
+    let words = text::welcome(is_group);
+    let words = model.keymap.fill(words);
+    say_long(model, words);
 }
 
 /// The reasons are the call's; whoever ended it is told so.

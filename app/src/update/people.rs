@@ -1,6 +1,6 @@
 //! Invitations as they are made, words to compare, and what is changed about contacts.
 
-use super::{fail, notice, say};
+use super::{notice, say, warn};
 use crate::effect::Effect;
 use crate::event::{Contact, ContactId, PersonChange};
 use crate::model::{Model, Overlay};
@@ -122,7 +122,7 @@ fn decide(model: &mut Model, contact: ContactId, is_same: bool, effects: &mut Ve
         say(model, text::now_verified(model.name_of(contact)));
     } else {
         effects.push(Effect::Person(contact, PersonChange::WordsDiffer));
-        fail(model, text::WORDS_DIFFERENT, effects);
+        warn(model, text::WORDS_DIFFERENT, effects);
     }
 }
 

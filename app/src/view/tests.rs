@@ -31,12 +31,18 @@ use crate::update::update;
 use crate::view::look::{ColourDepth, Look};
 
 mod people;
+mod plain;
 
 const SIZES: [(u16, u16); 4] = [(80, 24), (120, 34), (40, 10), (30, 6)];
 /// The same and those at which the panes just do not fit, for what is laid over them.
 const LAYER_SIZES: [(u16, u16); 5] = [(80, 24), (120, 34), (40, 10), (39, 9), (20, 5)];
 const COLOUR: Look = Look {
     depth: ColourDepth::True,
+    glyphs: Glyphs::Unicode,
+};
+/// `NO_COLOR`.
+const PLAIN: Look = Look {
+    depth: ColourDepth::None,
     glyphs: Glyphs::Unicode,
 };
 const BOB: ContactId = ContactId(2);

@@ -257,8 +257,8 @@ fn drawn(kind: PixelKind, cleared: &[u8], frame: &[u8]) -> Vec<u8> {
             let mut terminal = Terminal::default();
             terminal.process(cleared);
             terminal.process(frame);
-            for place in terminal.places.values() {
-                let (width, height, _) = terminal.pictures.values().next().expect("one");
+            for ((id, _), place) in &terminal.places {
+                let (width, height, _) = &terminal.pictures[id];
                 let [x, y, across, down] = place.part.map(|side| side as usize);
                 assert!(across > 0 && down > 0 && x + across <= *width && y + down <= *height);
                 draw(

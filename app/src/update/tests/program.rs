@@ -346,3 +346,25 @@ fn commands_do_what_the_keys_do() {
     let said = &program.model.message.as_ref().expect("a sentence").text;
     assert!(said.contains("on, off"), "{said}");
 }
+
+#[test]
+fn before_ctrl_z_stops_the_program_the_other_side_is_told_and_after_it_again() {
+    let mut program = Program::talking();
+    program.take(state(CallState::Connected));
+    program.model.set_now(1_000);
+    assert_eq!(
+        program.take(Event::Suspending),
+        [Effect::SetHold(OUT, true)]
+    );
+    let due_ms = program.model.deadline_ms().expect("soon");
+    assert!((1_001..1_500).contains(&due_ms), "{due_ms}");
+    program.model.set_now(due_ms);
+    assert_eq!(program.take(Event::Tick), [Effect::MayStop]);
+    assert_eq!(program.take(Event::Resumed), [Effect::SetHold(OUT, false)]);
+    let said = &program.model.message.as_ref().expect("a sentence").text;
+    assert!(said.contains("bob was told"), "{said}");
+    // Nobody is to be told of a call that was on hold before.
+    program.take(Event::Command(Command::Hold(Switch::On)));
+    assert_eq!(program.take(Event::Suspending), [Effect::MayStop]);
+    assert_eq!(program.take(Event::Resumed), []);
+}

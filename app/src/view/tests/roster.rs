@@ -29,7 +29,7 @@ pub(super) fn figures() -> Vec<Event> {
 }
 
 /// Bob speaks too, at half the loudness, and is chosen.
-fn with_roster(camera_on: bool) -> Vec<Event> {
+pub(super) fn with_roster(camera_on: bool) -> Vec<Event> {
     let mut events = if camera_on {
         with_pictures()
     } else {
