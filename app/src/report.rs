@@ -373,6 +373,14 @@ pub struct PersonFigures {
     pub delay_ms: u64,
     /// Freezes of the camera's picture (W3C rule).
     pub freezes: u64,
+    /// Their time in all.
+    pub freeze_ms: u64,
+    /// Share of this person's sound of the last second that was made up, 0..=1; `None` where none was played.
+    pub made_up: Option<f64>,
+    /// How far pictures were shown from their sound, the middle one lately: negative when sound was late.
+    pub skew_ms: Option<i64>,
+    /// 95 of 100 pictures of the whole call were off by no more, either way.
+    pub skew_p95_ms: Option<u64>,
 }
 
 /// One direction of one second.
@@ -410,6 +418,17 @@ pub struct Flow {
     pub nacks: u64,
     /// Key frames asked for, receiving only, since the call began.
     pub keyframe_requests: u64,
+    /// Bits per second of sound with its copies before packets.
+    pub audio_bitrate_bps: u64,
+    /// How long sound waits before it is played, and how long it should, receiving only, with a contact.
+    pub sound_delay_ms: Option<u64>,
+    /// See `sound_delay_ms`.
+    pub sound_target_ms: Option<u64>,
+    /// How far pictures were shown from their sound, the middle one of this second: negative when sound was late.
+    /// Receiving only; with a contact, in the call of a group each person has it.
+    pub skew_ms: Option<i64>,
+    /// 95 of 100 pictures of this second were off by no more, either way.
+    pub skew_p95_ms: Option<u64>,
 }
 
 /// The whole call in one object.
@@ -430,6 +449,9 @@ pub struct Summary {
     /// Glass to glass, when the far camera was `test`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<Percentiles>,
+    /// How far the far side's pictures were shown from their sound, either way, when both came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lip_sync_ms: Option<Percentiles>,
     /// Everyone ever met in the call of a group.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<PersonFigures>,

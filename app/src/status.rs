@@ -56,6 +56,9 @@ pub struct CallStatus {
     /// Loudness of the contact, per cent; absent in the call of a group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_percent: Option<u16>,
+    /// The contact is heard right now; absent in the call of a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speaking: Option<bool>,
     /// In the call of a group: whom the large picture shows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub focus: Option<String>,
@@ -129,6 +132,7 @@ impl CallStatus {
             screen: call.own_screen,
             hold: call.own.on_hold,
             volume_percent: (!is_group).then(|| call.seat.volume(&name).percent),
+            speaking: (!is_group).then_some(call.far_speaks),
             focus: match call.seat.focus {
                 Focus::Everybody => None,
                 _ => focused.next().map(|person| person.name.clone()),

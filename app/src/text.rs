@@ -248,6 +248,9 @@ pub fn call_facts(call: &Call, name: &str, is_verified: bool) -> String {
         (true, true) => "MUTED, CAMERA OFF",
         (true, false) => "MUTED",
         (false, true) => "CAMERA OFF",
+        (false, false) if call.far_speaks => {
+            return format!("{}, {trust}, {SPEAKS}", media(call.media));
+        }
         (false, false) => return format!("{}, {trust}", media(call.media)),
     };
     format!("{name} ({trust}): {far}")

@@ -33,6 +33,7 @@ impl Call {
             mute_asked: None,
             camera_asked: None,
             far: None,
+            far_speaks: false,
             far_picture: None,
             own_picture: None,
             people: Vec::new(),

@@ -2,10 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use hullo_media::frame::BLOCK_TIME;
 use hullo_media::group_session::{GroupSessionStats, OwnTrack};
+use hullo_media::jitter::SoundClock;
+use hullo_proto::group::id::ParticipantId;
 use hullo_proto::group::media_frame::Track;
 
 use super::Dispatch;
+use crate::call::diagnose::diagnose_group;
 use crate::call::media::MediaSpecs;
 use crate::event::{CallEvent, ParticipantChange};
 use crate::group_call::driver::DriverEvent;
@@ -25,6 +29,22 @@ impl Dispatch {
         }
         self.looked_at = Some(now);
         self.count(engine);
+    }
+
+    /// What of everybody our loudspeaker plays when, each 20 ms at the most.
+    pub(in super::super) fn sound_clocks(
+        &mut self,
+        now: Instant,
+    ) -> Vec<(ParticipantId, Option<SoundClock>)> {
+        let is_due = (self.clocks_told_at).is_none_or(|at| now >= at + BLOCK_TIME);
+        let Some((media, _)) = self.media.as_ref().filter(|_| is_due) else {
+            return Vec::new();
+        };
+        self.clocks_told_at = Some(now);
+        let sounds = media.sounds().into_iter();
+        sounds
+            .map(|sound| (sound.participant, sound.clock))
+            .collect()
     }
 
     fn count(&mut self, engine: &Engine) {
@@ -57,6 +77,7 @@ impl Dispatch {
         let flow = |(packets, bytes): (u64, u64), loss: Option<f32>| Flow {
             packets,
             bytes,
+            bitrate_bps: bytes * 8,
             loss: loss.map(f64::from),
             ..Flow::default()
         };
@@ -64,15 +85,24 @@ impl Dispatch {
         let own = stats.own.iter();
         let pictures = own.filter(|(track, _)| track.track() != Track::Microphone);
         let of = |track: Track| stats.others.iter().filter(move |((_, of), _)| *of == track);
-        let (concealed_ms, freezes) = self.figures.trouble();
+        self.figures.second(&stats.skew);
+        let people = self.figures.people(false);
+        let largest = people.iter().map(|person| (person.width, person.height));
+        let (width, height) = largest.max().unwrap_or_default();
+        let (concealed_ms, freezes, freeze_ms) = self.figures.trouble();
+        // The unevenest of all microphones.
+        let ticks = of(Track::Microphone).map(|(_, track)| track.jitter_ticks);
+        let jitter_ms = ticks.max().map(|ticks| f64::from(ticks) / 48.0);
         let (all, told) = self.pictures_sent;
         self.pictures_sent.1 = all;
-        let report = Stats {
+        let mut report = Stats {
             sent: Flow {
                 audio_frames: microphone.map_or(0, |track| track.frames_sent),
                 // A picture in several layers counts once; each layer costs its bits.
                 video_frames: all - told,
                 video_bitrate_bps: pictures.map(|(_, track)| track.bytes_sent * 8).sum(),
+                audio_bitrate_bps: microphone.map_or(0, |track| track.bytes_sent * 8),
+                nacks: (stats.own.values()).map(|track| track.nacks_received).sum(),
                 ..flow(stats.sent, stats.sent_loss)
             },
             received: Flow {
@@ -85,18 +115,29 @@ impl Dispatch {
                 video_bitrate_bps: of(Track::Camera)
                     .map(|(_, track)| track.bytes_received * 8)
                     .sum(),
+                audio_bitrate_bps: of(Track::Microphone)
+                    .map(|(_, track)| track.bytes_received * 8)
+                    .sum(),
+                jitter_ms,
+                width,
+                height,
                 freezes,
+                freeze_ms,
                 concealed_ms,
+                nacks: (stats.others.values()).map(|track| track.nacks_sent).sum(),
+                keyframe_requests: stats.keyframe_requests,
                 ..flow(stats.received, stats.received_loss)
             },
             rtt_ms: stats.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
             estimate_bps: stats.estimate_bps,
-            pair: None,
+            // The server's address is its own; ours is as we know it.
+            pair: stats.has_way.then(|| "host/server".to_owned()),
             undecryptable: self.undecryptable,
-            people: self.figures.people(false),
+            people,
             epoch: self.epoch,
             ..Stats::default()
         };
+        report.words = diagnose_group(&report);
         self.call(CallEvent::Stats(Box::new(report)));
     }
 
@@ -108,7 +149,7 @@ impl Dispatch {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let people = self.figures.people(true);
         let [audio_sent, camera_sent, screen_sent] = engine.frames_sent();
-        let (concealed_ms, freezes) = self.figures.trouble();
+        let (concealed_ms, freezes, _) = self.figures.trouble();
         let captured = self.media.as_ref().map_or(0, |(media, _)| media.captured());
         let largest = people
             .iter()
@@ -141,6 +182,7 @@ impl Dispatch {
                 height,
             },
             latency_ms: self.latency.percentiles(),
+            lip_sync_ms: self.figures.lip_sync(),
             people,
         };
         // Files are whole, and devices free, before the end is told.
