@@ -50,6 +50,8 @@ pub struct SoundClock {
     pub media_time: u64,
     /// How much later it plays than it could if nothing had been held up and nothing waited.
     pub delay: Duration,
+    /// The most that this delay may be made for pictures.
+    pub delay_max: Duration,
 }
 
 /// The next 20 ms.

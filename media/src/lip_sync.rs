@@ -52,6 +52,8 @@ const PICTURE_AGE_MAX: Duration = Duration::from_secs(2);
 const WAIT_STEP: Duration = Duration::from_millis(10);
 /// The quickest way of the last 10 to 20 s is the reference: clocks drift, routes change.
 const BASE_WINDOW: Duration = Duration::from_secs(10);
+/// A picture that another one takes the place of sooner was seen by nobody: screens draw 30 to 60 a second.
+const SEEN_MIN: Duration = Duration::from_millis(10);
 /// A jump of the pictures' clock by more than this is a new beginning, microseconds.
 const JUMP_MAX: i64 = 5_000_000;
 
@@ -69,6 +71,9 @@ pub struct LipSync {
     /// When pictures were ready to be shown, as offsets on the clock of sound, microseconds.
     ready: VecDeque<i64>,
     told: Duration,
+    told_max: Option<Duration>,
+    /// The picture shown last, and how late it was, milliseconds: counted once it stood long enough to be seen.
+    unseen: Option<(Instant, i64)>,
     skew: SkewMeter,
 }
 
@@ -114,9 +119,15 @@ impl LipSync {
     /// A picture is shown: how far it lies from its sound is counted.
     pub fn shown(&mut self, now: Instant, media_time: u64) {
         let at = self.micros(now);
+        // What came in a heap with a newer one was seen by nobody.
+        if let Some((before, late_ms)) = self.unseen.take()
+            && now.saturating_duration_since(before) >= SEEN_MIN
+        {
+            self.skew.note(late_ms);
+        }
         if let Some((sound, shift)) = self.aligned(now) {
             let offset = at - picture_micros(media_time) - shift;
-            self.skew.note((offset - sound) / 1_000);
+            self.unseen = Some((now, (offset - sound) / 1_000));
         }
     }
 
@@ -128,6 +139,15 @@ impl LipSync {
             self.told = wanted;
             wanted
         })
+    }
+
+    /// How long pictures may wait for one another, so that they move evenly, and still be shown with their sound; told when
+    /// it differs from what was told last.
+    pub fn picture_wait_max(&mut self) -> Option<Duration> {
+        let (_, clock) = self.sound?;
+        let most = clock.delay_max + TOLERANCE;
+        let differs = (self.told_max).is_none_or(|told| told.abs_diff(most) >= WAIT_STEP);
+        differs.then(|| *self.told_max.insert(most))
     }
 
     /// How far pictures lay from their sound since this was asked last, and in all.

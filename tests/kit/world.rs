@@ -11,7 +11,7 @@ use hullo::call::engine::{Engine, Event, Input, Output, Ways};
 use hullo::call::side::SideState;
 use hullo_media::codec::{VideoDecoder as _, h264, opus};
 use hullo_media::frame::{BLOCK_SAMPLES, EncodedFrame};
-use hullo_media::jitter::{AudioBuffer as _, JitterBuffer, Pull};
+use hullo_media::jitter::{AudioBuffer as _, JitterBuffer, Pull, SoundClock};
 use hullo_media::pipeline::Packer;
 use hullo_media::session::{SendBudget, SessionStats};
 use hullo_media::sound_policy::SoundSettings;
@@ -73,6 +73,8 @@ pub struct Person {
     pub lips: Lips,
     /// How sound was sent, and since when.
     pub sound: Vec<(Duration, SoundSettings)>,
+    /// What the loudspeaker last said.
+    pub sound_clock: Option<SoundClock>,
     /// Delay of the sound that played, each 20 ms, milliseconds.
     pub sound_delays_ms: Vec<u64>,
     /// Sockets of this person, the newest last.
@@ -308,6 +310,7 @@ impl World {
         let person = &mut self.people[index];
         person.play(self.now, at.elapsed);
         let clock = person.buffer.plays_at();
+        person.sound_clock = clock;
         let input = Input::SoundPlays(clock);
         person.engine.handle_input(self.now, input);
         self.drain(index);
@@ -429,6 +432,7 @@ impl Person {
             stats: Vec::new(),
             lips: Lips::default(),
             sound: Vec::new(),
+            sound_clock: None,
             sound_delays_ms: Vec::new(),
             addresses: vec![address],
             last_port: address.port(),

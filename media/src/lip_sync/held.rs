@@ -61,6 +61,11 @@ impl<T> HeldPictures<T> {
         self.sync.sound_wait(now)
     }
 
+    /// See [`LipSync::picture_wait_max`].
+    pub fn picture_wait_max(&mut self) -> Option<Duration> {
+        self.sync.picture_wait_max()
+    }
+
     /// See [`LipSync::take_skew`].
     pub fn take_skew(&mut self) -> Option<Skew> {
         self.sync.take_skew()

@@ -41,6 +41,7 @@ impl Call {
                     at: now,
                     media_time: (last.saturating_sub(self.sound_ms)) * 48,
                     delay: ms(self.delay_ms),
+                    delay_max: ms(self.delay_ms + 150),
                 };
                 if last >= self.sound_ms {
                     self.sync.sound(now, Some(clock));
@@ -145,6 +146,7 @@ fn pictures_keep_their_order_when_sound_suddenly_comes_sooner() {
         at,
         media_time: media_ms * 48,
         delay: Duration::from_millis(delay),
+        delay_max: Duration::from_millis(delay + 150),
     };
     held.sound(at(400), Some(clock(at(400), 200, 150)));
     held.push(at(400), 390 * 90, 1);
@@ -168,6 +170,7 @@ fn more_pictures_than_have_room_are_let_go_at_once() {
         at: zero + Duration::from_secs(2),
         media_time: 0,
         delay: Duration::from_millis(1_990),
+        delay_max: Duration::from_millis(1_990),
     };
     for index in 0..40 {
         held.sound(zero, Some(clock));
@@ -185,7 +188,8 @@ proptest! {
         let mut held = HeldPictures::default();
         for (ms, picture, sound, delay) in steps {
             now += Duration::from_millis(ms);
-            let clock = SoundClock { at: now, media_time: sound, delay: Duration::from_millis(delay) };
+            let delay = Duration::from_millis(delay);
+            let clock = SoundClock { at: now, media_time: sound, delay, delay_max: delay };
             held.sound(now, Some(clock));
             held.push(now, picture, ());
             prop_assert!(held.deadline().is_none_or(|due| due <= now + HOLD_MAX));

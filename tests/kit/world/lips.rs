@@ -9,6 +9,8 @@ use hullo_media::frame::{BLOCK_SAMPLES, Block};
 const LOUD: f32 = 0.1;
 /// Beeps are a second apart: what is loud sooner is the same one, or its echo made by stretching.
 const QUIET_MIN: Duration = Duration::from_millis(500);
+/// Screens draw 30 to 60 times a second.
+const SEEN_MIN: Duration = Duration::from_millis(10);
 /// The beep has risen to [`LOUD`] so long after the full second (2 ms to 0.5), and the codec looks so far ahead.
 const RISE_MS: f64 = 0.4 + 6.5;
 
@@ -40,7 +42,9 @@ impl Lips {
         }
     }
 
+    /// A picture is shown. What is replaced before anybody could see it does not count.
     pub(super) fn picture(&mut self, at: Duration, delay_ms: f64) {
+        self.pictures.pop_if(|(before, _)| at < *before + SEEN_MIN);
         self.pictures.push((at, delay_ms));
     }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use hullo_media::frame::EncodedFrame;
 use hullo_media::jitter::SoundClock;
-use hullo_media::session::SessionStats;
+use hullo_media::session::{self, SessionStats};
 
 use super::{Engine, Event, Output};
 
@@ -15,6 +15,9 @@ impl Engine {
         if let Some(wait) = self.pictures.sound_wait(now) {
             self.outputs
                 .push_back(Output::Event(Event::SoundWait(wait)));
+        }
+        if let Some(wait) = self.pictures.picture_wait_max() {
+            self.session(now, session::Input::PictureWait(wait));
         }
     }
 

@@ -15,11 +15,15 @@ impl JitterBuffer {
 
     /// The slack to keep: what the network needs, or what pictures need if that is not much more.
     pub(super) fn target(&self) -> i64 {
-        let block = BLOCK_SAMPLES as i64;
-        let needed = self.needed();
-        let most = (needed + samples(SOUND_WAIT_MAX)).min(samples(TARGET_MAX) - block);
         // Sound plays up to a block later than its slack.
-        needed.max((self.wait - block).min(most))
+        let wait = self.wait.min(self.delay_max()) - BLOCK_SAMPLES as i64;
+        self.needed().max(wait)
+    }
+
+    /// The most that the delay may be made for pictures.
+    fn delay_max(&self) -> i64 {
+        let alone = self.needed() + BLOCK_SAMPLES as i64;
+        (alone + samples(SOUND_WAIT_MAX)).min(samples(TARGET_MAX))
     }
 
     pub(super) fn clock(&self) -> Option<SoundClock> {
@@ -35,6 +39,7 @@ impl JitterBuffer {
             at: epoch + time(plays)?,
             media_time: u64::try_from(self.next_media).ok()?,
             delay: time(self.stretching.delay.max(0))?,
+            delay_max: time(self.delay_max())?,
         })
     }
 }
