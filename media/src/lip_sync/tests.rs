@@ -70,7 +70,8 @@ fn what_nobody_notices_holds_nothing_up() {
         let mut call = Call::new(sound);
         let held = call.run(0, 60, |_| picture);
         assert!(held.iter().all(|held| *held == 0), "{held:?}");
-        assert_eq!(call.wait_ms(), None);
+        // What sound has already may be asked for.
+        assert!(call.wait_ms().is_none_or(|wait| wait <= 20));
     }
 }
 
@@ -96,7 +97,7 @@ fn no_picture_is_held_longer_than_the_limit() {
 #[test]
 fn sound_that_comes_too_soon_is_told_to_wait_as_long_as_most_pictures_need() {
     let mut call = Call::new(60);
-    call.run(0, 100, |index| if index % 20 == 0 { 400 } else { 180 });
+    call.run(0, 100, |index| if index % 75 == 0 { 400 } else { 180 });
     // The quickest sound plays 40 ms after it was heard; pictures are ready 180 ms after, less 40 that nobody notices.
     assert_eq!(call.wait_ms(), Some(100));
     assert_eq!(call.wait_ms(), None, "told once");
@@ -177,7 +178,7 @@ fn more_pictures_than_have_room_are_let_go_at_once() {
         held.push(zero, index * 90, index);
     }
     let out: Vec<u64> = std::iter::from_fn(|| held.pop(zero)).collect();
-    assert_eq!(out, (0..33).collect::<Vec<_>>());
+    assert_eq!(out, (0..40).collect::<Vec<_>>());
 }
 
 proptest! {
