@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec};
 
+use crate::config::ScreenFlags;
 use crate::demo::crowd::PEOPLE_MAX;
 use crate::groups::GroupErrand;
 
@@ -62,33 +63,15 @@ pub struct Options {
     /// The server's URL with its pin, as `hullo serve` prints it. Remembered.
     #[arg(long, global = true, value_name = "URL")]
     pub server: Option<String>,
-    /// How many colours to draw with.
-    #[arg(long, global = true, value_name = "WHICH", default_value = "auto")]
-    pub color: Color,
+    /// How the screen draws.
+    #[command(flatten)]
+    pub drawing: ScreenFlags,
     /// The demo's: pictures are counted even where they are not shown.
     #[arg(skip)]
     pub counts_pictures: bool,
     /// Write the log to this file instead of a daily one. How much: HULLO_LOG=error|warn|info|debug|trace|off.
     #[arg(long, global = true, value_name = "FILE")]
     pub log: Option<PathBuf>,
-}
-
-/// How many colours to draw with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// What the terminal says it can.
-    #[default]
-    Auto,
-    /// 24 bits.
-    Truecolor,
-    /// The 256 of xterm.
-    #[value(name = "256")]
-    Palette,
-    /// The sixteen of every terminal.
-    #[value(name = "16")]
-    Ansi,
-    /// None at all.
-    None,
 }
 
 /// One command.
@@ -413,6 +396,10 @@ mod tests {
             &["hullo", "--screen", "device"],
             &["hullo", "join"],
             &["hullo", "--json", "--plain"],
+            &["hullo", "--color", "mauve"],
+            &["hullo", "--glyphs", "sextant"],
+            &["hullo", "--budget-kb-s", "5"],
+            &["hullo", "--pixels", "yes"],
             &["hullo", "restore"],
             &["hullo", "contacts", "--block", "bob", "--unblock", "bob"],
             &["hullo", "contacts", "--rename", "bob"],

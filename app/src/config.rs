@@ -12,6 +12,7 @@
 //!
 //! [screen]
 //! mouse = true                          # clicks choose, the wheel scrolls; selecting text then needs Shift
+//! glyphs = "half"                       # and color, sync, budget_kb_s, pixels: see [`ScreenSettings`]
 //!
 //! [keys]
 //! mute = ["m", "F2"]                    # actions by name: a key, several, or [] for none
@@ -42,7 +43,9 @@ mod keys;
 mod screen;
 mod theme;
 
-pub use screen::ScreenSettings;
+pub use screen::{
+    Budget, Chosen, Color, GlyphChoice, PixelChoice, ScreenFlags, ScreenSettings, SyncChoice,
+};
 
 use keys::{KeysTable, Span};
 use theme::ThemeTable;

@@ -75,6 +75,8 @@ pub enum Effect {
     ReadLog,
     /// Copy text by OSC 52.
     Copy(String),
+    /// All is said that was to be said before Ctrl-Z stops the program.
+    MayStop,
     /// Leave with this status (DESIGN §8).
     Quit(u8),
 }

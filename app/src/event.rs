@@ -1,5 +1,6 @@
 //! All that can happen to the program: one closed list, so that every wake-up is on one page.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub enum Event {
     /// A mouse button was pressed or let go, or the wheel turned; columns and rows count from 0. Never told unless mouse
     /// reports were switched on ([`crate::terminal::set_mouse`]).
     Mouse(crossterm::event::MouseEvent),
+    /// The program is about to be stopped (Ctrl-Z): what is to be said before that is said now.
+    Suspending,
     /// The program was stopped (Ctrl-Z) and goes on.
     Resumed,
     /// Whether the terminal reports keys that are let go, from now on.
@@ -178,6 +181,11 @@ pub enum ParticipantChange {
         /// Under which number it stood until now.
         from: ParticipantId,
     },
+    /// We call this member something else now, or it does itself.
+    Renamed {
+        /// The new name.
+        name: String,
+    },
     /// It is gone.
     Left {
         /// It was taken out of the group, rather than leaving the call.
@@ -224,7 +232,7 @@ pub enum Unrung {
 }
 
 /// What a profile remembers between runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// Nothing rings; calls are noted as missed.
@@ -252,6 +260,32 @@ pub struct Settings {
     /// A ring sound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ring: Option<bool>,
+    /// The camera, as after `--camera`. So are the next two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub camera: Option<String>,
+    /// The microphone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mic: Option<String>,
+    /// The loudspeaker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<String>,
+    /// Short ids of contacts whose words were different when they were compared last; at most [`WORDS_DIFFER_MAX`].
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub words_differ: BTreeSet<String>,
+}
+
+/// Contacts that are remembered as having different words: one is a reason to stop, nobody has many.
+pub const WORDS_DIFFER_MAX: usize = 64;
+
+impl Settings {
+    /// Remembers that the words of the contact of this short id were different, or no longer; true where that is news.
+    pub fn set_words_differ(&mut self, short_id: &str, do_differ: bool) -> bool {
+        if !do_differ {
+            return self.words_differ.remove(short_id);
+        }
+        let has_room = self.words_differ.len() < WORDS_DIFFER_MAX;
+        has_room && self.words_differ.insert(short_id.to_owned())
+    }
 }
 
 /// A contact's number in this profile.
@@ -427,8 +461,12 @@ pub enum Command {
     Focus(String),
     /// Loudness of the person of this name, per cent of what is sent.
     Volume(String, u16),
+    /// The person of this name is not heard here, or again.
+    Silence(String, Switch),
     /// One sentence for each in the call.
     Who,
+    /// What is wrong with the call, and its figures.
+    Figures,
     /// The answer of this number to what was asked last; the first is 1.
     Choose(usize),
     /// Hold this call and go back to the one held longest.
@@ -449,6 +487,12 @@ pub enum Command {
     Name(String),
     /// Something about the contact of this name.
     Person(String, PersonChange),
+    /// Forget the contact of this name.
+    Remove(String),
+    /// Change the setting of this name to what the second word says.
+    Set(String, String),
+    /// Tell the known commands.
+    Help,
     /// Write one status line.
     Status,
     /// Leave the program.

@@ -25,6 +25,11 @@ pub fn sentence(report: &Report) -> Option<String> {
         } => text::link_needed(name),
         Report::Contact {
             name,
+            words_differ: true,
+            ..
+        } => text::words_differed(name),
+        Report::Contact {
+            name,
             verified,
             ready,
             blocked,
@@ -253,6 +258,7 @@ fn participant(change: &str, name: &str, on: Option<bool>) -> String {
         ("hold", false) => format!("{name} is back from hold."),
         ("joined", _) => format!("{name} joined."),
         ("left", true) => format!("{name} left."),
+        ("renamed", _) => format!("Somebody in the call is called {name} here now."),
         ("reconnected", _) => format!("{name} is back on a new connection."),
         ("left", false) => format!("{name} was taken out of the group and left."),
         ("admin", true) => format!("{name} administers the call."),
@@ -437,6 +443,7 @@ mod tests {
             participant("joined", None),
             participant("left", None),
             participant("left", Some(false)),
+            participant("renamed", Some(true)),
         ];
         for change in ["muted", "camera", "screen", "hold", "admin"] {
             reports.extend([true, false].map(|on| participant(change, Some(on))));

@@ -56,6 +56,9 @@ pub enum Report {
         /// Known from a backup alone: a new link is needed.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         lost: bool,
+        /// The words were different when they were compared last.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        words_differ: bool,
     },
     /// Something that `hullo doctor` looked at.
     Finding {
@@ -287,9 +290,9 @@ impl Report {
         }
     }
 
-    /// A contact as it is now.
+    /// A contact as it is now; `words_differ`: and its words were different when they were compared last.
     #[must_use]
-    pub fn contact(contact: &Contact) -> Self {
+    pub fn contact(contact: &Contact, words_differ: bool) -> Self {
         Self::Contact {
             name: contact.name.clone(),
             id: contact.short_id.clone(),
@@ -297,6 +300,7 @@ impl Report {
             ready: contact.ready,
             blocked: contact.blocked,
             lost: contact.lost,
+            words_differ,
         }
     }
 }

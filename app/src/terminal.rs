@@ -6,8 +6,8 @@
 #![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
 
 use std::io::{self, Write, stdout};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -57,6 +57,8 @@ const RELEASES_OFF: &str = "\x1b[<u";
 const END_UPDATE: &str = "\x1b[?2026l";
 /// How long a terminal gets to take what gives it back.
 const RESTORE_WAIT: Duration = Duration::from_millis(500);
+/// How long Ctrl-Z waits for what is to be said first: a loop that hangs must not keep the user from the shell.
+const FAREWELL_WAIT: Duration = Duration::from_millis(600);
 /// Said on the page of the shell that comes back.
 const STOPPED: &str = "hullo is stopped, its sound and pictures too. `fg` goes on.\r\n";
 static PANIC_HOOK: Once = Once::new();
@@ -167,15 +169,21 @@ fn give_back(words: &str, pauses: bool) {
     let _ = disable_raw_mode();
 }
 
-/// Stops the program as Ctrl-Z does: the terminal is given back first, and taken again when the program goes on. False:
-/// no shell waits for it that could let it go on, and nothing was done.
-fn suspend() -> bool {
+/// Whether Ctrl-Z can stop the program: a shell waits for it that lets it go on.
+fn can_suspend() -> bool {
     // In the process group of the session's first process there is no job control: ssh or tmux runs the program itself.
     let is_a_job =
         rustix::process::getsid(None).is_ok_and(|session| session != rustix::process::getpgrp());
-    if !is_a_job || !is_entered() {
+    is_a_job && is_entered()
+}
+
+/// Stops the program as Ctrl-Z does: the terminal is given back first, and taken again when the program goes on. False:
+/// nothing was done, as no shell waits for it.
+fn suspend(stops: &Stops) -> bool {
+    if !can_suspend() {
         return false;
     }
+    stops.wait();
     give_back(STOPPED, true);
     // It comes back when the program goes on.
     let _ = signal_hook::low_level::emulate_default_handler(SIGTSTP);
@@ -184,6 +192,33 @@ fn suspend() -> bool {
     TIMES_ENTERED.fetch_add(1, Ordering::SeqCst);
     writer::resume_current(&entering());
     true
+}
+
+/// When the program may stop: those in a call with us hear it first.
+struct Stops {
+    may: Mutex<bool>,
+    told: Condvar,
+}
+
+static STOPS: Stops = Stops {
+    may: Mutex::new(false),
+    told: Condvar::new(),
+};
+
+impl Stops {
+    /// Waits for [`may_stop`] since the last call, and no longer than [`FAREWELL_WAIT`].
+    fn wait(&self) {
+        let may = self.may.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = (self.told).wait_timeout_while(may, FAREWELL_WAIT, |may| !*may);
+        let (mut may, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *may = false;
+    }
+}
+
+/// All is said that was to be said before the program stops ([`Event::Suspending`]).
+pub(crate) fn may_stop() {
+    *STOPS.may.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    STOPS.told.notify_all();
 }
 
 /// How often the terminal was taken again after the program had been stopped: nothing of what was shown is there then.
@@ -330,7 +365,8 @@ pub fn spawn_signals(mut send: impl FnMut(Event) -> bool + Send + 'static) -> io
             let mut is_first = true;
             for signal in signals.forever() {
                 if signal == SIGTSTP {
-                    let is_back = suspend();
+                    is_first &= !can_suspend() || send(Event::Suspending);
+                    let is_back = suspend(&STOPS);
                     is_first &= !is_back || send(Event::Resumed);
                 }
                 if signal == SIGWINCH || signal == SIGTSTP {

@@ -121,6 +121,8 @@ pub struct Flow {
     /// What is sent, bytes a second.
     rate: f64,
     rate_max: f64,
+    /// What is sent where no answer says more: the most that was chosen, or [`RATE_START`].
+    rate_fixed: f64,
     /// Bytes sent and allowed since the rate was last thought over.
     used: (usize, usize),
     adjusted: Instant,
@@ -162,6 +164,7 @@ impl Flow {
             } else {
                 RATE_MAX
             },
+            rate_fixed: RATE_START,
             used: (0, 0),
             adjusted: now,
             starting: true,
@@ -169,6 +172,16 @@ impl Flow {
             dropped: false,
             events: VecDeque::new(),
         }
+    }
+
+    /// Never more than `bytes` a second, and in a multiplexer or where nothing answers just so many: whoever chose them
+    /// knows what lies behind.
+    #[must_use]
+    pub fn with_budget(mut self, bytes: usize) -> Self {
+        self.rate_max = (bytes as f64).clamp(RATE_MIN, RATE_MAX);
+        self.rate_fixed = self.rate_max;
+        self.rate = self.rate.min(self.rate_max);
+        self
     }
 
     /// What may be sent now; `None`: drop this frame, and encode none before there is room.
@@ -371,7 +384,7 @@ impl Flow {
         self.answered = now;
         if self.trust == Trust::Unknown {
             self.trust = Trust::Silent;
-            self.rate = RATE_START;
+            self.rate = self.rate_fixed;
             self.events.push_back(FlowOutput::Unanswered);
         } else {
             self.rate = RATE_MIN;

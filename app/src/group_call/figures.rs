@@ -142,15 +142,26 @@ impl Figures {
         })
     }
 
-    /// Sound made up, freezes and their time, of everybody.
-    pub(super) fn trouble(&self) -> (u64, u64, u64) {
-        let sum = |of: fn(&Person) -> Count| self.0.values().map(|person| of(person).total()).sum();
-        (
-            sum(|person| person.concealed_ms),
-            sum(|person| person.freezes),
-            sum(|person| person.freeze_ms),
-        )
+    /// What did not come in time, of everybody.
+    pub(super) fn trouble(&self) -> Trouble {
+        let people = self.0.values();
+        people.fold(Trouble::default(), |all, person| Trouble {
+            concealed_ms: all.concealed_ms + person.concealed_ms.total(),
+            freezes: all.freezes + person.freezes.total(),
+            freeze_ms: all.freeze_ms + person.freeze_ms.total(),
+        })
     }
+}
+
+/// What did not come in time since the call began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// Sound made up.
+    pub(super) concealed_ms: u64,
+    /// Freezes of pictures (W3C rule).
+    pub(super) freezes: u64,
+    /// Time in those.
+    pub(super) freeze_ms: u64,
 }
 
 impl Person {

@@ -5,7 +5,7 @@ use std::path::Path;
 use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec};
 
 use super::Failure;
-use crate::cli::{Color, Options};
+use crate::cli::Options;
 use crate::config::Config;
 use crate::layers::Setup;
 use crate::log::{self, Log};
@@ -31,7 +31,7 @@ pub(super) fn setup(
         theme: config.theme,
         mouse: config.screen.mouse,
         devices: [camera, mic, speaker],
-        is_colour_given: options.color != Color::Auto,
+        is_colour_given: options.drawing.color.is_some(),
         log: log.place.as_ref().map(|place| place.display().to_string()),
         profile: profile.display().to_string(),
     }

@@ -43,8 +43,24 @@ pub(crate) fn forgotten(name: &str) -> String {
     format!("{name} is forgotten. A new link makes you contacts again.")
 }
 
+pub(crate) fn no_such_setting(name: &str) -> String {
+    let shown: String = super::shown(name).chars().take(40).collect();
+    format!(
+        "`{shown}` is no setting; known are theme, mouse, bell, ring, desktop, terminal, title, camera, mic, speaker."
+    )
+}
+
+pub(crate) fn no_such_value(setting: &str, allowed: &str) -> String {
+    format!("`{setting}` takes one of: {allowed}.")
+}
+
+pub(crate) const CLICK_AGAIN: &str = "Click it once more to hang up.";
+
 pub(crate) fn now_blocked(name: &str) -> String {
-    format!("{name} is blocked: nothing of it reaches you, and it is not told.")
+    format!(
+        "{name} is blocked: no message or call of {name} reaches you, and {name} is not told. In calls of groups you neither \
+         hear nor see {name}, who hears and sees you like everybody there."
+    )
 }
 
 pub(crate) fn now_unblocked(name: &str) -> String {
@@ -115,7 +131,10 @@ pub(crate) fn about_setting(item: Item) -> String {
         Item::RelayOnly => {
             return "On: nobody sees your address. Set by `relay_only` in config.toml.".to_owned();
         }
-        Item::Colours => return "Chosen at the start: `hullo --color WHICH`.".to_owned(),
+        Item::Colours => {
+            return "Chosen at the start: `--color`, or `color` of [screen] in config.toml."
+                .to_owned();
+        }
         Item::File => {
             return "Edit it for all that is not changed here: keys, colours, servers.".to_owned();
         }

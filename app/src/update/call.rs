@@ -4,6 +4,7 @@
 //! [`hold`] the changes between calls, [`people`] those who are in the call of a group, [`seat`], [`focus`] and [`talk`]
 //! what one sees, hears and says oneself.
 
+pub(super) mod blocks;
 pub(super) mod focus;
 pub(super) mod hold;
 mod own;
@@ -14,7 +15,7 @@ pub(super) mod talk;
 
 use std::time::Duration;
 
-use super::{notice, once, quit, say};
+use super::{notice, once, quit, say, say_long};
 use crate::effect::Effect;
 use crate::event::{CallEvent, CallNumber, CallState, Direction, Media, Party, Switch};
 use crate::model::{CALLS_MAX, Call, Model, Overlay, Switches};
@@ -59,8 +60,9 @@ pub(super) fn take(
         }
         CallEvent::FarSpeaking(speaks) => hear_far(model, number, speaks, effects),
         CallEvent::FarPicture(picture) => {
+            let now_ms = model.now_ms;
             if let Some(call) = active_mut(model, number) {
-                call.far_picture = picture;
+                (call.far_picture, call.far_picture_at_ms) = (picture, now_ms);
             }
         }
         CallEvent::OwnPicture(picture) => {
@@ -160,6 +162,7 @@ fn changed(model: &mut Model, number: CallNumber, state: CallState, effects: &mu
     if call.direction == Direction::Incoming && state == CallState::Ringing {
         return;
     }
+    let is_first = state == CallState::Connected && call.connected_at_ms.is_none();
     if state == CallState::Connected {
         call.connected_at_ms.get_or_insert(now_ms);
     }
@@ -180,9 +183,19 @@ fn changed(model: &mut Model, number: CallNumber, state: CallState, effects: &mu
     if let Some(report) = report {
         tell(model, party, report, effects);
     }
+    if is_first && model.is_demo {
+        welcome(model, matches!(party, Party::Group(_)));
+    }
     if !is_live {
         ended(model, number, effects);
     }
+}
+
+/// What there is to press, for somebody who sees the program for the first time.
+fn welcome(model: &mut Model, is_group: bool) {
+    let words = text::welcome(is_group);
+    let words = model.keymap.fill(words);
+    say_long(model, words);
 }
 
 /// The reasons are the call's; whoever ended it is told so.
@@ -536,7 +549,7 @@ pub(super) fn set_do_not_disturb(model: &mut Model, switch: Switch, effects: &mu
     let on = switched(switch, model.settings.do_not_disturb);
     if on != model.settings.do_not_disturb {
         model.settings.do_not_disturb = on;
-        effects.push(Effect::SaveSettings(model.settings));
+        effects.push(Effect::SaveSettings(model.settings.clone()));
     }
     effects.push(Effect::Report(Report::DoNotDisturb { on }));
     say(model, text::do_not_disturb(on));
@@ -548,7 +561,7 @@ fn warn_about_address(model: &mut Model, effects: &mut Vec<Effect>) -> bool {
         return false;
     }
     model.settings.is_ip_warned = true;
-    effects.push(Effect::SaveSettings(model.settings));
+    effects.push(Effect::SaveSettings(model.settings.clone()));
     effects.push(Effect::Report(Report::Notice {
         text: text::IP_WARNING.to_owned(),
     }));

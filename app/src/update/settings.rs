@@ -7,6 +7,7 @@ use crate::layers::Setup;
 use crate::model::Model;
 use crate::text;
 use crate::view::look::ColourDepth;
+use crate::view::theme::ThemeName;
 
 /// One setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +137,7 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
         }
     };
     if let Some((own, key)) = item.switch() {
-        let mut settings = model.settings;
+        let mut settings = model.settings.clone();
         return match *own(&mut settings) {
             Some(is_on) => (text::on_off(is_on).to_owned(), Source::Here),
             None => (text::on_off(item.given(setup)).to_owned(), of_file(key)),
@@ -175,6 +176,8 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
             };
             let source = if setup.is_colour_given {
                 Source::Flag
+            } else if setup.written.contains("screen.color") {
+                Source::File
             } else {
                 Source::Terminal
             };
@@ -205,38 +208,93 @@ pub(super) fn change(
     match item {
         Item::DoNotDisturb => {
             call::set_do_not_disturb(model, Switch::Toggle, effects);
-            return Ok(());
+            Ok(())
         }
-        Item::Theme => {
-            let next = model.theme.name.next();
-            model.theme.name = next;
-            let given = model.layers.setup.theme.name;
-            model.settings.theme = (next != given).then_some(next);
-        }
-        other => {
-            let Some((own, _)) = other.switch() else {
-                return Err(text::set_elsewhere(item, &model.layers.setup));
-            };
-            let given = other.given(&model.layers.setup);
-            let own = own(&mut model.settings);
-            let is_on = !own.unwrap_or(given);
-            // What is as the file says follows the file again.
-            *own = (is_on != given).then_some(is_on);
-            effects.push(Effect::Attend(model.attention_now()));
-            if item == Item::Mouse {
-                effects.push(Effect::WatchMouse(is_on));
-            }
-        }
+        Item::Theme => set_theme(model, model.theme.name.next(), effects),
+        other => set_switch(model, other, None, effects),
     }
-    effects.push(Effect::SaveSettings(model.settings));
-    say(model, text::SETTING_KEPT);
+}
+
+/// `set`: the setting of this name to this value.
+pub(super) fn set(
+    model: &mut Model,
+    name: &str,
+    value: &str,
+    effects: &mut Vec<Effect>,
+) -> Result<(), String> {
+    let item = match name {
+        "theme" => Item::Theme,
+        "mouse" => Item::Mouse,
+        "bell" => Item::Bell,
+        "ring" => Item::Ring,
+        "desktop" => Item::Desktop,
+        "terminal" => Item::Terminal,
+        "title" => Item::Title,
+        _ => return Err(text::no_such_setting(name)),
+    };
+    if item == Item::Theme {
+        let names = [
+            ThemeName::Auto,
+            ThemeName::Dark,
+            ThemeName::Light,
+            ThemeName::None,
+        ];
+        let found = names.into_iter().find(|name| name.word() == value);
+        let wanted = found.ok_or_else(|| text::no_such_value(name, "auto, dark, light, none"))?;
+        return set_theme(model, wanted, effects);
+    }
+    let wanted = match value {
+        "on" => true,
+        "off" => false,
+        _ => return Err(text::no_such_value(name, "on, off")),
+    };
+    set_switch(model, item, Some(wanted), effects)
+}
+
+fn set_theme(
+    model: &mut Model,
+    wanted: ThemeName,
+    effects: &mut Vec<Effect>,
+) -> Result<(), String> {
+    model.theme.name = wanted;
+    let given = model.layers.setup.theme.name;
+    model.settings.theme = (wanted != given).then_some(wanted);
+    keep(model, effects);
     Ok(())
+}
+
+/// Switches a setting to what is wanted, or to the other side.
+fn set_switch(
+    model: &mut Model,
+    item: Item,
+    wanted: Option<bool>,
+    effects: &mut Vec<Effect>,
+) -> Result<(), String> {
+    let Some((own, _)) = item.switch() else {
+        return Err(text::set_elsewhere(item, &model.layers.setup));
+    };
+    let given = item.given(&model.layers.setup);
+    let own = own(&mut model.settings);
+    let is_on = wanted.unwrap_or(!own.unwrap_or(given));
+    // What is as the file says follows the file again.
+    *own = (is_on != given).then_some(is_on);
+    effects.push(Effect::Attend(model.attention_now()));
+    if item == Item::Mouse {
+        effects.push(Effect::WatchMouse(is_on));
+    }
+    keep(model, effects);
+    Ok(())
+}
+
+fn keep(model: &mut Model, effects: &mut Vec<Effect>) {
+    effects.push(Effect::SaveSettings(model.settings.clone()));
+    say(model, text::SETTING_KEPT);
 }
 
 /// What was remembered, as read at the start.
 pub(super) fn take(model: &mut Model, settings: Settings, effects: &mut Vec<Effect>) {
-    model.settings = settings;
     model.theme.name = settings.theme.unwrap_or(model.layers.setup.theme.name);
+    model.settings = settings;
     if model.attention_now() != model.layers.setup.attention {
         effects.push(Effect::Attend(model.attention_now()));
     }

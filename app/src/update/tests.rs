@@ -6,8 +6,8 @@ mod history;
 mod layers;
 mod once;
 mod people;
+mod program;
 mod seat;
-
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::update;

@@ -166,9 +166,19 @@ impl Dispatch {
         self.times.ended.get_or_insert_with(hullo_media::clock::now);
     }
 
-    /// The group's members changed. Names of those who are here stay what they were told as.
+    /// The group's members changed: who is here and has another name now is told.
     pub(super) fn rename(&mut self, members: Members) {
-        self.members = members;
+        let before = std::mem::replace(&mut self.members, members);
+        let here: Vec<_> = self.shown.members().collect();
+        for (member, id) in here {
+            let Some(name) = self.members.names.get(&member).cloned() else {
+                continue;
+            };
+            if before.names.get(&member) != Some(&name) {
+                self.figures.came(id, name.clone());
+                self.person(id, ParticipantChange::Renamed { name });
+            }
+        }
     }
 
     /// How a picture is asked for; `None`: nothing changes, because there is no screen.
