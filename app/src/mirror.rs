@@ -30,6 +30,7 @@ use crate::report::{Report, Summary, VideoSummary};
 use crate::run::{Wake, wakes};
 use crate::screen::{Out, PictureTerminal, Screen, reasons};
 use crate::terminal::{self, Reply};
+use crate::text;
 use crate::update::update;
 use crate::view::look::Look;
 
@@ -125,6 +126,12 @@ pub fn run(
     } else {
         None
     };
+    if !on_screen {
+        let text = text::MIRROR_PLAIN.to_owned();
+        lines
+            .report(0, &Report::Notice { text })
+            .map_err(|_| Failure::other("Nobody reads the output."))?;
+    }
     let ends_at = options.seconds.map(|seconds| started + seconds);
     let mut glass = Glass {
         model,

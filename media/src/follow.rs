@@ -213,9 +213,9 @@ impl AudioSink for FollowedSpeaker {
         true
     }
 
-    fn delay(&self) -> Duration {
+    fn latency(&self) -> Duration {
         let current = self.current.as_ref();
-        current.map_or(Duration::ZERO, |speaker| speaker.delay())
+        current.map_or(Duration::ZERO, |speaker| speaker.latency())
     }
 
     fn news(&mut self) -> Option<String> {

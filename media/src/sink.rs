@@ -28,11 +28,6 @@ pub trait AudioSink: Send {
     /// by the clock.
     fn is_device(&self) -> bool;
 
-    /// How long it takes until a block written now is heard, as far as the device says.
-    fn delay(&self) -> Duration {
-        Duration::ZERO
-    }
-
     /// What happened to the device since the last look, a sentence: it went away, another took its place.
     fn news(&mut self) -> Option<String> {
         None
@@ -44,6 +39,11 @@ pub trait AudioSink: Send {
     /// The device went away.
     fn wait(&mut self) -> Result<(), DeviceError> {
         Ok(())
+    }
+
+    /// How long sound that was written still waits before it is heard.
+    fn latency(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Takes 20 ms.

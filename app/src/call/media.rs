@@ -26,11 +26,13 @@ use hullo_media::source::{
     open_mic,
 };
 
+mod sound;
+
 use super::frames::FrameQueue;
-use super::hearing::Heard;
 use super::lease::{Devices, Lease};
 use super::open_sound::open_sound;
 use super::sizes::{SOURCE, Step, worth_sending};
+use super::sound_watch::Heard;
 use crate::report::{AudioSummary, VideoSummary};
 
 /// Pictures per second that leave at most; a terminal shows no more.

@@ -90,7 +90,7 @@ fn findings(facts: &Facts, variable: &impl Fn(&str) -> Option<String>) -> Vec<Fi
         characters(facts, answers, variable),
         pixels(facts, answers, variable),
         status_reports(answers),
-        budget(facts, answers),
+        budget(facts, answers, variable),
         synchronized(facts, answers),
         key_releases(answers),
     ];
@@ -238,9 +238,14 @@ fn pixels(facts: &Facts, answers: &Answers, variable: &impl Fn(&str) -> Option<S
 }
 
 /// Most that pictures may take.
-fn budget(facts: &Facts, answers: &Answers) -> Finding {
+fn budget(facts: &Facts, answers: &Answers, variable: &impl Fn(&str) -> Option<String>) -> Finding {
+    let is_multiplexed = PictureTerminal::detect(variable).is_multiplexed;
     let words = match (facts.chosen.now().budget_kb_s.0, answers.round_trip) {
         (Some(most), _) => format!("pictures take {most} kB/s at most, which was chosen"),
+        (None, Some(_)) if is_multiplexed => {
+            "pictures take 60 kB/s at most; --budget-kb-s says what the line behind carries"
+                .to_owned()
+        }
         (None, Some(_)) => "pictures take what the terminal acknowledges".to_owned(),
         (None, None) => "pictures take 60 kB/s, for nothing is acknowledged".to_owned(),
     };
@@ -290,32 +295,32 @@ fn key_releases(answers: &Answers) -> Finding {
 
 fn multiplexer(answers: &Answers, variable: &impl Fn(&str) -> Option<String>) -> Finding {
     let version = answers.ability.version.clone();
-    let name = if variable("TMUX").is_some() {
-        Some("tmux")
-    } else if variable("STY").is_some() {
-        Some("screen")
-    } else if variable("ZELLIJ").is_some() {
-        Some("zellij")
-    } else {
-        None
+    let names = [("TMUX", "tmux"), ("STY", "screen"), ("ZELLIJ", "zellij")];
+    let here = names.iter().find(|(key, _)| variable(key).is_some());
+    let is_named = |name: &str| {
+        let version = version.as_ref().map(|version| version.to_lowercase());
+        version.is_some_and(|version| version.contains(name))
     };
-    match (name, version) {
-        (Some(name), version) => {
-            let version = version.filter(|version| version.to_lowercase().contains(name));
-            let name = version.unwrap_or_else(|| name.to_owned());
-            Finding::ok(
-                "between",
-                format!("{name} answers in the terminal's place: pictures are sent carefully"),
-            )
+    let words = match (here, version.clone()) {
+        (Some((_, name)), version) => {
+            let name = version
+                .filter(|_| is_named(name))
+                .unwrap_or_else(|| (*name).to_owned());
+            format!("{name} answers in the terminal's place: pictures are sent carefully")
         }
-        (None, Some(version)) => {
-            Finding::ok("between", format!("nothing, the terminal is {version}"))
+        // Beyond ssh nothing in the environment tells of it, and its answers come over the line that counts.
+        (None, Some(version)) if names.iter().any(|(_, name)| is_named(name)) => {
+            let side = if variable("SSH_CONNECTION").is_some() {
+                ", on your side of ssh"
+            } else {
+                ""
+            };
+            format!("{version} answers in the terminal's place{side}")
         }
-        (None, None) => Finding::ok(
-            "between",
-            "nothing that says so; the terminal tells no name",
-        ),
-    }
+        (None, Some(version)) => format!("nothing, the terminal is {version}"),
+        (None, None) => "nothing that says so; the terminal tells no name".to_owned(),
+    };
+    Finding::ok("between", words)
 }
 
 fn notifications(facts: &Facts, variable: &impl Fn(&str) -> Option<String>) -> Finding {
@@ -431,6 +436,56 @@ mod tests {
     }
 
     #[test]
+    fn what_was_chosen_is_told_with_who_chose_it_and_what_comes_of_it() {
+        use crate::config::{Budget, GlyphChoice, ScreenFlags, ScreenSettings};
+        let environment = [("TERM", "xterm-256color"), ("LANG", "C.UTF-8")];
+        let mut facts = answered(&[
+            Reply::Mode(2026, 2),
+            Reply::CellPixels(10, 20),
+            Reply::Attributes(vec![62, 4]),
+        ]);
+        let all = found(&facts, &environment);
+        let pixels = of(&all, "pixels").words;
+        assert!(
+            pixels.contains("shows sixel")
+                && pixels.contains("10x20")
+                && pixels.contains("--pixels"),
+            "{pixels}"
+        );
+        facts.chosen = Chosen {
+            of_file: ScreenSettings {
+                color: Color::Ansi,
+                budget_kb_s: Budget(Some(30)),
+                sync: SyncChoice::Off,
+                ..ScreenSettings::default()
+            },
+            flags: ScreenFlags {
+                glyphs: Some(GlyphChoice::Half),
+                pixels: Some(PixelChoice::Kitty),
+                ..ScreenFlags::default()
+            },
+        };
+        facts.broken = Some("config.toml line 4: no".into());
+        let all = found(&facts, &environment);
+        assert_eq!(of(&all, "colours").words, "16, config.toml says so");
+        assert!(
+            of(&all, "characters")
+                .words
+                .contains("half blocks: --glyphs says so")
+        );
+        assert!(of(&all, "budget").words.contains("30 kB/s at most"));
+        assert!(
+            of(&all, "synchronized output")
+                .words
+                .starts_with("switched off")
+        );
+        let pixels = of(&all, "pixels");
+        assert_eq!(pixels.state, State::Warn, "{pixels:?}");
+        assert!(pixels.words.contains("kitty was asked for"), "{pixels:?}");
+        assert!(of(&all, "config.toml").words.contains("line 4"));
+    }
+
+    #[test]
     fn tmux_is_named_and_its_lock_on_notifications_seen() {
         let facts = Facts {
             passthrough: Some("off".into()),
@@ -444,6 +499,16 @@ mod tests {
         ];
         let all = found(&facts, &environment);
         assert!(of(&all, "between").words.contains("tmux 3.3a"));
+        // The one at the other end of ssh is known by its name alone.
+        let near = [
+            ("TERM", "xterm-256color"),
+            ("SSH_CONNECTION", "10.0.0.5 1 10.0.0.6 22"),
+        ];
+        let words = of(&found(&facts, &near), "between").words;
+        assert!(
+            words.contains("tmux 3.3a") && words.contains("your side"),
+            "{words}"
+        );
         assert_eq!(of(&all, "notifications").state, State::Warn);
         let ssh = of(&all, "ssh").words;
         assert!(

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hullo_media::clock;
 use hullo_media::device::DeviceError;
@@ -24,9 +24,9 @@ use hullo_proto::group::media_frame::Track;
 use hullo_proto::service::sfu::LayersWanted;
 
 use super::queue::LayerQueue;
-use crate::call::hearing::Heard;
 use crate::call::lease::Lease;
 use crate::call::media::{CardTimes, FRAME_RATE_MAX, MediaSpecs, Opened, Pictures, Tee, numbered};
+use crate::call::sound_watch::Heard;
 use crate::event::Feed;
 use crate::text;
 
@@ -255,6 +255,13 @@ impl GroupMedia {
             (Some(mix), Some(participant)) => mix.set_volume(participant, volume),
             (Some(mix), None) => mix.set_volume_of_all(volume),
             (None, _) => {}
+        }
+    }
+
+    /// The delay that somebody's sound must have at least, for pictures that come later.
+    pub fn set_sound_wait(&self, participant: ParticipantId, wait: Duration) {
+        if let Some(mix) = &self.mix {
+            mix.set_wait(participant, wait);
         }
     }
 

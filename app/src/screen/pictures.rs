@@ -331,7 +331,8 @@ impl Pictures {
             self.encoder = Encoder::new(wanted.0, columns, rows);
             self.drawn_with = wanted;
         }
-        let tiles: Vec<Tile<'_>> = placed.iter().filter_map(tile).collect();
+        // What was placed last lies on top: of tiles that overlap the encoder draws the first.
+        let tiles: Vec<Tile<'_>> = placed.iter().rev().filter_map(tile).collect();
         self.is_behind = false;
         if self.pixels.is_some() {
             return self.encode_pixels(now, &tiles, (columns, rows), has_slot);

@@ -6,6 +6,10 @@ use hullo_picture::PixelKind;
 pub(crate) const NO_CELL_SIZE: &str =
     "The terminal does not tell how large its cells are: pictures are drawn in characters.";
 
+/// The mirror where there is no full screen.
+pub(crate) const MIRROR_PLAIN: &str =
+    "No full screen here: the pictures are only counted. Ctrl-C ends it.";
+
 /// Pixels were asked for, and the terminal does not say that it shows them.
 pub(crate) fn no_pixels(wanted: PixelKind, is_multiplexed: bool) -> String {
     let name = match wanted {
@@ -37,6 +41,11 @@ pub(crate) fn drawn_how(colours: (&str, &str), characters: (&str, &str)) -> Stri
         count if count.bytes().all(|digit| digit.is_ascii_digit()) => format!("{count} colours"),
         other => other.to_owned(),
     };
-    let why = colours.1.trim_end_matches(" says so");
-    format!("{colour} ({why}), {} ({})", characters.0, characters.1)
+    // The line has room for the beginning of a reason.
+    let short = |why: &str| -> String {
+        let why = why.trim_end_matches(" says so");
+        why.split(" and ").next().unwrap_or(why).to_owned()
+    };
+    let (colour_why, why) = (short(colours.1), short(characters.1));
+    format!("{colour} ({colour_why}), {} ({why})", characters.0)
 }

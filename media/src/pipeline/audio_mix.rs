@@ -11,7 +11,7 @@ use super::news::News;
 use crate::clock;
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME};
-use crate::jitter::AudioFrame;
+use crate::jitter::{AudioFrame, SoundClock};
 use crate::level::{LEVEL_DB_MIN, level_db};
 use crate::mix::{Mixer, PEOPLE_MAX, PersonSound};
 use crate::pace::Pacer;
@@ -32,6 +32,7 @@ type Arrival = (Instant, ParticipantId, AudioFrame);
 enum Wish {
     Volume(ParticipantId, f32),
     VolumeOfAll(f32),
+    Wait(ParticipantId, Duration),
     Remove(ParticipantId),
 }
 
@@ -116,6 +117,11 @@ impl AudioMix {
         self.wish(Wish::VolumeOfAll(volume));
     }
 
+    /// The delay that a person's sound must have at least, for pictures that come later.
+    pub fn set_wait(&self, participant: ParticipantId, wait: Duration) {
+        self.wish(Wish::Wait(participant, wait));
+    }
+
     /// Everybody heard so far who is still here: loudness, speaking or not, and the figures of the jitter buffer. Renewed
     /// every 20 ms.
     #[must_use]
@@ -191,6 +197,7 @@ impl Stage {
                 match wish {
                     Wish::Volume(participant, volume) => self.mixer.set_volume(participant, volume),
                     Wish::VolumeOfAll(volume) => self.mixer.set_volume_of_all(volume),
+                    Wish::Wait(participant, wait) => self.mixer.set_wait(participant, wait),
                     Wish::Remove(participant) => self.mixer.remove(participant),
                 }
             }
@@ -200,7 +207,13 @@ impl Stage {
             let level_db = mixed.as_deref().map_or(LEVEL_DB_MIN, level_db);
             shared.level_db.store(level_db.to_bits(), Relaxed);
             shared.news.put(self.sink.news());
-            shared.people.put(self.mixer.people().collect());
+            let latency = self.sink.latency();
+            shared.people.put(
+                self.mixer
+                    .people()
+                    .map(|person| heard(person, latency))
+                    .collect(),
+            );
             if let Err(error) = written {
                 tracing::warn!(%error, "the loudspeaker ended");
                 shared.failure.put(error);
@@ -209,4 +222,13 @@ impl Stage {
             }
         }
     }
+}
+
+/// What the ear hears when: the device still has some of it.
+fn heard(person: PersonSound, latency: Duration) -> PersonSound {
+    let clock = person.clock.map(|clock| SoundClock {
+        at: clock.at + latency,
+        ..clock
+    });
+    PersonSound { clock, ..person }
 }

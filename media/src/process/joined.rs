@@ -123,8 +123,8 @@ impl AudioSink for HeardSpeaker {
         self.inner.is_device()
     }
 
-    fn delay(&self) -> Duration {
-        self.inner.delay()
+    fn latency(&self) -> Duration {
+        self.inner.latency()
     }
 
     fn news(&mut self) -> Option<String> {
@@ -136,7 +136,7 @@ impl AudioSink for HeardSpeaker {
     }
 
     fn write(&mut self, block: &Block) -> Result<(), DeviceError> {
-        self.delay_ms.store(millis(self.inner.delay()), Relaxed);
+        self.delay_ms.store(millis(self.inner.latency()), Relaxed);
         // Without room for a whole block nobody listens: half a block would shift all that follows.
         if self.far.slots() >= BLOCK_SAMPLES {
             let (_given, _left) = self.far.push_partial_slice(block);

@@ -78,7 +78,8 @@ impl AudioSink for Speaker {
         true
     }
 
-    fn delay(&self) -> Duration {
+    /// What waits in the ring, and what the device itself says.
+    fn latency(&self) -> Duration {
         let waiting = self.ring.buffer().capacity() - self.ring.slots();
         let waiting = waiting as f64 / f64::from(self.form.rate_hz());
         self.health.delay() + Duration::from_secs_f64(waiting)

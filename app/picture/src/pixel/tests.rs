@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::kitty::tests::Shown as Terminal;
 use crate::picture::Plane;
@@ -76,24 +78,15 @@ fn sixels_fill_the_cells_that_nothing_covers_and_no_others() {
     let stats = screen.encode(start(), &tiles, 100_000_000, &mut out);
     assert_eq!((stats.pictures, stats.bytes), (2, out.len()));
     assert!(out.starts_with(SAVE) && out.ends_with(RESTORE));
-    let mut drawn = vec![0u8; usize::from(SCREEN.0) * usize::from(SCREEN.1)];
-    for ((column, row), sixel) in sixels(&out) {
+    for (_, sixel) in sixels(&out) {
         assert!(sixel.pixels.iter().all(Option::is_some));
         assert_eq!((sixel.width % 10, sixel.height % 20), (0, 0), "whole cells");
-        for y in 0..sixel.height / 20 {
-            for x in 0..sixel.width / 10 {
-                drawn[(row - 1 + y) * usize::from(SCREEN.0) + column - 1 + x] += 1;
-            }
-        }
     }
-    for row in 0..SCREEN.1 {
-        for column in 0..SCREEN.0 {
-            let is_picture = tiles.iter().any(|tile| tile.rect.contains(column, row));
-            let wanted = u8::from(is_picture && !mask.covers(column, row));
-            let found = drawn[usize::from(row) * usize::from(SCREEN.0) + usize::from(column)];
-            assert_eq!(found, wanted, "{column} {row}");
-        }
-    }
+    let cells = drawn(PixelKind::Sixel, &cleared, &out);
+    assert_eq!(
+        cells.iter().map(|count| u32::from(*count)).sum::<u32>(),
+        32 * 9 - 8 * 3 + 10 * 5 - 7 * 3
+    );
     for &cut in screen.cuts() {
         assert!(out[cut..].starts_with(b"\x1b["), "a piece says its place");
     }
@@ -241,5 +234,74 @@ fn odd_cells_are_refused() {
             PixelScreen::new(PixelKind::Kitty, cell).is_none(),
             "{cell:?}"
         );
+    }
+}
+
+/// How often each cell of the screen is drawn by a frame.
+fn drawn(kind: PixelKind, cleared: &[u8], frame: &[u8]) -> Vec<u8> {
+    let mut cells = vec![0u8; usize::from(SCREEN.0) * usize::from(SCREEN.1)];
+    let mut draw = |(column, row): (usize, usize), (across, down): (usize, usize)| {
+        for y in row - 1..row - 1 + down {
+            for x in column - 1..column - 1 + across {
+                cells[y * usize::from(SCREEN.0) + x] += 1;
+            }
+        }
+    };
+    match kind {
+        PixelKind::Sixel => {
+            for (place, sixel) in sixels(frame) {
+                draw(place, (sixel.width / 10, sixel.height / 20));
+            }
+        }
+        PixelKind::Kitty => {
+            let mut terminal = Terminal::default();
+            terminal.process(cleared);
+            terminal.process(frame);
+            for ((id, _), place) in &terminal.places {
+                let (width, height, _) = &terminal.pictures[id];
+                let [x, y, across, down] = place.part.map(|side| side as usize);
+                assert!(across > 0 && down > 0 && x + across <= *width && y + down <= *height);
+                draw(
+                    (place.cursor.0 as usize, place.cursor.1 as usize),
+                    (place.cells.0 as usize, place.cells.1 as usize),
+                );
+            }
+        }
+    }
+    cells
+}
+
+fn rects() -> impl Strategy<Value = Rect> {
+    (0u16..60, 0u16..20, 1u16..30, 1u16..12).prop_map(|(x, y, w, h)| Rect::new(x, y, w, h))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn exactly_the_cells_of_pictures_that_nothing_covers_are_drawn_once(
+        places in prop::collection::vec(rects(), 0..3),
+        covered in prop::collection::vec(rects(), 0..3),
+        is_sixel in any::<bool>(),
+    ) {
+        let kind = if is_sixel { PixelKind::Sixel } else { PixelKind::Kitty };
+        let rgb = pixels(3);
+        let tiles: Vec<Tile<'_>> = places.iter().map(|rect| tile(&rgb, *rect)).collect();
+        let mut mask = Mask::new();
+        covered.iter().for_each(|rect| mask.cover(*rect));
+        let mut screen = screen(kind);
+        let (mut cleared, mut out) = (Vec::new(), Vec::new());
+        screen.lay_out(&tiles, &mask, SCREEN, &mut cleared);
+        screen.encode(start(), &tiles, 100_000_000, &mut out);
+        let cells = drawn(kind, &cleared, &out);
+        for row in 0..SCREEN.1 {
+            for column in 0..SCREEN.0 {
+                let is_picture = places.iter().any(|rect| rect.contains(column, row));
+                // Terminals scroll after sixels in the last row.
+                let is_free = !mask.covers(column, row) && !(is_sixel && row + 1 == SCREEN.1);
+                let found = cells[usize::from(row) * usize::from(SCREEN.0) + usize::from(column)];
+                prop_assert_eq!(found, u8::from(is_picture && is_free), "{} {}", column, row);
+            }
+        }
     }
 }

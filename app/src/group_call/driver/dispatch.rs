@@ -24,11 +24,11 @@ use super::super::media::GroupMedia;
 use super::super::queue::LayerQueue;
 use super::super::shown::Shown;
 use super::{Commands, DriverEvent, Members, Wishes};
-use crate::call::hearing::Hearing;
 use crate::call::latency::Latency;
 use crate::call::lease::Devices;
 use crate::call::media::{CardTimes, FRAME_RATE_MAX, MediaSpecs, Pictures};
 use crate::call::sizes::worth_asking;
+use crate::call::sound_watch::SoundWatch;
 use crate::event::{CallEvent, CallState, Feed, ParticipantChange};
 use crate::text;
 
@@ -55,7 +55,7 @@ pub(super) struct Dispatch {
     captures: Captures,
     figures: Figures,
     latency: Latency,
-    hearing: Hearing,
+    sound_watch: SoundWatch,
     times: Times,
     reason: &'static str,
     /// Ends without a word.
@@ -63,6 +63,8 @@ pub(super) struct Dispatch {
     /// Whose first sound and picture were told.
     first: BTreeSet<Track>,
     looked_at: Option<Instant>,
+    /// When the engine was told last what our loudspeaker plays.
+    clocks_told_at: Option<Instant>,
     epoch: Option<u8>,
     undecryptable: u64,
     /// Pictures sent so far, and of these those that figures of a second have told.
@@ -116,12 +118,13 @@ impl Dispatch {
             captures: Captures::default(),
             figures: Figures::default(),
             latency: Latency::default(),
-            hearing: Hearing::default(),
+            sound_watch: SoundWatch::default(),
             times: Times::default(),
             reason: "lost",
             is_abandoned: false,
             first: BTreeSet::new(),
             looked_at: None,
+            clocks_told_at: None,
             epoch: None,
             undecryptable: 0,
             pictures_sent: (0, 0),
@@ -156,7 +159,7 @@ impl Dispatch {
         if self.times.ended.is_some() {
             Duration::from_millis(20)
         } else if self.media.is_some() {
-            self.hearing.wait_max()
+            self.sound_watch.wait_max()
         } else {
             idle
         }
@@ -219,6 +222,11 @@ impl Dispatch {
                 self.call(CallEvent::Notice(crate::people::sentence(&words)));
             }
             Event::Audio(id, frame) => self.audio(now, id, frame),
+            Event::SoundWait(id, wait) => {
+                if let Some((media, _)) = &self.media {
+                    media.set_sound_wait(id, wait);
+                }
+            }
             Event::Picture(id, track, frame, contiguous) => {
                 self.picture((id, track), frame, contiguous);
             }

@@ -214,3 +214,42 @@ fn characters_and_the_most_bytes_are_as_chosen() {
         "{shown:?}"
     );
 }
+
+#[test]
+fn a_small_picture_over_a_large_one_is_seen_whole() {
+    let (sink, mut now) = (Sink::default(), Instant::now());
+    let mut pictures = pictures(&sink, now);
+    let (large, small) = (picture(235), picture(16));
+    let corner = Cells::new(26, 6, 14, 4);
+    for _ in 0..40 {
+        now += Duration::from_millis(33);
+        let mut buffer = Buffer::empty(AREA);
+        let mut canvas = Canvas::with_places(&mut buffer);
+        canvas.picture(&large, AREA, LOOK);
+        Clear.render(corner, &mut canvas);
+        let on_top = canvas.picture(&small, corner, LOOK);
+        assert_eq!(on_top, corner);
+        let placed = canvas.into_placed();
+        pictures.arrange(&placed, &mut buffer);
+        while !pictures.writer.takes_picture() {
+            std::thread::yield_now();
+        }
+        pictures.draw(now, &placed, (AREA.width, AREA.height), LOOK);
+    }
+    let is_dark = |column, row| {
+        let cell = pictures.encoder.shown().cell(column, row);
+        match cell.expect("a picture is there").background {
+            hullo_picture::Colour::Rgb([red, ..]) => red < 128,
+            other => panic!("{other:?}"),
+        }
+    };
+    for column in corner.left()..corner.right() {
+        for row in corner.top()..corner.bottom() {
+            assert!(is_dark(column, row), "{column} {row} shows the large one");
+        }
+    }
+    assert!(
+        !is_dark(corner.left() - 1, corner.top()),
+        "beside it the large one"
+    );
+}

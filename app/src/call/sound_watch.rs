@@ -25,14 +25,14 @@ pub struct Heard {
 
 /// Decides what is told.
 #[derive(Debug, Default)]
-pub struct Hearing {
+pub struct SoundWatch {
     looked_at: Option<Instant>,
     reminded_at: Option<Instant>,
     /// The meters were told last as these.
     told: Option<Levels>,
 }
 
-impl Hearing {
+impl SoundWatch {
     /// How long the thread of a call may sleep until the next look.
     #[must_use]
     pub fn wait_max(&self) -> Duration {
@@ -84,31 +84,31 @@ mod tests {
 
     #[test]
     fn who_talks_while_muted_is_told_once_a_minute_and_after_each_muting() {
-        let (zero, mut hearing) = (Instant::now(), Hearing::default());
-        let told = |at_s: u64, speaks: bool, hearing: &mut Hearing| {
+        let (zero, mut watch) = (Instant::now(), SoundWatch::default());
+        let told = |at_s: u64, speaks: bool, watch: &mut SoundWatch| {
             let now = zero + Duration::from_secs(at_s);
-            let events = hearing.look(now, heard(speaks, -100.0));
+            let events = watch.look(now, heard(speaks, -100.0));
             (events.iter()).any(|event| matches!(event, CallEvent::TalksMuted))
         };
-        assert!(!told(0, false, &mut hearing));
-        assert!(told(1, true, &mut hearing));
-        assert!(!told(2, true, &mut hearing) && !told(60, true, &mut hearing));
-        assert!(told(61, true, &mut hearing));
-        hearing.unmuted();
-        assert!(told(62, true, &mut hearing));
+        assert!(!told(0, false, &mut watch));
+        assert!(told(1, true, &mut watch));
+        assert!(!told(2, true, &mut watch) && !told(60, true, &mut watch));
+        assert!(told(61, true, &mut watch));
+        watch.unmuted();
+        assert!(told(62, true, &mut watch));
     }
 
     #[test]
     fn meters_are_told_when_they_move() {
-        let (zero, mut hearing) = (Instant::now(), Hearing::default());
-        assert!(hearing.is_due(zero));
+        let (zero, mut watch) = (Instant::now(), SoundWatch::default());
+        assert!(watch.is_due(zero));
         let count = |events: Vec<CallEvent>| {
             let is_level = |event: &CallEvent| matches!(event, CallEvent::Levels(_));
             events.iter().filter(|event| is_level(event)).count()
         };
-        assert_eq!(count(hearing.look(zero, heard(false, -60.0))), 1);
-        assert!(!hearing.is_due(zero + LOOK / 2) && hearing.is_due(zero + LOOK));
-        assert_eq!(count(hearing.look(zero + LOOK, heard(false, -60.1))), 0);
-        assert_eq!(count(hearing.look(zero + 2 * LOOK, heard(false, -20.0))), 1);
+        assert_eq!(count(watch.look(zero, heard(false, -60.0))), 1);
+        assert!(!watch.is_due(zero + LOOK / 2) && watch.is_due(zero + LOOK));
+        assert_eq!(count(watch.look(zero + LOOK, heard(false, -60.1))), 0);
+        assert_eq!(count(watch.look(zero + 2 * LOOK, heard(false, -20.0))), 1);
     }
 }
