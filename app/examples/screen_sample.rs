@@ -59,7 +59,11 @@ fn run(
     events: &std::sync::mpsc::Receiver<Event>,
     panics: bool,
 ) -> std::io::Result<u8> {
-    let mut screen = Screen::on_stdout(PictureTerminal::default(), true, || ())?;
+    let terminal = PictureTerminal {
+        is_colour_chosen: true,
+        ..PictureTerminal::default()
+    };
+    let mut screen = Screen::on_stdout(terminal, || ())?;
     let begin = Instant::now();
     let mut pending = Vec::new();
     loop {

@@ -274,6 +274,16 @@ fn model() -> Result<Model, Box<dyn Error>> {
         let _ = update(&mut model, event);
     }
     model.set_now(192_000);
+    // The newest pictures came just now.
+    let is_picture = |event: &Event| {
+        matches!(
+            event,
+            Event::Call(_, CallEvent::Participant(_, ParticipantChange::Picture(..)))
+        )
+    };
+    for event in people(number)?.into_iter().filter(is_picture) {
+        let _ = update(&mut model, event);
+    }
     // What was said long ago is gone from the screen.
     let _ = update(&mut model, Event::Tick);
     Ok(model)

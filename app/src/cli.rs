@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec};
 
+use crate::config::ScreenFlags;
 use crate::demo::crowd::PEOPLE_MAX;
 use crate::groups::GroupErrand;
 
@@ -52,6 +53,15 @@ pub struct Options {
     /// `device[:NAME]`, `file:PATH.wav` or `none`.
     #[arg(long, global = true, value_name = "SPEAKER")]
     pub speaker: Option<SpeakerSpec>,
+    /// Take what the speaker plays out of what the microphone hears; `on` also for a file or `test`.
+    #[arg(long, global = true, value_name = "on|off", value_parser = on_off)]
+    pub echo: Option<bool>,
+    /// Take the noise of the room out; off for music. `on` also for a file or `test`.
+    #[arg(long, global = true, value_name = "on|off", value_parser = on_off)]
+    pub noise: Option<bool>,
+    /// Make quiet voices louder; `on` also for a file or `test`.
+    #[arg(long, global = true, value_name = "on|off", value_parser = on_off)]
+    pub gain: Option<bool>,
     /// Show this as your screen in the call of a group: `file:PATH` (Y4M) or `test`.
     #[arg(long, global = true, value_name = "SCREEN", value_parser = screen)]
     pub screen: Option<CameraSpec>,
@@ -62,33 +72,15 @@ pub struct Options {
     /// The server's URL with its pin, as `hullo serve` prints it. Remembered.
     #[arg(long, global = true, value_name = "URL")]
     pub server: Option<String>,
-    /// How many colours to draw with.
-    #[arg(long, global = true, value_name = "WHICH", default_value = "auto")]
-    pub color: Color,
+    /// How the screen draws.
+    #[command(flatten)]
+    pub drawing: ScreenFlags,
     /// The demo's: pictures are counted even where they are not shown.
     #[arg(skip)]
     pub counts_pictures: bool,
     /// Write the log to this file instead of a daily one. How much: HULLO_LOG=error|warn|info|debug|trace|off.
     #[arg(long, global = true, value_name = "FILE")]
     pub log: Option<PathBuf>,
-}
-
-/// How many colours to draw with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// What the terminal says it can.
-    #[default]
-    Auto,
-    /// 24 bits.
-    Truecolor,
-    /// The 256 of xterm.
-    #[value(name = "256")]
-    Palette,
-    /// The sixteen of every terminal.
-    #[value(name = "16")]
-    Ansi,
-    /// None at all.
-    None,
 }
 
 /// One command.
@@ -207,6 +199,8 @@ pub enum Action {
     },
     /// Your own camera through the whole picture path, no network.
     Mirror,
+    /// Hear your own voice back through the whole path of sound, with numbers: level, delay, loss, echo, CPU.
+    Test,
     /// What works here and what does not, and what to do about it: terminal, devices, network.
     Doctor,
     /// The configuration: is it right, where is it, what counts.
@@ -362,6 +356,14 @@ fn screen(text: &str) -> Result<CameraSpec, String> {
     }
 }
 
+fn on_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("{text:?} is neither on nor off")),
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
@@ -411,8 +413,13 @@ mod tests {
             &["hullo", "--seconds", "NaN"],
             &["hullo", "--camera", "nonsense"],
             &["hullo", "--screen", "device"],
+            &["hullo", "--echo", "yes"],
             &["hullo", "join"],
             &["hullo", "--json", "--plain"],
+            &["hullo", "--color", "mauve"],
+            &["hullo", "--glyphs", "sextant"],
+            &["hullo", "--budget-kb-s", "5"],
+            &["hullo", "--pixels", "yes"],
             &["hullo", "restore"],
             &["hullo", "contacts", "--block", "bob", "--unblock", "bob"],
             &["hullo", "contacts", "--rename", "bob"],

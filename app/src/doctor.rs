@@ -12,6 +12,7 @@ use crate::front::Front;
 use crate::program::{Failure, OTHER};
 use crate::report::Report;
 
+mod devices;
 mod network;
 pub mod terminal;
 
@@ -106,7 +107,7 @@ pub struct Surroundings<'a> {
 fn sections(around: Surroundings<'_>) -> impl Iterator<Item = Section> + '_ {
     // A section is looked at when its turn comes, so that what is known already is told before what takes long.
     type Look = for<'a> fn(Surroundings<'a>) -> Section;
-    let looks: [Look; 2] = [terminal::look, network::look];
+    let looks: [Look; 3] = [terminal::look, devices::look, network::look];
     looks.into_iter().map(move |look| look(around))
 }
 
@@ -151,12 +152,63 @@ pub fn sentence(
     format!("{:<5} {section}, {what}: {words}.{remedy}", state.word())
 }
 
+/// Cells of a finding's state, under which the rest of its sentence stands.
+const STATE_CELLS: usize = 6;
+/// Narrower terminals break the lines themselves.
+const WRAP_COLUMNS_MIN: usize = 30;
+
+/// The sentence as lines of at most so many cells, broken between words, all but the first below what was found.
+#[must_use]
+pub fn wrapped(sentence: &str, columns: usize) -> Vec<String> {
+    if columns < WRAP_COLUMNS_MIN {
+        return vec![sentence.to_owned()];
+    }
+    let cells = |text: &str| text.chars().count();
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in sentence.split(' ') {
+        if !line.trim().is_empty() && cells(&line) + cells(word) + 1 > columns {
+            lines.push(std::mem::replace(&mut line, " ".repeat(STATE_CELLS)));
+            line.push_str(word);
+            continue;
+        }
+        // Blanks that stand in a row are columns.
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
 /// The exit status of a terminal in which nothing can be drawn.
 const TERMINAL_STATUS: u8 = OTHER;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_finding_is_broken_between_words_under_what_was_found() {
+        let line = "warn  terminal, colours: 16. Set COLORTERM=truecolor where your terminal shows 24 bits.";
+        let lines = wrapped(line, 40);
+        assert_eq!(
+            lines,
+            [
+                "warn  terminal, colours: 16. Set",
+                "      COLORTERM=truecolor where your",
+                "      terminal shows 24 bits."
+            ]
+        );
+        assert_eq!(wrapped(line, 10), [line]);
+        assert_eq!(
+            wrapped("ok    size: 80x24 cells.", 80),
+            ["ok    size: 80x24 cells."]
+        );
+        let long = "ok    x: ".to_owned() + &"y".repeat(60);
+        assert_eq!(wrapped(&long, 40).len(), 2, "a word is never cut");
+    }
 
     #[test]
     fn a_finding_is_a_line_with_its_state_first() {

@@ -1,5 +1,6 @@
 //! All the program may do to the world: plain data out of `update`, executed by the loop in `run`.
 
+use hullo_media::process::Processing;
 use hullo_signalling::history::EntryId;
 
 use crate::attention::AttentionSettings;
@@ -71,10 +72,14 @@ pub enum Effect {
     Attend(AttentionSettings),
     /// True: let the terminal tell of clicks.
     WatchMouse(bool),
+    /// This is done to the sound of the microphone from now on.
+    Process(Processing),
     /// Tell what the log holds.
     ReadLog,
     /// Copy text by OSC 52.
     Copy(String),
+    /// All is said that was to be said before Ctrl-Z stops the program.
+    MayStop,
     /// Leave with this status (DESIGN §8).
     Quit(u8),
 }

@@ -1,5 +1,6 @@
 //! All that can happen to the program: one closed list, so that every wake-up is on one page.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub enum Event {
     /// A mouse button was pressed or let go, or the wheel turned; columns and rows count from 0. Never told unless mouse
     /// reports were switched on ([`crate::terminal::set_mouse`]).
     Mouse(crossterm::event::MouseEvent),
+    /// The program is about to be stopped (Ctrl-Z): what is to be said before that is said now.
+    Suspending,
     /// The program was stopped (Ctrl-Z) and goes on.
     Resumed,
     /// Whether the terminal reports keys that are let go, from now on.
@@ -178,6 +181,11 @@ pub enum ParticipantChange {
         /// Under which number it stood until now.
         from: ParticipantId,
     },
+    /// We call this member something else now, or it does itself.
+    Renamed {
+        /// The new name.
+        name: String,
+    },
     /// It is gone.
     Left {
         /// It was taken out of the group, rather than leaving the call.
@@ -224,7 +232,7 @@ pub enum Unrung {
 }
 
 /// What a profile remembers between runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// Nothing rings; calls are noted as missed.
@@ -252,6 +260,41 @@ pub struct Settings {
     /// A ring sound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ring: Option<bool>,
+    /// Echo cancellation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub echo: Option<bool>,
+    /// Noise suppression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<bool>,
+    /// Gain control.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gain: Option<bool>,
+    /// The camera, as after `--camera`. So are the next two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub camera: Option<String>,
+    /// The microphone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mic: Option<String>,
+    /// The loudspeaker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<String>,
+    /// Short ids of contacts whose words were different when they were compared last; at most [`WORDS_DIFFER_MAX`].
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub words_differ: BTreeSet<String>,
+}
+
+/// Contacts that are remembered as having different words: one is a reason to stop, nobody has many.
+pub const WORDS_DIFFER_MAX: usize = 64;
+
+impl Settings {
+    /// Remembers that the words of the contact of this short id were different, or no longer; true where that is news.
+    pub fn set_words_differ(&mut self, short_id: &str, do_differ: bool) -> bool {
+        if !do_differ {
+            return self.words_differ.remove(short_id);
+        }
+        let has_room = self.words_differ.len() < WORDS_DIFFER_MAX;
+        has_room && self.words_differ.insert(short_id.to_owned())
+    }
 }
 
 /// A contact's number in this profile.
@@ -364,6 +407,8 @@ pub enum CallEvent {
         /// True: it has put the call on hold; nothing is sent or played there.
         on_hold: bool,
     },
+    /// Whether the far side of a call with a contact is heard to speak.
+    FarSpeaking(bool),
     /// The newest picture of the far side; `None` when its camera went off.
     FarPicture(Option<Arc<Picture>>),
     /// The newest picture of our own camera.
@@ -397,6 +442,61 @@ pub enum CallEvent {
     Stats(Box<crate::report::Stats>),
     /// Something about devices or the network the user should know; one sentence.
     Notice(String),
+    /// Somebody speaks here who is not heard, because the microphone is muted.
+    TalksMuted,
+    /// How loud it is on both sides now.
+    Levels(Levels),
+}
+
+/// How loud microphone and loudspeaker are, in steps of a meter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Levels {
+    /// What the microphone hears, 0 to [`Levels::MAX`].
+    pub mic: u8,
+    /// What the loudspeaker plays, the same.
+    pub speaker: u8,
+}
+
+impl Levels {
+    /// Steps of a meter: 6 dB each, from -54 dB of full scale, which is the noise of a room, to -6, which is loud.
+    pub const MAX: u8 = 8;
+
+    /// Steps for these levels, dB of full scale.
+    #[must_use]
+    pub fn of(mic_db: f32, speaker_db: f32) -> Self {
+        // Within 0..=MAX by the clamp.
+        let step = |db: f32| ((db + 54.0) / 6.0).ceil().clamp(0.0, f32::from(Self::MAX)) as u8;
+        Self {
+            mic: step(mic_db),
+            speaker: step(speaker_db),
+        }
+    }
+}
+
+/// A part of what is done to the sound of the microphone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SoundPart {
+    /// The far side's sound is taken out.
+    Echo,
+    /// The noise of the room is taken out.
+    Noise,
+    /// Quiet voices are made louder.
+    Gain,
+}
+
+impl SoundPart {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Echo, Self::Noise, Self::Gain];
+
+    /// The word for it in commands, `[sound]` of the configuration and the options of the command line.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Noise => "noise",
+            Self::Gain => "gain",
+        }
+    }
 }
 
 /// What the user or a script asks for.
@@ -424,6 +524,8 @@ pub enum Command {
     Video(Switch),
     /// Pause or resume both.
     Hold(Switch),
+    /// What is done to the sound of the microphone.
+    Process(SoundPart, Switch),
     /// Hear nothing, and be muted.
     Deafen(Switch),
     /// Microphone open until said otherwise or for two minutes.
@@ -432,8 +534,12 @@ pub enum Command {
     Focus(String),
     /// Loudness of the person of this name, per cent of what is sent.
     Volume(String, u16),
+    /// The person of this name is not heard here, or again.
+    Silence(String, Switch),
     /// One sentence for each in the call.
     Who,
+    /// What is wrong with the call, and its figures.
+    Figures,
     /// The answer of this number to what was asked last; the first is 1.
     Choose(usize),
     /// Hold this call and go back to the one held longest.
@@ -454,6 +560,12 @@ pub enum Command {
     Name(String),
     /// Something about the contact of this name.
     Person(String, PersonChange),
+    /// Forget the contact of this name.
+    Remove(String),
+    /// Change the setting of this name to what the second word says.
+    Set(String, String),
+    /// Tell the known commands.
+    Help,
     /// Write one status line.
     Status,
     /// Leave the program.

@@ -107,11 +107,23 @@ pub struct Plain<W>(pub W);
 
 impl<W: Write> Front for Plain<W> {
     fn report(&mut self, _at_ms: u64, report: &Report) -> io::Result<()> {
-        if let Some(sentence) = crate::plain::sentence(report) {
-            writeln!(self.0, "{sentence}")?;
-            self.0.flush()?;
+        let Some(sentence) = crate::plain::sentence(report) else {
+            return Ok(());
+        };
+        // Whoever reads a pipe reads whole lines.
+        let columns = (io::stdout().is_terminal() && matches!(report, Report::Finding { .. }))
+            .then(crossterm::terminal::size)
+            .and_then(Result::ok)
+            .map(|(columns, _)| usize::from(columns));
+        match columns {
+            Some(columns) => {
+                for line in crate::doctor::wrapped(&sentence, columns) {
+                    writeln!(self.0, "{line}")?;
+                }
+            }
+            None => writeln!(self.0, "{sentence}")?,
         }
-        Ok(())
+        self.0.flush()
     }
 
     fn picture(&mut self, lines: &[String]) -> io::Result<()> {

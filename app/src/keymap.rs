@@ -260,7 +260,7 @@ pub fn is_talk_key(model: &Model, event: KeyEvent) -> bool {
 /// Whether letters are text now.
 #[must_use]
 pub fn is_typing(model: &Model) -> bool {
-    has_text_field(model) || model.layers.is_typing()
+    has_text_field(model) || model.is_typing_above()
 }
 
 /// Whether letters are text where neither palette nor filter lies above.
@@ -340,10 +340,14 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         Action::Close => {
             has_text_field(model)
                 || model.overlay.is_some()
-                || model.layers.filter.is_some()
+                || model.filter().is_some()
+                || model.roster().is_some()
                 || model.call.as_ref().is_some_and(|call| !call.is_live())
         }
-        Action::Back => model.overlay.is_some() || (is_free && !has_text_field(model)),
+        Action::Back => {
+            let is_open = model.overlay.is_some() || model.roster().is_some();
+            is_open || (is_free && !has_text_field(model))
+        }
         Action::Interrupt => true,
     }
 }
@@ -395,7 +399,10 @@ fn can_open(model: &Model, action: Action) -> bool {
         (Action::Help | Action::DoNotDisturb | Action::Palette, _)
         | (Action::Settings, None | Some(Overlay::Settings(_)))
         | (Action::Log, None | Some(Overlay::Log(_))) => true,
-        (Action::Filter, None) => model.contacts().len() + model.groups().len() > 1,
+        (Action::Filter, None) => match model.roster() {
+            Some(call) => call.people.len() > 1,
+            None => model.contacts().len() + model.groups().len() > 1,
+        },
         (Action::Contact, None) => model.selected_contact().is_some(),
         _ => false,
     }
@@ -408,7 +415,7 @@ fn is_valid_in_seat(model: &Model, action: Action) -> bool {
     };
     match action {
         Action::Roster | Action::Focus => is_of_a_group(call),
-        Action::Silence => call.seat.is_roster_open,
+        Action::Silence => call.seat.is_roster_open || !is_of_a_group(call),
         _ => !call.is_held(),
     }
 }
@@ -472,7 +479,7 @@ pub struct Hint {
 #[must_use]
 pub fn hints(model: &Model) -> Vec<Hint> {
     let in_field = is_typing(model);
-    let is_above = model.layers.is_typing();
+    let is_above = model.is_typing_above();
     let rows = model.keymap.rows().iter().filter(|row| match row.action {
         Action::Confirm | Action::Close if is_above => true,
         action => is_valid(model, action) && (!is_above || row.group == Group::Call),

@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use hullo_media::process::Processing;
+
 use crate::attention::AttentionSettings;
 use crate::event::{Contact, ContactId};
 use crate::groups::GroupLine;
 use crate::keymap::Action;
-use crate::model::Model;
+use crate::model::{Call, Model};
 use crate::update::field::Field;
 use crate::view::theme::Theme;
 
@@ -23,6 +25,10 @@ pub struct Layers {
     pub log: Vec<Arc<str>>,
     /// What was decided at the start, for the settings.
     pub setup: Setup,
+    /// Echo, noise and gain as they were switched since the start.
+    pub(crate) sound_switched: [Option<bool>; 3],
+    /// Until when a second click on hanging up counts.
+    pub(crate) hang_up_clicked_until_ms: Option<u64>,
 }
 
 /// The command palette.
@@ -97,6 +103,10 @@ pub struct Setup {
     pub theme: Theme,
     /// Mouse reports by the file and the defaults.
     pub mouse: bool,
+    /// Echo, noise and gain by the file and the defaults.
+    pub sound_given: Processing,
+    /// The same as the command line says it.
+    pub sound_flags: [Option<bool>; 3],
     /// `--camera`, `--mic` and `--speaker` as they were given.
     pub devices: [Option<String>; 3],
     /// `--color` was given.
@@ -108,16 +118,27 @@ pub struct Setup {
 }
 
 impl Layers {
-    /// Letters are text for the palette or the filter.
-    #[must_use]
-    pub fn is_typing(&self) -> bool {
-        self.palette.is_some() || self.filter.as_ref().is_some_and(|filter| filter.is_typing)
-    }
-
     /// The part of names that is looked for.
     #[must_use]
     pub fn sought(&self) -> Option<&str> {
-        let text = self.filter.as_ref()?.field.text().trim();
+        self.filter.as_ref()?.sought()
+    }
+}
+
+impl Filter {
+    /// One whose field has the keys.
+    #[must_use]
+    pub fn begun() -> Self {
+        Self {
+            field: Field::for_words(),
+            is_typing: true,
+        }
+    }
+
+    /// The part of names that is looked for; `None` while nothing was typed.
+    #[must_use]
+    pub fn sought(&self) -> Option<&str> {
+        let text = self.field.text().trim();
         (!text.is_empty()).then_some(text)
     }
 }
@@ -142,6 +163,45 @@ impl Model {
         self.contacts().iter().filter(move |contact| {
             (sought.as_ref()).is_none_or(|sought| contact.name.to_lowercase().contains(sought))
         })
+    }
+
+    /// The call whose list of people is open and has the keys for choosing.
+    #[must_use]
+    pub fn roster(&self) -> Option<&Call> {
+        let call = self.taken_call().filter(|call| call.seat.is_roster_open);
+        call.filter(|_| self.overlay.is_none())
+    }
+
+    /// The filter that is on the screen: that of the list of people while it is open, else that of the lists.
+    #[must_use]
+    pub fn filter(&self) -> Option<&Filter> {
+        match self.roster() {
+            Some(call) => call.seat.filter.as_ref(),
+            None => self.layers.filter.as_ref(),
+        }
+    }
+
+    /// Letters are text for the palette or a filter.
+    #[must_use]
+    pub fn is_typing_above(&self) -> bool {
+        let has_filter = self.filter().is_some_and(|filter| filter.is_typing);
+        self.layers.palette.is_some() || has_filter
+    }
+
+    /// Takes away the filter that is on the screen.
+    pub(crate) fn drop_filter(&mut self) {
+        let of_people = self.roster().is_some();
+        match self.live_call_mut().filter(|_| of_people) {
+            Some(call) => call.seat.filter = None,
+            None => self.layers.filter = None,
+        }
+    }
+
+    pub(crate) fn filter_mut(&mut self) -> Option<&mut Filter> {
+        if self.roster().is_some() {
+            return self.live_call_mut()?.seat.filter.as_mut();
+        }
+        self.layers.filter.as_mut()
     }
 
     /// The groups that the filter leaves.

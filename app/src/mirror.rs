@@ -18,6 +18,7 @@ use ratatui::backend::CrosstermBackend;
 use crate::call::media::{FRAME_RATE_MAX, Pictures};
 use crate::call::sizes::VIDEO_BITRATE_MAX_BPS;
 use crate::cli::Options;
+use crate::config::Chosen;
 use crate::effect::Effect;
 use crate::event::{
     CallEvent, CallNumber, CallState, Contact, ContactId, Event, Media, Party, StopReason,
@@ -27,8 +28,9 @@ use crate::model::{Mode, Model};
 use crate::program::{Failure, OTHER, random};
 use crate::report::{Report, Summary, VideoSummary};
 use crate::run::{Wake, wakes};
-use crate::screen::{Out, PictureTerminal, Screen};
-use crate::terminal;
+use crate::screen::{Out, PictureTerminal, Screen, reasons};
+use crate::terminal::{self, Reply};
+use crate::text;
 use crate::update::update;
 use crate::view::look::Look;
 
@@ -59,7 +61,7 @@ impl FrameSink for Path {
     }
 }
 
-fn ciphers() -> Result<(Sealer, Opener), Failure> {
+pub(crate) fn ciphers() -> Result<(Sealer, Opener), Failure> {
     use rand_chacha::rand_core::Rng as _;
     let mut bytes = [0; 32];
     random()?.fill_bytes(&mut bytes);
@@ -87,7 +89,7 @@ fn ciphers() -> Result<(Sealer, Opener), Failure> {
 pub fn run(
     options: &Options,
     on_screen: bool,
-    look: Look,
+    chosen: Chosen,
     lines: &mut dyn Front,
 ) -> Result<u8, Failure> {
     let started = Instant::now();
@@ -111,20 +113,25 @@ pub fn run(
     let signal_wake = wake.clone();
     terminal::spawn_signals(move |event| signal_wake.send(Wake::Event(event)).is_ok())
         .map_err(failed)?;
-    let mut model = picture_of_oneself(look);
+    let mut model = picture_of_oneself(chosen.now().look(variable));
     let screen = if on_screen {
         let entered = terminal::Entered::enter().map_err(failed)?;
         model.size = Some(crossterm::terminal::size().map_err(failed)?);
         let screen_wake = wake.clone();
         terminal::spawn_input(move |arrival| wake.send(arrival.into()).is_ok()).map_err(failed)?;
-        let is_look_chosen = options.color != crate::cli::Color::Auto;
-        let terminal = PictureTerminal::detect(|name| std::env::var(name).ok());
+        let terminal = PictureTerminal::detect(variable).with(&chosen.now());
         let wake = move || drop(screen_wake.try_send(Wake::Screen));
-        let screen = Screen::on_stdout(terminal, is_look_chosen, wake).map_err(failed)?;
+        let screen = Screen::on_stdout(terminal, wake).map_err(failed)?;
         Some((screen, entered))
     } else {
         None
     };
+    if !on_screen {
+        let text = text::MIRROR_PLAIN.to_owned();
+        lines
+            .report(0, &Report::Notice { text })
+            .map_err(|_| Failure::other("Nobody reads the output."))?;
+    }
     let ends_at = options.seconds.map(|seconds| started + seconds);
     let mut glass = Glass {
         model,
@@ -133,6 +140,8 @@ pub fn run(
         inbox,
         started,
         ends_at,
+        chosen,
+        told_at_ms: 0,
     };
     let reason = glass.look(&encode)?;
     drop(glass);
@@ -144,6 +153,10 @@ pub fn run(
         .report(at_ms, &Report::Summary(Box::new(summary)))
         .map_err(|_| Failure::other("Nobody reads the output."))?;
     Ok(if decoded > 0 { 0 } else { OTHER })
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 fn failed(error: std::io::Error) -> Failure {
@@ -181,9 +194,32 @@ struct Glass {
     inbox: Receiver<Wake>,
     started: Instant,
     ends_at: Option<Instant>,
+    chosen: Chosen,
+    /// When the figures were last told.
+    told_at_ms: u64,
 }
 
 impl Glass {
+    /// Once a second: what the pictures come to, how they are drawn, and why so.
+    fn tell_figures(&mut self, now_ms: u64) {
+        let Some((screen, _)) = &mut self.screen else {
+            return;
+        };
+        let Some(figures) = screen.figures().filter(|figures| figures.bytes > 0) else {
+            return;
+        };
+        if now_ms < self.told_at_ms + FIGURES_EVERY_MS {
+            return;
+        }
+        self.told_at_ms = now_ms;
+        let ability = screen.ability();
+        let colours = reasons::colours(self.chosen, ability, &variable);
+        let has_halves_only = PictureTerminal::detect(variable).has_halves_only;
+        let characters = reasons::characters(self.chosen, self.model.look, has_halves_only);
+        self.model.figures_line = Some(reasons::line(figures, &colours, &characters));
+        screen.mark_changed();
+    }
+
     /// Draws until something ends it; says what.
     fn look(&mut self, encode: &VideoEncode) -> Result<&'static str, Failure> {
         loop {
@@ -196,6 +232,7 @@ impl Glass {
             }
             let now_ms = u64::try_from((now - self.started).as_millis()).unwrap_or(u64::MAX);
             self.model.set_now(now_ms);
+            self.tell_figures(now_ms);
             if let Some((screen, _)) = &mut self.screen {
                 if screen.is_gone() {
                     return Ok("quit");
@@ -213,6 +250,9 @@ impl Glass {
                     let far = self.pictures.far.take();
                     vec![Event::Call(MIRROR, CallEvent::FarPicture(far))]
                 }
+                Ok(Wake::Terminal(Reply::Ground(ground), _)) => vec![Event::Ground {
+                    is_light: crate::view::theme::is_light(ground),
+                }],
                 Ok(Wake::Terminal(reply, at)) => {
                     let look = self.model.look;
                     let screen = self.screen.as_mut();
@@ -226,7 +266,11 @@ impl Glass {
             let ends = |effect: &Effect| matches!(effect, Effect::Quit(_) | Effect::HangUp(_));
             for event in events {
                 let stops = matches!(event, Event::Stop(StopReason::Signal));
-                if update(&mut self.model, event).iter().any(ends) || stops {
+                let effects = update(&mut self.model, event);
+                if effects.contains(&Effect::MayStop) {
+                    terminal::may_stop();
+                }
+                if effects.iter().any(ends) || stops {
                     return Ok("quit");
                 }
             }
@@ -290,3 +334,5 @@ pub(crate) fn picture_of_oneself(look: Look) -> Model {
 
 /// The model's clock moves at least so often.
 const TICK: Duration = Duration::from_millis(250);
+/// The figures change so often: faster they cannot be read.
+const FIGURES_EVERY_MS: u64 = 1_000;

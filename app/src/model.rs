@@ -29,7 +29,8 @@ use crate::view::theme::{Role, Theme};
 
 mod once;
 
-pub(crate) use once::{Once, Stopping};
+pub(crate) use call::still_ms;
+pub(crate) use once::{Once, Stopping, Suspended};
 
 /// What the program was started for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,8 +145,12 @@ pub struct Call {
     pub(crate) camera_asked: Option<bool>,
     /// What the far side says it sends; `None` while it has said nothing, as apps without such words never do.
     pub far: Option<Switches>,
+    /// The contact is heard to speak.
+    pub far_speaks: bool,
     /// Newest picture of the far side.
     pub far_picture: Option<Arc<Picture>>,
+    /// When it came, or was asked for again after nobody had looked.
+    pub(crate) far_picture_at_ms: u64,
     /// Newest picture of our own camera.
     pub own_picture: Option<Arc<Picture>>,
     /// The others in the call of a group, in the order of their numbers; none in a call with a contact.
@@ -162,6 +167,8 @@ pub struct Call {
     pub(crate) hanging_up_at_ms: Option<u64>,
     /// This is the call during which the warning about addresses is shown.
     pub shows_ip_warning: bool,
+    /// What the group was called whose call it is, where we are no longer in that group.
+    pub(crate) gone_group: Option<String>,
 }
 
 /// What lies over the main view and has the keys. Has no `Debug`: links are secrets.
@@ -228,6 +235,8 @@ pub struct Model {
     pub keymap: Keymap,
     /// Which colours mean what.
     pub theme: Theme,
+    /// The mirror's: what the pictures on the screen come to, and why they are drawn so.
+    pub figures_line: Option<String>,
     /// Milliseconds since the program's start.
     pub(crate) now_ms: u64,
     /// When the first event came.
@@ -235,6 +244,8 @@ pub struct Model {
     /// The terminal tells when a key is let go ([`Event::KeyRelease`](crate::event::Event)): holding a key can mean
     /// something. Usually false.
     pub reports_releases: bool,
+    /// This is `hullo demo`: whoever is in it may never have seen the program.
+    pub is_demo: bool,
     /// Something was named to show as our screen (`--screen`).
     pub has_screen: bool,
     /// The screen in cells; `None` without one.
@@ -298,6 +309,7 @@ pub struct Model {
     /// Until when a second Ctrl-C leaves despite a call.
     pub(crate) interrupt_until_ms: Option<u64>,
     pub(crate) stopping: Option<Stopping>,
+    pub(crate) suspended: Option<Suspended>,
     pub(crate) once: Once,
 }
 
@@ -310,6 +322,7 @@ impl Model {
             look,
             keymap: Keymap::default(),
             theme: Theme::default(),
+            figures_line: None,
             now_ms: 0,
             begun_ms: None,
             size: None,
@@ -339,12 +352,14 @@ impl Model {
             message: None,
             is_relay_only: false,
             has_screen: true,
+            is_demo: false,
             settings: Settings::default(),
             picture_wanted: None,
             views_wanted: BTreeMap::new(),
             watched: Vec::new(),
             interrupt_until_ms: None,
             stopping: None,
+            suspended: None,
             once: Once::default(),
         }
     }
@@ -477,9 +492,17 @@ impl Model {
     pub fn name_of_party(&self, party: Party) -> &str {
         match party {
             Party::Contact(contact) => self.name_of(contact),
-            Party::Group(group) => self
-                .group(group)
-                .map_or(crate::text::UNKNOWN_GROUP, |group| group.name.as_str()),
+            Party::Group(number) => {
+                let gone = || {
+                    let mut calls = self.call.iter().chain(&self.others);
+                    calls
+                        .find(|call| call.party == party)?
+                        .gone_group
+                        .as_deref()
+                };
+                let known = self.group(number).map(|group| group.name.as_str());
+                known.or_else(gone).unwrap_or(crate::text::UNKNOWN_GROUP)
+            }
         }
     }
 
@@ -491,6 +514,12 @@ impl Model {
             // Each member is vouched for on its own.
             Party::Group(_) => false,
         }
+    }
+
+    /// Whether the words of this contact were different when they were compared last: somebody may stand between.
+    #[must_use]
+    pub fn do_words_differ(&self, contact: &Contact) -> bool {
+        !contact.verified && self.settings.words_differ.contains(&contact.short_id)
     }
 
     /// What to say after the screen is gone: how the last call ended, in one line.

@@ -23,12 +23,16 @@ pub struct Participant {
     pub is_speaking: bool,
     /// It administers the call, as the call's administrators say.
     pub is_admin: bool,
+    /// A contact that is blocked here: neither heard nor seen.
+    pub is_blocked: bool,
     /// How well it comes through; nothing in the first seconds.
     pub quality: Quality,
     /// When it began or ceased to be heard last.
     pub(crate) spoke_at_ms: Option<u64>,
     /// Newest picture of the camera.
     camera: Option<Arc<Picture>>,
+    /// When it came, or was asked for again after nobody had looked.
+    camera_at_ms: u64,
     /// Newest picture of the screen.
     screen: Option<Arc<Picture>>,
 }
@@ -47,9 +51,11 @@ impl Participant {
             shows_screen: false,
             is_speaking: false,
             is_admin: false,
+            is_blocked: false,
             quality: Quality::default(),
             spoke_at_ms: None,
             camera: None,
+            camera_at_ms: 0,
             screen: None,
         }
     }
@@ -66,14 +72,14 @@ impl Participant {
         Some(now_ms.saturating_sub(since))
     }
 
-    /// Whether pictures of this kind are sent now.
+    /// Whether pictures of this kind are sent now, and are to be seen.
     #[must_use]
     pub fn sends(&self, feed: Feed) -> bool {
         let is_on = match feed {
             Feed::Camera => self.switches.camera_on,
             Feed::Screen => self.shows_screen,
         };
-        is_on && !self.switches.on_hold
+        is_on && !self.switches.on_hold && !self.is_blocked
     }
 
     /// The newest picture, unless the feed is off: a last one that comes late must not stand there as if it were live.
@@ -86,6 +92,19 @@ impl Participant {
         picture.as_deref().filter(|_| self.sends(feed))
     }
 
+    /// For how long the camera's picture that is shown has stood still at `now_ms`; `None` while it moves. A screen on which
+    /// nothing happens is no news.
+    #[must_use]
+    pub fn still_ms(&self, feed: Feed, now_ms: u64) -> Option<u64> {
+        self.picture(feed).filter(|_| feed == Feed::Camera)?;
+        crate::model::still_ms(self.camera_at_ms, now_ms)
+    }
+
+    /// Somebody looks at the pictures again: none that was not asked for stood still.
+    pub(crate) fn look_again(&mut self, now_ms: u64) {
+        self.camera_at_ms = now_ms;
+    }
+
     /// Takes one change; the word and the switch of its report where it is one worth telling.
     pub(crate) fn take(
         &mut self,
@@ -95,6 +114,7 @@ impl Participant {
         let (word, place, on) = match change {
             ParticipantChange::Joined { .. }
             | ParticipantChange::Moved { .. }
+            | ParticipantChange::Renamed { .. }
             | ParticipantChange::Left { .. } => return None,
             ParticipantChange::Muted(on) => ("muted", &mut self.switches.mic_muted, on),
             ParticipantChange::Camera(on) => ("camera", &mut self.switches.camera_on, on),
@@ -109,7 +129,7 @@ impl Participant {
             }
             ParticipantChange::Picture(feed, picture) => {
                 match feed {
-                    Feed::Camera => self.camera = Some(picture),
+                    Feed::Camera => (self.camera, self.camera_at_ms) = (Some(picture), now_ms),
                     Feed::Screen => self.screen = Some(picture),
                 }
                 return None;

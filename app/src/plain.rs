@@ -25,6 +25,11 @@ pub fn sentence(report: &Report) -> Option<String> {
         } => text::link_needed(name),
         Report::Contact {
             name,
+            words_differ: true,
+            ..
+        } => text::words_differed(name),
+        Report::Contact {
+            name,
             verified,
             ready,
             blocked,
@@ -51,6 +56,7 @@ pub fn sentence(report: &Report) -> Option<String> {
         Report::Links { until_ms } => text::open_links(until_ms),
         Report::Notice { text } => text::sentence(text),
         Report::Error { text } => format!("Error: {text}"),
+        Report::Sound(figures) => text::test_figures(figures),
         Report::Status(status) => status.text.clone(),
         Report::Summary(figures) => summary(figures),
         of_a_call => call_sentence(of_a_call)?,
@@ -253,6 +259,7 @@ fn participant(change: &str, name: &str, on: Option<bool>) -> String {
         ("hold", false) => format!("{name} is back from hold."),
         ("joined", _) => format!("{name} joined."),
         ("left", true) => format!("{name} left."),
+        ("renamed", _) => format!("Somebody in the call is called {name} here now."),
         ("reconnected", _) => format!("{name} is back on a new connection."),
         ("left", false) => format!("{name} was taken out of the group and left."),
         ("admin", true) => format!("{name} administers the call."),
@@ -437,6 +444,7 @@ mod tests {
             participant("joined", None),
             participant("left", None),
             participant("left", Some(false)),
+            participant("renamed", Some(true)),
         ];
         for change in ["muted", "camera", "screen", "hold", "admin"] {
             reports.extend([true, false].map(|on| participant(change, Some(on))));

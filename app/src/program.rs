@@ -21,8 +21,8 @@ use crate::attention::{Attention, AttentionSettings};
 use crate::call::media::MediaSpecs;
 use crate::call::servers::CallServers;
 use crate::calls::Calls;
-use crate::cli::{Action, Cli, Color, Options};
-use crate::config::{Config, ConfigError};
+use crate::cli::{Action, Cli, Options};
+use crate::config::{Chosen, Config, ConfigError, ScreenSettings};
 use crate::event::{Event, Media};
 use crate::front::{Front, Json, Plain};
 use crate::model::{Mode, Model};
@@ -38,7 +38,7 @@ use crate::screen::{PictureTerminal, Screen};
 use crate::serve::{self, ServeError, Wanted};
 use crate::small::{Small, parse_server};
 use crate::terminal;
-use crate::view::look::{ColourChoice, ColourDepth, Look, is_full_screen_possible};
+use crate::view::look::is_full_screen_possible;
 
 mod config;
 mod demo;
@@ -205,7 +205,6 @@ pub fn run(cli: Cli) -> u8 {
 }
 
 fn face(options: &Options) -> Face {
-    let variable = |name: &str| std::env::var(name).ok();
     if options.json {
         Face::Json
     } else if options.plain
@@ -248,7 +247,8 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
             media: media(video),
         }),
         Some(Action::Demo { people }) => demo::run(&options, people, face),
-        Some(Action::Mirror) => mirror(&options, face),
+        Some(Action::Mirror) => mirror(&options, &folder, face),
+        Some(Action::Test) => setup::sound_test(&options, &folder, face),
         Some(Action::Doctor) => crate::doctor::run(&options, &folder, &mut *line_front(face)),
         Some(Action::Serve {
             listen,
@@ -288,7 +288,7 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
         Some(Action::Config { action }) => config::run(action, &folder, face),
         // Done above.
         Some(Action::Completions { .. } | Action::Man) => Ok(0),
-        Some(Action::Ctl { command }) => small(Small::Ctl(command.join(" "))),
+        Some(Action::Ctl { command }) => small(Small::Ctl(crate::command::line(&command))),
     }
 }
 
@@ -305,9 +305,20 @@ fn written(text: &[u8]) -> Result<u8, Failure> {
     }
 }
 
-fn mirror(options: &Options, face: Face) -> Result<u8, Failure> {
-    let look = look(options.color);
-    crate::mirror::run(options, face == Face::Screen, look, &mut *line_front(face))
+fn mirror(options: &Options, folder: &Path, face: Face) -> Result<u8, Failure> {
+    let (config, broken) = crate::config::read(&crate::config::path(folder));
+    let mut front = line_front(face);
+    if let Some(broken) = broken {
+        let text = crate::people::sentence(&broken.to_string());
+        front
+            .report(0, &Report::Notice { text })
+            .map_err(|_| Failure::other("Nobody reads the output."))?;
+    }
+    let chosen = Chosen {
+        of_file: config.screen,
+        flags: options.drawing,
+    };
+    crate::mirror::run(options, face == Face::Screen, chosen, &mut *front)
 }
 
 fn errand(small: Small, folder: &Path, options: &Options, face: Face) -> Result<u8, Failure> {
@@ -323,21 +334,9 @@ fn line_front(face: Face) -> Box<dyn Front> {
     }
 }
 
-/// What the terminal shows, as far as the environment and `--color` tell.
-pub fn look(color: Color) -> Look {
-    look_in(color, |name| std::env::var(name).ok())
-}
-
-/// The same in an environment that `variable` looks up.
-pub(crate) fn look_in(color: Color, variable: impl Fn(&str) -> Option<String>) -> Look {
-    let choice = match color {
-        Color::Auto => ColourChoice::Auto,
-        Color::Truecolor => ColourChoice::Fixed(ColourDepth::True),
-        Color::Palette => ColourChoice::Fixed(ColourDepth::Palette256),
-        Color::Ansi => ColourChoice::Fixed(ColourDepth::Palette16),
-        Color::None => ColourChoice::Fixed(ColourDepth::None),
-    };
-    Look::detect(choice, variable)
+/// What the environment says of the terminal, and what was chosen before that.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 fn specs(options: &Options) -> MediaSpecs {
@@ -348,6 +347,7 @@ fn specs(options: &Options) -> MediaSpecs {
         record_video: options.record_video.clone(),
         screen: options.screen.clone(),
         nobody_looks: false,
+        ..MediaSpecs::default()
     }
 }
 
@@ -396,7 +396,7 @@ fn main_loop(
     seconds: Option<Duration>,
 ) -> Result<(u8, Option<crate::report::Summary>), Failure> {
     let started = Instant::now();
-    let specs = specs_looked_at(options, face);
+    let mut specs = specs_looked_at(options, face);
     let server = options.server.as_deref().map(parse_server).transpose()?;
     // Libraries write on error output while they look for devices.
     let quiet = hullo_media::quiet::redirect_stderr(None).ok();
@@ -422,12 +422,14 @@ fn main_loop(
     choose_server(&net, server, &mode)?;
     let control = listen(&profile, &wake)?;
     let (config, broken) = crate::config::read(&crate::config::path(profile.folder()));
+    setup::configure_sound(&mut specs, options, &config);
     let memory = SettingsFile::of_profile(profile.folder());
     let group_calls = GroupCalls::of_profile(profile.folder());
     let unread_calls = group_calls.as_ref().err().map(ToString::to_string);
-    let mut model = begun(mode, options, &config);
+    let drawing = config.screen.with(options.drawing);
+    let mut model = begun(mode, options, &config, &drawing);
     model.layers.setup = setup::setup(options, &config, broken.is_some(), profile.folder(), &log);
-    let (mut front, entered) = open_front(face, &wake, &mut model, options)?;
+    let (mut front, entered) = open_front(face, &wake, &mut model, options, &drawing)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
     let is_drawn = face == Face::Screen;
     let (servers, troubles) = CallServers::of(&config);
@@ -465,9 +467,10 @@ fn main_loop(
     Ok((status, summary))
 }
 
-fn begun(mode: Mode, options: &Options, config: &Config) -> Model {
-    let mut model = Model::new(mode, look(options.color));
+fn begun(mode: Mode, options: &Options, config: &Config, drawing: &ScreenSettings) -> Model {
+    let mut model = Model::new(mode, drawing.look(variable));
     model.has_screen = options.screen.is_some();
+    model.is_demo = options.counts_pictures;
     model.is_relay_only = config.relay_only;
     model.keymap = config.keymap.clone();
     model.theme = config.theme;
@@ -476,7 +479,6 @@ fn begun(mode: Mode, options: &Options, config: &Config) -> Model {
 }
 
 fn alerts(settings: &AttentionSettings, options: &Options) -> Alerts {
-    let variable = |name: &str| std::env::var(name).ok();
     Alerts::new(settings, options.speaker.clone(), variable)
 }
 
@@ -567,6 +569,7 @@ fn open_front(
     wake: &crossbeam_channel::Sender<Wake>,
     model: &mut Model,
     options: &Options,
+    drawing: &ScreenSettings,
 ) -> Result<(Box<dyn Front>, Option<terminal::Entered>), Failure> {
     if face != Face::Screen {
         read_stdin(wake.clone(), options.until_input_ends);
@@ -581,10 +584,10 @@ fn open_front(
     model.size = Some(crossterm::terminal::size().map_err(failed)?);
     let input = wake.clone();
     terminal::spawn_input(move |arrival| input.send(arrival.into()).is_ok()).map_err(failed)?;
-    let terminal = PictureTerminal::detect(|name| std::env::var(name).ok());
+    let terminal = PictureTerminal::detect(variable).with(drawing);
     let wake = wake.clone();
     // A full queue wakes the loop as well.
     let wake = move || drop(wake.try_send(Wake::Screen));
-    let screen = Screen::on_stdout(terminal, options.color != Color::Auto, wake).map_err(failed)?;
+    let screen = Screen::on_stdout(terminal, wake).map_err(failed)?;
     Ok((Box::new(screen), Some(entered)))
 }

@@ -335,7 +335,7 @@ impl Runner<'_> {
                 }
             }
             Effect::SaveSettings(settings) => {
-                return self.memory.write(settings).err().map(|error| {
+                return self.memory.write(&settings).err().map(|error| {
                     Event::Failed(sentence(&format!("this is not remembered: {error}")))
                 });
             }
@@ -366,10 +366,12 @@ impl Runner<'_> {
             }
             Effect::Attend(settings) => self.attend(settings),
             Effect::WatchMouse(is_on) => self.front.sequence(terminal::set_mouse(is_on)),
+            Effect::Process(processing) => self.calls.set_processing(processing),
             Effect::ReadLog => return Some(Event::Log(self.log.newest())),
             Effect::Add(link) => return self.tell_net(ChannelCommand::Add { link }),
             Effect::SetName(name) => return self.tell_net(ChannelCommand::SetName(name)),
             Effect::Report(report) => self.report(&report),
+            Effect::MayStop => terminal::may_stop(),
             Effect::Copy(text) => self.front.copy(&text),
             Effect::Quit(status) => self.leave(status),
             // The commands to calls: done where they are told apart.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hullo_picture::PixelKind;
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 
@@ -17,13 +18,20 @@ use crate::terminal::writer::Writer;
 use crate::terminal::{self, Reply};
 use crate::view::look::Look;
 use crate::view::{view, view_with_places};
-use pictures::{Interface, Pictures};
+use figures::Figures;
+use interface::Interface;
+use pictures::Pictures;
 
-pub use pictures::PictureTerminal;
+pub use kind::PictureTerminal;
 
+pub mod figures;
+mod interface;
 #[cfg(test)]
 mod joined;
+mod kind;
 mod pictures;
+mod pixels;
+pub mod reasons;
 
 /// What the backend of the real screen writes to.
 pub type Out = Interface;
@@ -48,8 +56,7 @@ pub struct Screen<B: Backend> {
     is_blocked: bool,
     /// How often the terminal had been taken again when it was last drawn on.
     times_resumed: usize,
-    /// The colours were chosen by the user: no answer of the terminal changes them.
-    is_look_chosen: bool,
+    kind: PictureTerminal,
 }
 
 impl Screen<CrosstermBackend<Out>> {
@@ -60,7 +67,6 @@ impl Screen<CrosstermBackend<Out>> {
     /// The terminal does not tell its size, or the system gives no thread.
     pub fn on_stdout(
         terminal: PictureTerminal,
-        is_look_chosen: bool,
         wake: impl Fn() + Send + 'static,
     ) -> io::Result<Self> {
         let out = Interface::default();
@@ -72,7 +78,7 @@ impl Screen<CrosstermBackend<Out>> {
         }
         Ok(Self {
             pictures: Some(pictures),
-            is_look_chosen,
+            kind: terminal,
             ..Self::new(CrosstermBackend::new(out))?
         })
     }
@@ -129,7 +135,7 @@ impl<B: Backend> Screen<B> {
             ability: Ability::default(),
             is_blocked: false,
             times_resumed: terminal::times_resumed(),
-            is_look_chosen: false,
+            kind: PictureTerminal::default(),
         })
     }
 
@@ -143,14 +149,25 @@ impl<B: Backend> Screen<B> {
         if !self.ability.take(reply) {
             return Vec::new();
         }
+        let mut events = Vec::new();
         if let Some(pictures) = &mut self.pictures {
             pictures.synchronize(self.ability.is_synchronized);
-            if self.ability.is_complete {
+            if matches!(reply, Reply::Attributes(_)) {
                 pictures.all_answered();
+                // Asked for, and known now: it shows them, or the user is told why not.
+                match pixels::screen(self.kind, &self.ability, pixels::cell_of_window()) {
+                    Some(Ok(pixels)) => {
+                        if pixels.kind() == PixelKind::Kitty {
+                            terminal::forget_pixels_at_the_end();
+                        }
+                        pictures.set_pixels(pixels);
+                    }
+                    Some(Err(words)) => events.push(Event::Failed(words)),
+                    None => {}
+                }
             }
         }
-        let better = self.ability.improve(look, self.is_look_chosen);
-        let mut events = Vec::new();
+        let better = self.ability.improve(look, self.kind.is_colour_chosen);
         if better != look {
             events.push(Event::Look(better));
         }
@@ -162,6 +179,19 @@ impl<B: Backend> Screen<B> {
             events.push(Event::ReportsReleases(true));
         }
         events
+    }
+
+    /// What the pictures come to; `None`: they are drawn in cells like everything else.
+    #[must_use]
+    pub fn figures(&self) -> Option<Figures> {
+        let pictures = self.pictures.as_ref()?;
+        Some(pictures.figures(Instant::now()))
+    }
+
+    /// What the terminal said of itself so far.
+    #[must_use]
+    pub fn ability(&self) -> &Ability {
+        &self.ability
     }
 
     /// Something changed. After every event.
@@ -225,6 +255,7 @@ impl<B: Backend> Screen<B> {
             self.terminal.draw(|frame| view(model, frame))?;
             return Ok(true);
         };
+        pictures.set_on_light(model.theme.is_on_light());
         let mut placed = Vec::new();
         let drawn = self.terminal.draw(|frame| {
             placed = view_with_places(model, frame);

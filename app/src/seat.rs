@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::ParticipantId;
+use crate::event::{Levels, ParticipantId};
+use crate::layers::Filter;
 use crate::talk::Talk;
 
 /// Loudest that somebody can be made, per cent.
@@ -82,14 +83,19 @@ impl Focus {
 }
 
 /// See the module.
-#[derive(Clone, Debug, Default)]
+/// Has no `Debug`, as [`Filter`] has none.
+#[derive(Clone, Default)]
 pub struct Seat {
     /// The list of people is open, a line for each.
     pub is_roster_open: bool,
     /// Who is chosen in it.
     pub selected: Option<ParticipantId>,
+    /// Only people of such a name stand in it.
+    pub filter: Option<Filter>,
     /// Whom the large picture shows.
     pub focus: Focus,
+    /// Whose picture was pinned and is gone: whoever comes back under this name is large again.
+    pub(crate) pin_awaited: Option<String>,
     /// When the focus last went to somebody by itself.
     pub(crate) focused_at_ms: u64,
     /// Which page of the pictures is shown, where they do not fit on one; 0 is the first.
@@ -102,6 +108,8 @@ pub struct Seat {
     pub talk: Option<Talk>,
     /// When its key was pressed last.
     pub(crate) talk_pressed_at_ms: Option<u64>,
+    /// How loud microphone and loudspeaker are now, once that was told.
+    pub levels: Option<Levels>,
 }
 
 impl Seat {
@@ -111,10 +119,52 @@ impl Seat {
         self.deafened.is_some()
     }
 
+    /// Whether the filter of the list of people leaves somebody of this name.
+    #[must_use]
+    pub fn lists(&self, name: &str) -> bool {
+        let sought = self.filter.as_ref().and_then(Filter::sought);
+        sought.is_none_or(|sought| name.to_lowercase().contains(&sought.to_lowercase()))
+    }
+
+    /// Closes the list of people, and its filter with it.
+    pub(crate) fn close_roster(&mut self) {
+        (self.is_roster_open, self.filter) = (false, None);
+    }
+
     /// How loud the person of this name is here.
     #[must_use]
     pub fn volume(&self, name: &str) -> Volume {
         self.volumes.get(name).copied().unwrap_or_default()
+    }
+
+    /// Somebody came: a pin that was this person's is again.
+    pub(crate) fn came(&mut self, id: ParticipantId, name: &str) {
+        let is_back = self.pin_awaited.as_deref() == Some(name);
+        if is_back && self.focus == Focus::Everybody {
+            self.focus = Focus::Pinned(id);
+        }
+        if is_back {
+            self.pin_awaited = None;
+        }
+    }
+
+    /// Somebody goes on under another number.
+    pub(crate) fn moved(&mut self, from: ParticipantId, to: ParticipantId) {
+        if self.selected == Some(from) {
+            self.selected = Some(to);
+        }
+        match self.focus {
+            Focus::Pinned(id) if id == from => self.focus = Focus::Pinned(to),
+            Focus::Speaker(Some(id)) if id == from => self.focus = Focus::Speaker(Some(to)),
+            _ => {}
+        }
+    }
+
+    /// Somebody is called something else now.
+    pub(crate) fn renamed(&mut self, from: &str, to: &str) {
+        if let Some(volume) = self.volumes.remove(from) {
+            self.set_volume(to, volume);
+        }
     }
 
     /// Makes the person of this name so loud.

@@ -27,6 +27,7 @@ use crate::net::{Net, NetEvent};
 use crate::people;
 use crate::profile::control::{self, ControlError};
 use crate::profile::group_calls::GroupCalls;
+use crate::profile::settings::SettingsFile;
 use crate::profile::{Profile, ProfileError};
 use crate::program::{Failure, USAGE};
 use crate::report::{EntryReport, Report};
@@ -243,6 +244,7 @@ impl Small {
             front,
             started,
             ends_at: seconds.map(|seconds| started + seconds),
+            memory: SettingsFile::of_profile(profile.folder()),
             group_calls: GroupCalls::of_profile(profile.folder()).ok(),
         };
         let has_server = server.is_some();
@@ -286,6 +288,8 @@ struct Errand<'a> {
     started: Instant,
     /// When `--seconds` are over, for what waits for somebody.
     ends_at: Option<Instant>,
+    /// What the profile remembers.
+    memory: SettingsFile,
     /// `None` where they cannot be read, which the next program on the profile says.
     group_calls: Option<GroupCalls>,
 }
@@ -310,7 +314,8 @@ impl Errand<'_> {
 
     fn contacts(&mut self) -> Result<(), Failure> {
         for contact in self.net.contacts()? {
-            self.tell(&report(&contact))?;
+            let report = self.remembered(&contact);
+            self.tell(&report)?;
         }
         Ok(())
     }
@@ -529,7 +534,7 @@ fn added(event: ChannelEvent) -> Option<Report> {
 }
 
 fn report(contact: &hullo_signalling::channel::Contact) -> Report {
-    Report::contact(&people::contact(contact))
+    Report::contact(&people::contact(contact), false)
 }
 
 /// Reads a server's URL.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::event::Party;
+use crate::event::{GroupNumber, Party};
 use crate::model::{Call, Model, Server};
 use crate::seat::Focus;
 use crate::text;
@@ -26,8 +26,48 @@ pub struct Status {
     /// Whether the server answers; absent before it was reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_up: Option<bool>,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_reason: Option<String>,
+    /// What others see of us; absent before the profile was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// How many contacts there are.
     pub contacts: usize,
+    /// The groups we are in, and what runs there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupStatus>,
+    /// Texts and missed calls that nobody has seen.
+    pub unseen: u64,
+    /// Calls go over a TURN server or not at all.
+    pub relay_only: bool,
+}
+
+/// A group.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct GroupStatus {
+    /// Its name.
+    pub name: String,
+    /// How many are in it, we too.
+    pub members: usize,
+    /// A call runs there.
+    pub running: bool,
+    /// Who is in that call, as far as somebody has said so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<String>,
+}
+
+/// What the other in a call of two says it sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FarStatus {
+    /// Sends no sound.
+    pub muted: bool,
+    /// Sends pictures.
+    pub camera: bool,
+    /// Has put the call on hold.
+    pub hold: bool,
+    /// For how long its picture has stood still, milliseconds; 0 while it moves.
+    pub still_ms: u64,
 }
 
 /// A call.
@@ -56,6 +96,24 @@ pub struct CallStatus {
     /// Loudness of the contact, per cent; absent in the call of a group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_percent: Option<u16>,
+    /// The contact is heard right now; absent in the call of a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speaking: Option<bool>,
+    /// True: the contact is not heard here by our wish; absent in the call of a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silenced: Option<bool>,
+    /// `verified`, `unverified` or `words_differ`; absent in the call of a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust: Option<&'static str>,
+    /// What the other says it sends; absent in the call of a group, and before it said anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub far: Option<FarStatus>,
+    /// What is being done about the connection, while there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// What is wrong with the call, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<String>,
     /// In the call of a group: whom the large picture shows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub focus: Option<String>,
@@ -107,9 +165,37 @@ impl Status {
                 Server::Up => Some(true),
                 Server::Down(_) => Some(false),
             },
+            server_reason: match &model.server {
+                Server::Down(reason) => Some(reason.clone()),
+                Server::Unknown | Server::Up => None,
+            },
+            name: (model.profile.as_ref()).map(|profile| profile.name.clone()),
             contacts: model.contacts().len(),
+            groups: groups(model),
+            unseen: unseen(model),
+            relay_only: model.is_relay_only,
         }
     }
+}
+
+fn groups(model: &Model) -> Vec<GroupStatus> {
+    let groups = model.groups().iter().map(|group| {
+        let running = model.running.get(&GroupNumber(group.number));
+        GroupStatus {
+            name: group.name.clone(),
+            members: group.people(),
+            running: running.is_some(),
+            people: running.map_or_else(Vec::new, |running| running.people.clone()),
+        }
+    });
+    groups.collect()
+}
+
+fn unseen(model: &Model) -> u64 {
+    let unseen = model.unseen.iter().flat_map(|unseen| unseen.values());
+    unseen
+        .map(|unseen| u64::from(unseen.texts) + u64::from(unseen.calls))
+        .sum()
 }
 
 impl CallStatus {
@@ -128,7 +214,28 @@ impl CallStatus {
             camera: call.own.camera_on,
             screen: call.own_screen,
             hold: call.own.on_hold,
+            silenced: (!is_group).then(|| call.seat.volume(&name).is_silenced),
+            trust: (!is_group).then(|| match text::trust(model, call.party) {
+                text::WORDS_DIFFER => "words_differ",
+                word => word,
+            }),
+            far: (call.far.filter(|_| !is_group)).map(|far| FarStatus {
+                muted: far.mic_muted,
+                camera: far.camera_on,
+                hold: far.on_hold,
+                still_ms: call.far_picture_still_ms(model.now_ms()).unwrap_or(0),
+            }),
+            step: call.step.clone(),
+            words: match &call.stats {
+                Some(stats) => stats
+                    .words
+                    .iter()
+                    .map(|words| text::sentence(words))
+                    .collect(),
+                None => Vec::new(),
+            },
             volume_percent: (!is_group).then(|| call.seat.volume(&name).percent),
+            speaking: (!is_group).then_some(call.far_speaks),
             focus: match call.seat.focus {
                 Focus::Everybody => None,
                 _ => focused.next().map(|person| person.name.clone()),

@@ -6,8 +6,8 @@
 #![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
 
 use std::io::{self, Write, stdout};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, queue};
+use hullo_picture::KITTY_CLEAR;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
@@ -44,6 +45,8 @@ static TIMES_ENTERED: AtomicUsize = AtomicUsize::new(0);
 /// What else was switched on, to be switched off with the rest.
 static HAS_MOUSE: AtomicBool = AtomicBool::new(false);
 static HAS_RELEASES: AtomicBool = AtomicBool::new(false);
+/// Pictures of pixels may be in the terminal's memory.
+static HAS_PIXELS: AtomicBool = AtomicBool::new(false);
 
 /// Buttons and wheel, told in decimal numbers (xterm's modes 1000 and 1006); not the way of the pointer, which is bytes
 /// for nothing.
@@ -57,6 +60,8 @@ const RELEASES_OFF: &str = "\x1b[<u";
 const END_UPDATE: &str = "\x1b[?2026l";
 /// How long a terminal gets to take what gives it back.
 const RESTORE_WAIT: Duration = Duration::from_millis(500);
+/// How long Ctrl-Z waits for what is to be said first: a loop that hangs must not keep the user from the shell.
+const FAREWELL_WAIT: Duration = Duration::from_millis(600);
 /// Said on the page of the shell that comes back.
 const STOPPED: &str = "hullo is stopped, its sound and pictures too. `fg` goes on.\r\n";
 static PANIC_HOOK: Once = Once::new();
@@ -126,6 +131,9 @@ fn leaving(words: &str) -> Vec<u8> {
     if HAS_MOUSE.load(Ordering::SeqCst) {
         bytes.extend_from_slice(MOUSE_OFF.as_bytes());
     }
+    if HAS_PIXELS.load(Ordering::SeqCst) {
+        bytes.extend_from_slice(KITTY_CLEAR);
+    }
     // Memory takes all.
     let _ = queue!(
         bytes,
@@ -148,6 +156,7 @@ pub fn restore() {
         give_back("", false);
         HAS_RELEASES.store(false, Ordering::SeqCst);
         HAS_MOUSE.store(false, Ordering::SeqCst);
+        HAS_PIXELS.store(false, Ordering::SeqCst);
     }
 }
 
@@ -167,15 +176,21 @@ fn give_back(words: &str, pauses: bool) {
     let _ = disable_raw_mode();
 }
 
-/// Stops the program as Ctrl-Z does: the terminal is given back first, and taken again when the program goes on. False:
-/// no shell waits for it that could let it go on, and nothing was done.
-fn suspend() -> bool {
+/// Whether Ctrl-Z can stop the program: a shell waits for it that lets it go on.
+fn can_suspend() -> bool {
     // In the process group of the session's first process there is no job control: ssh or tmux runs the program itself.
     let is_a_job =
         rustix::process::getsid(None).is_ok_and(|session| session != rustix::process::getpgrp());
-    if !is_a_job || !is_entered() {
+    is_a_job && is_entered()
+}
+
+/// Stops the program as Ctrl-Z does: the terminal is given back first, and taken again when the program goes on. False:
+/// nothing was done, as no shell waits for it.
+fn suspend(stops: &Stops) -> bool {
+    if !can_suspend() {
         return false;
     }
+    stops.wait();
     give_back(STOPPED, true);
     // It comes back when the program goes on.
     let _ = signal_hook::low_level::emulate_default_handler(SIGTSTP);
@@ -184,6 +199,33 @@ fn suspend() -> bool {
     TIMES_ENTERED.fetch_add(1, Ordering::SeqCst);
     writer::resume_current(&entering());
     true
+}
+
+/// When the program may stop: those in a call with us hear it first.
+struct Stops {
+    may: Mutex<bool>,
+    told: Condvar,
+}
+
+static STOPS: Stops = Stops {
+    may: Mutex::new(false),
+    told: Condvar::new(),
+};
+
+impl Stops {
+    /// Waits for [`may_stop`] since the last call, and no longer than [`FAREWELL_WAIT`].
+    fn wait(&self) {
+        let may = self.may.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = (self.told).wait_timeout_while(may, FAREWELL_WAIT, |may| !*may);
+        let (mut may, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *may = false;
+    }
+}
+
+/// All is said that was to be said before the program stops ([`Event::Suspending`]).
+pub(crate) fn may_stop() {
+    *STOPS.may.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    STOPS.told.notify_all();
 }
 
 /// How often the terminal was taken again after the program had been stopped: nothing of what was shown is there then.
@@ -197,6 +239,11 @@ pub fn times_resumed() -> usize {
 pub fn set_mouse(is_on: bool) -> &'static str {
     HAS_MOUSE.store(is_on, Ordering::SeqCst);
     if is_on { MOUSE_ON } else { MOUSE_OFF }
+}
+
+/// Pictures by the kitty protocol are sent from now on: the terminal is to forget them when it is given back.
+pub(crate) fn forget_pixels_at_the_end() {
+    HAS_PIXELS.store(true, Ordering::SeqCst);
 }
 
 /// Asks for keys that are let go: what to write for it, once; nothing when it was written.
@@ -330,7 +377,8 @@ pub fn spawn_signals(mut send: impl FnMut(Event) -> bool + Send + 'static) -> io
             let mut is_first = true;
             for signal in signals.forever() {
                 if signal == SIGTSTP {
-                    let is_back = suspend();
+                    is_first &= !can_suspend() || send(Event::Suspending);
+                    let is_back = suspend(&STOPS);
                     is_first &= !is_back || send(Event::Resumed);
                 }
                 if signal == SIGWINCH || signal == SIGTSTP {

@@ -8,20 +8,26 @@ mod history;
 use std::time::Duration;
 
 mod call;
+mod drawing;
+mod group_stats;
 mod groups;
 mod keys;
 mod layers;
 mod people;
 mod seat;
+mod sound;
 mod stats;
 
 pub use call::*;
+pub(crate) use drawing::*;
+pub(crate) use group_stats::{group_stats_table, group_stats_words};
 pub(crate) use groups::*;
 pub use keys::{help, hint};
 pub(crate) use layers::*;
 pub(crate) use people::*;
 pub(crate) use seat::*;
-pub(crate) use stats::{NO_STATS, STATS_NONE, STATS_TITLE};
+pub(crate) use sound::*;
+pub(crate) use stats::{NO_STATS, STATS_NONE, STATS_TITLE, stats_sentences, words_of};
 pub use stats::{stats_table, stats_words};
 
 use crate::event::{CallState, Contact, Direction, GroupNumber, Media, Party};
@@ -120,6 +126,7 @@ pub(crate) const CAMERA_IS_OFF: &str = "camera off";
 pub(crate) const MIC_ON: &str = "microphone on";
 pub(crate) const SERVER_RETRIED: &str = "It is tried again and again. A call that runs goes on.";
 pub(crate) const SOUND_ONLY: &str = "Sound only: {video} switches your camera on.";
+pub(crate) const CLOSE_ENDED: &str = "{close} closes this.";
 pub(crate) const CALL_AGAIN: &str =
     "{confirm} calls again, {call_video} with pictures; {close} closes this.";
 
@@ -230,27 +237,26 @@ pub fn call_ended(name: &str, words: &str, duration: Duration) -> String {
 
 /// The second line of a call's pane: what was asked for, whether the contact is verified, what they do not send.
 #[must_use]
-pub fn call_facts(call: &Call, name: &str, is_verified: bool) -> String {
+pub fn call_facts(call: &Call, name: &str, trust: &str) -> String {
     if matches!(call.party, Party::Group(_)) {
         return group_call_facts(call);
     }
-    let trust = if is_verified {
-        "verified"
-    } else {
-        "unverified"
-    };
+    let heard = heard_words(call.seat.volume(name));
     let far = call.far.filter(|_| call.is_connected());
     if far.is_some_and(|far| far.on_hold) {
-        return format!("{name} ({trust}): HAS YOU ON HOLD");
+        return format!("{name} ({trust}): HAS YOU ON HOLD{heard}");
     }
     let is_camera_missed = call.media == Media::Video && far.is_some_and(|far| !far.camera_on);
     let far = match (far.is_some_and(|far| far.mic_muted), is_camera_missed) {
         (true, true) => "MUTED, CAMERA OFF",
         (true, false) => "MUTED",
         (false, true) => "CAMERA OFF",
-        (false, false) => return format!("{}, {trust}", media(call.media)),
+        (false, false) if call.far_speaks => {
+            return format!("{}, {trust}, {SPEAKS}{heard}", media(call.media));
+        }
+        (false, false) => return format!("{}, {trust}{heard}", media(call.media)),
     };
-    format!("{name} ({trust}): {far}")
+    format!("{name} ({trust}): {far}{heard}")
 }
 
 /// What is waited for before a call connects.
@@ -268,17 +274,43 @@ pub fn waiting(call: &Call) -> &'static str {
 }
 
 /// The lines under the headline of a call that has ended.
-pub(crate) fn ended_lines(words: &str, duration: Duration) -> Vec<String> {
+pub(crate) fn ended_lines(call: &Call) -> Vec<String> {
+    let CallState::Ended {
+        words, duration, ..
+    } = &call.state
+    else {
+        return Vec::new();
+    };
+    let duration = *duration;
     let mut lines = vec![sentence(words)];
     if !duration.is_zero() {
         lines.push(format!("It lasted {}.", clock(duration_ms(duration))));
     }
-    lines.extend([String::new(), CALL_AGAIN.to_owned()]);
+    let again = match call.gone_group {
+        Some(_) => CLOSE_ENDED,
+        None => CALL_AGAIN,
+    };
+    lines.extend([String::new(), again.to_owned()]);
     lines
 }
 
 pub(crate) fn picture_awaited(name: &str) -> String {
     format!("Waiting for the picture of {name}...")
+}
+
+/// Over a picture after which no other came; `is_paused`: the far side says that its line carries none.
+pub(crate) fn picture_still(ms: u64, is_paused: bool) -> String {
+    let why = if is_paused {
+        ": their line is too thin for pictures"
+    } else {
+        ""
+    };
+    format!("PICTURE STANDS STILL for {} s{why}", ms / 1_000)
+}
+
+/// The same after the name above a tile.
+pub(crate) fn tile_still(ms: u64) -> String {
+    format!(" STILL for {} s", ms / 1_000)
 }
 
 pub(crate) fn far_camera_off(name: &str) -> String {
@@ -360,6 +392,8 @@ pub fn contact_state(model: &Model, contact: &Contact) -> &'static str {
         "new link needed"
     } else if !contact.ready {
         "pending"
+    } else if model.do_words_differ(contact) {
+        WORDS_DIFFER
     } else if !contact.verified {
         "unverified"
     } else {
@@ -393,13 +427,8 @@ pub(crate) fn server_down(reason: &str) -> String {
 }
 
 /// The first line of the banner of an incoming call.
-pub(crate) fn incoming(
-    model: &Model,
-    name: &str,
-    media_offered: Media,
-    is_verified: bool,
-) -> String {
-    let trust = if is_verified { "" } else { " (unverified)" };
+pub(crate) fn incoming(model: &Model, name: &str, media_offered: Media, trust: &str) -> String {
+    let trust = trust_after(trust);
     let kind = media(media_offered);
     if model.taken_call().is_some() {
         format!("{name}{trust} calls too: {kind}")
@@ -409,13 +438,16 @@ pub(crate) fn incoming(
 }
 
 /// What the screen of a contact without a call says; how to call only where the keys would do it now.
-pub(crate) fn contact_lines(contact: &Contact, is_free: bool) -> Vec<String> {
+pub(crate) fn contact_lines(model: &Model, contact: &Contact, is_free: bool) -> Vec<String> {
     let mut lines = vec![
         format!("{}  {}", contact.name, contact.short_id),
         String::new(),
     ];
     if contact.blocked {
         lines.push("Blocked: what it sends is dropped, and it is not told.".to_owned());
+        lines.push(
+            "In calls of groups you neither hear nor see it; it hears and sees you.".to_owned(),
+        );
         lines.push(format!(
             "`hullo contacts --unblock {}` ends that.",
             contact.name
@@ -438,7 +470,9 @@ pub(crate) fn contact_lines(contact: &Contact, is_free: bool) -> Vec<String> {
         lines.push("Pending: the other side has not answered the invitation yet.".to_owned());
         lines.push(String::new());
     }
-    lines.push(if contact.verified {
+    lines.push(if model.do_words_differ(contact) {
+        WORDS_DIFFERED.to_owned()
+    } else if contact.verified {
         "Verified: you have compared the words.".to_owned()
     } else {
         "Unverified: nobody has compared the words yet ({words}), so this may be somebody else."

@@ -17,6 +17,8 @@ mod once;
 pub mod palette;
 pub(crate) mod people;
 pub mod settings;
+mod sound;
+mod suspend;
 #[cfg(test)]
 mod tests;
 
@@ -44,7 +46,8 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
     match event {
         Event::Key(key) => keys::press(model, key, effects_of),
         Event::KeyRelease(key) => keys::release(model, key, effects_of),
-        Event::Resumed => say(model, text::RESUMED),
+        Event::Suspending => suspend::stop_soon(model, effects_of),
+        Event::Resumed => suspend::resumed(model, effects_of),
         Event::ReportsReleases(are) => model.reports_releases = are,
         Event::Mouse(event) => mouse::take(model, event, effects_of),
         Event::Paste(pasted) => keys::paste(model, &pasted),
@@ -100,6 +103,8 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Stop(reason) => stop(model, reason, effects_of),
     }
     deadline::settle(model, effects_of);
+    suspend::settle(model, effects_of);
+    call::blocks::settle(model, effects_of);
     call::focus::settle(model);
     once::advance(model, effects_of);
     history::settle(model, effects_of);
@@ -112,7 +117,8 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
 /// How things stand, as reports: for whoever begins to listen now.
 #[must_use]
 pub fn standing(model: &Model) -> Vec<Report> {
-    let mut reports: Vec<Report> = model.contacts().iter().map(Report::contact).collect();
+    let report = |contact: &Contact| Report::contact(contact, model.do_words_differ(contact));
+    let mut reports: Vec<Report> = model.contacts().iter().map(report).collect();
     if model.settings.do_not_disturb {
         reports.push(Report::DoNotDisturb { on: true });
     }
@@ -133,11 +139,27 @@ fn say(model: &mut Model, words: impl Into<String>) {
     });
 }
 
+/// Shows a sentence that takes longer to read.
+fn say_long(model: &mut Model, words: impl Into<String>) {
+    say(model, words);
+    if let Some(message) = &mut model.message {
+        message.until_ms = model.now_ms + ERROR_MS;
+    }
+}
+
 /// Shows a sentence and tells the outside.
 fn notice(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>) {
     let text = words.into();
     effects.push(Effect::Report(Report::Notice { text: text.clone() }));
     say(model, text);
+}
+
+/// Shows a sentence as a failure is shown, and tells the outside: what was asked for was done, and is no good news.
+fn warn(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>) {
+    notice(model, words, effects);
+    if let Some(message) = &mut model.message {
+        (message.is_error, message.until_ms) = (true, model.now_ms + ERROR_MS);
+    }
 }
 
 /// Shows a failure and tells the outside.
@@ -156,13 +178,15 @@ fn take_contacts(model: &mut Model, contacts: Vec<Contact>, effects: &mut Vec<Ef
     if let Some(known) = model.contacts.take() {
         for contact in contacts.iter().filter(|contact| !known.contains(contact)) {
             let was_ready = known.iter().any(|old| old.id == contact.id && old.ready);
-            effects.push(Effect::Report(Report::contact(contact)));
+            let do_differ = model.do_words_differ(contact);
+            effects.push(Effect::Report(Report::contact(contact, do_differ)));
             if contact.ready && !was_ready {
                 say(model, text::new_contact(&contact.name));
             }
         }
     }
     layers::forget_gone(model, &contacts);
+    people::forget_settled(model, &contacts, effects);
     if !contacts
         .iter()
         .any(|contact| Some(contact.id) == model.selected)
@@ -258,6 +282,11 @@ fn want_picture(model: &mut Model, effects: &mut Vec<Effect>) {
         .map(|cells| (u32::from(cells.width), u32::from(cells.height) * 2));
     if model.picture_wanted != Some(wanted) {
         model.picture_wanted = Some(wanted);
+        let now_ms = model.now_ms;
+        if let Some(call) = model.live_call_mut() {
+            // What was not asked for did not stand still.
+            call.far_picture_at_ms = now_ms;
+        }
         effects.push(Effect::WantPicture(number, wanted));
     }
 }

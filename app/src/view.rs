@@ -105,10 +105,11 @@ fn tiles(model: &Model, area: Rect) -> Option<(&Call, Rect)> {
     Some((call, layout::picture(pane)))
 }
 
-/// Something lies over the pictures: what is typed, or an overlay, which all fill the main part. Nobody looks at them
-/// then, so nobody need send them.
+/// Something lies over the pictures: what is typed, or an overlay that fills the main part. Nobody looks at them then, so
+/// nobody need send them. The figures are those of the call as it is: they do not stop what they measure.
 fn is_covered(model: &Model) -> bool {
-    model.writing_to().is_some() || model.overlay.is_some() || model.layers.palette.is_some()
+    let is_overlaid = !matches!(model.overlay, None | Some(Overlay::Stats));
+    model.writing_to().is_some() || is_overlaid || model.layers.palette.is_some()
 }
 
 /// Whether a conversation stands in the right pane: something is typed there, or there is one and no call.
@@ -153,7 +154,7 @@ fn draw<'m>(model: &'m Model, area: Rect, buffer: &mut Canvas<'_, 'm>) -> Option
             Some(conversation) if shows_conversation(model) => {
                 typing = conversation::draw(model, conversation, pane, buffer);
             }
-            _ => call::draw(model, pane, panes.is_wide, buffer),
+            _ => typing = call::draw(model, pane, panes.is_wide, buffer),
         }
     }
     let cursor = match &model.overlay {

@@ -5,6 +5,7 @@ pub mod wav;
 pub mod y4m;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::device::DeviceError;
 use crate::frame::{Block, Picture};
@@ -27,12 +28,22 @@ pub trait AudioSink: Send {
     /// by the clock.
     fn is_device(&self) -> bool;
 
+    /// What happened to the device since the last look, a sentence: it went away, another took its place.
+    fn news(&mut self) -> Option<String> {
+        None
+    }
+
     /// Blocks until a device wants the next 20 ms, so that they are put together as late as possible.
     ///
     /// # Errors
     /// The device went away.
     fn wait(&mut self) -> Result<(), DeviceError> {
         Ok(())
+    }
+
+    /// How long sound that was written still waits before it is heard.
+    fn latency(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Takes 20 ms.

@@ -218,4 +218,5 @@ fn sixteen_people_share_a_call() {
     assert!(total.joins >= 16, "{total:?}");
 }
 
+mod looking;
 mod second;

@@ -39,6 +39,8 @@ const QUEUE_SHORT: Duration = Duration::from_millis(25);
 /// a moment, or a queue that never quite empties would be taken for the way itself.
 const ROUND_TRIP_TIME: Duration = Duration::from_secs(10);
 const PROBE_TIME: Duration = Duration::from_millis(300);
+/// How much faster the next round trip may be at the beginning, at least and at most.
+const START_STEP: (f64, f64) = (1.4, 4.0);
 /// The latest measure of the rate counts this much.
 const DELIVERY_LATEST: f64 = 0.4;
 /// Above this round trip one question at a time: every answer is a keystroke's worth of uplink.
@@ -121,6 +123,8 @@ pub struct Flow {
     /// What is sent, bytes a second.
     rate: f64,
     rate_max: f64,
+    /// What is sent where no answer says more: the most that was chosen, or [`RATE_START`].
+    rate_fixed: f64,
     /// Bytes sent and allowed since the rate was last thought over.
     used: (usize, usize),
     adjusted: Instant,
@@ -162,6 +166,7 @@ impl Flow {
             } else {
                 RATE_MAX
             },
+            rate_fixed: RATE_START,
             used: (0, 0),
             adjusted: now,
             starting: true,
@@ -169,6 +174,16 @@ impl Flow {
             dropped: false,
             events: VecDeque::new(),
         }
+    }
+
+    /// Never more than `bytes` a second, and in a multiplexer or where nothing answers just so many: whoever chose them
+    /// knows what lies behind.
+    #[must_use]
+    pub fn with_budget(mut self, bytes: usize) -> Self {
+        self.rate_max = (bytes as f64).clamp(RATE_MIN, RATE_MAX);
+        self.rate_fixed = self.rate_max;
+        self.rate = self.rate.min(self.rate_max);
+        self
     }
 
     /// What may be sent now; `None`: drop this frame, and encode none before there is room.
@@ -348,7 +363,12 @@ impl Flow {
             // With a queue the terminal takes in all it can: that is the rate.
             self.rate = self.rate.min(0.9 * self.delivery);
         } else if queue < QUEUE_SHORT && sent * 10 > allowed * 7 {
-            self.rate *= if self.starting { 1.4 } else { 1.04 };
+            self.rate *= if self.starting {
+                // What was taken in is known to be possible; half of it, for one burst may have met empty buffers.
+                (0.5 * self.delivery / self.rate).clamp(START_STEP.0, START_STEP.1)
+            } else {
+                1.04
+            };
         }
         self.rate = self.rate.clamp(RATE_MIN, self.rate_max);
     }
@@ -371,7 +391,7 @@ impl Flow {
         self.answered = now;
         if self.trust == Trust::Unknown {
             self.trust = Trust::Silent;
-            self.rate = RATE_START;
+            self.rate = self.rate_fixed;
             self.events.push_back(FlowOutput::Unanswered);
         } else {
             self.rate = RATE_MIN;

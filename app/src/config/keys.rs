@@ -77,6 +77,12 @@ fn read(action: Action, keys: &Spanned<OneOrMore>) -> Result<Vec<Key>, Wrong> {
     }
     let mut read = Vec::new();
     for name in names {
+        if let Some(instead) = Key::indistinct(name) {
+            return Err(wrong(format!(
+                "`{}` cannot be told apart: {instead}",
+                super::excerpt(name)
+            )));
+        }
         let key = Key::parse(name).ok_or_else(|| {
             let shown = super::excerpt(name);
             wrong(format!("`{shown}` is no key; allowed are {KEYS_ALLOWED}"))
@@ -134,6 +140,11 @@ mod tests {
             ("mute = 7", "a key is written"),
             ("confirm = \"y\"", "types nothing"),
             ("close = []", "types nothing"),
+            ("mute = \"Ctrl-M\"", "use Enter"),
+            ("mute = \"Ctrl-[\"", "use Esc"),
+            ("mute = [\"m\", \"ctrl-i\"]", "use Tab"),
+            ("mute = \"Ctrl-H\"", "use Backspace"),
+            ("mute = \"Ctrl-Z\"", "use another letter"),
             (&format!("mute = [{}]", "\"m\",".repeat(9)), "8 are allowed"),
         ] {
             let error = keymap(text).expect_err(text);

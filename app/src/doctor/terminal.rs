@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::{Finding, Section, Surroundings, TERMINAL_STATUS};
 use crate::attention::terminal::Notifier;
-use crate::cli::Color;
+use crate::config::{Chosen, Color, PixelChoice, SyncChoice};
+use crate::screen::{PictureTerminal, reasons};
 use crate::terminal::ask::{Answers, ask};
-use crate::view::look::{ColourDepth, Glyphs, Look, is_full_screen_possible};
+use crate::view::look::{Glyphs, Look, is_full_screen_possible};
 
 /// Round trips above this are felt at every key.
 const ROUND_TRIP_LONG: Duration = Duration::from_millis(150);
@@ -24,7 +25,10 @@ struct Facts {
     size: Option<(u16, u16)>,
     /// Both ends are a terminal: `None`, nothing was asked.
     answers: Option<Answers>,
-    color: Option<Color>,
+    /// By flags and file.
+    chosen: Chosen,
+    /// What is wrong with the file.
+    broken: Option<String>,
     /// tmux lets notifications through: what its option says.
     passthrough: Option<String>,
 }
@@ -33,13 +37,18 @@ struct Facts {
 pub(super) fn look(around: Surroundings<'_>) -> Section {
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let (config, broken) = crate::config::read(&crate::config::path(around.folder));
     let facts = Facts {
+        chosen: Chosen {
+            of_file: config.screen,
+            flags: around.options.drawing,
+        },
+        broken: broken.map(|broken| broken.to_string()),
         size: is_terminal
             .then(|| crossterm::terminal::size().ok())
             .flatten(),
         // A terminal that cannot be made raw cannot be asked; that shows as one that answers nothing.
         answers: is_terminal.then(|| ask(variable).unwrap_or_default()),
-        color: Some(around.options.color),
         passthrough: variable("TMUX").and_then(|_| tmux_passthrough()),
     };
     Section {
@@ -69,6 +78,7 @@ fn findings(facts: &Facts, variable: &impl Fn(&str) -> Option<String>) -> Vec<Fi
             "Run it in a terminal to have the rest looked at.",
         )];
         found.push(locale(variable));
+        found.extend(file(facts));
         found.extend(ssh(variable));
         return found;
     };
@@ -77,11 +87,14 @@ fn findings(facts: &Facts, variable: &impl Fn(&str) -> Option<String>) -> Vec<Fi
         size(facts.size),
         colours(facts, answers, variable),
         locale(variable),
-        characters(variable),
+        characters(facts, answers, variable),
+        pixels(facts, answers, variable),
         status_reports(answers),
-        synchronized(answers),
+        budget(facts, answers, variable),
+        synchronized(facts, answers),
         key_releases(answers),
     ];
+    found.extend(file(facts));
     found.push(multiplexer(answers, variable));
     found.push(notifications(facts, variable));
     found.extend(ssh(variable));
@@ -126,40 +139,25 @@ fn size(size: Option<(u16, u16)>) -> Finding {
     }
 }
 
-/// How many colours, and who says so: the order is that of [`Look::detect`] and of the terminal's answers.
+/// What is wrong with config.toml, if anything.
+fn file(facts: &Facts) -> Option<Finding> {
+    let broken = facts.broken.as_ref()?;
+    Some(Finding::warn(
+        "config.toml",
+        broken.trim_end_matches('.'),
+        "`hullo config check` tells when it is right.",
+    ))
+}
+
+/// How many colours, and who says so.
 fn colours(
     facts: &Facts,
     answers: &Answers,
     variable: &impl Fn(&str) -> Option<String>,
 ) -> Finding {
-    let color = facts.color.unwrap_or_default();
-    let before = crate::program::look_in(color, variable);
-    let look = answers.ability.improve(before, color != Color::Auto);
-    let depth = match look.depth {
-        ColourDepth::True => "24 bits",
-        ColourDepth::Palette256 => "256",
-        ColourDepth::Palette16 => "16",
-        ColourDepth::None => "none",
-    };
-    let term = variable("TERM").unwrap_or_default();
-    let says = if color != Color::Auto {
-        "--color says so".to_owned()
-    } else if look.depth == ColourDepth::None && variable("NO_COLOR").is_some() {
-        "NO_COLOR says so".to_owned()
-    } else if look.depth == ColourDepth::None && variable("CLICOLOR").is_some() {
-        "CLICOLOR says so".to_owned()
-    } else if look != before {
-        match &answers.ability.version {
-            Some(version) => format!("the terminal says so, it is {version}"),
-            None => "the terminal showed one when asked".to_owned(),
-        }
-    } else if look.depth == ColourDepth::True && variable("COLORTERM").is_some() {
-        "COLORTERM says so".to_owned()
-    } else {
-        format!("as TERM={term} and no answer says more")
-    };
-    let words = format!("{depth}, {says}");
-    if look.depth == ColourDepth::Palette256 && color == Color::Auto {
+    let reason = reasons::colours(facts.chosen, &answers.ability, variable);
+    let words = format!("{}, {}", reason.what, reason.why);
+    if reason.what == "256" && facts.chosen.now().color == Color::Auto {
         return Finding::warn(
             "colours",
             words,
@@ -186,18 +184,72 @@ fn locale(variable: &impl Fn(&str) -> Option<String>) -> Finding {
     }
 }
 
-fn characters(variable: &impl Fn(&str) -> Option<String>) -> Finding {
-    let look = Look::detect(Default::default(), variable);
-    if look.glyphs == Glyphs::Ascii || look.depth == ColourDepth::None {
-        Finding::ok("characters", "pictures of ASCII characters")
-    } else if crate::screen::PictureTerminal::detect(variable).has_halves_only {
-        Finding::ok(
-            "characters",
-            "pictures of half blocks: the console's font has no quarters",
-        )
+fn characters(
+    facts: &Facts,
+    answers: &Answers,
+    variable: &impl Fn(&str) -> Option<String>,
+) -> Finding {
+    let look = reasons::look(facts.chosen, &answers.ability, variable);
+    let has_halves_only = PictureTerminal::detect(variable).has_halves_only;
+    let reason = reasons::characters(facts.chosen, look, has_halves_only);
+    Finding::ok(
+        "characters",
+        format!("pictures of {}: {}", reason.what, reason.why),
+    )
+}
+
+/// Pixels in place of characters: whether the terminal can, and what was asked for.
+fn pixels(facts: &Facts, answers: &Answers, variable: &impl Fn(&str) -> Option<String>) -> Finding {
+    let ability = &answers.ability;
+    let there: Vec<&str> = [
+        (ability.has_sixel, "sixel"),
+        (ability.has_kitty_pictures, "kitty"),
+    ]
+    .into_iter()
+    .filter_map(|(is_there, name)| is_there.then_some(name))
+    .collect();
+    let cell = match ability.cell_px {
+        Some((across, down)) => format!(", a cell is {across}x{down} pixels"),
+        None => String::new(),
+    };
+    let can = if there.is_empty() {
+        format!("the terminal does not say that it shows any{cell}")
     } else {
-        Finding::ok("characters", "pictures of quarter blocks")
+        format!("the terminal shows {}{cell}", there.join(" and "))
+    };
+    let (is_there, word) = match facts.chosen.now().pixels {
+        PixelChoice::None => {
+            let how = if there.is_empty() { "" } else { " (--pixels)" };
+            return Finding::ok("pixels", format!("{can}; characters are drawn{how}"));
+        }
+        PixelChoice::Sixel => (ability.has_sixel, "sixel"),
+        PixelChoice::Kitty => (ability.has_kitty_pictures, "kitty"),
+    };
+    let words = format!("{can}; {word} was asked for");
+    if is_there {
+        return Finding::ok("pixels", words);
     }
+    let remedy = if PictureTerminal::detect(variable).is_multiplexed {
+        "Characters are drawn: run hullo outside of tmux for pixels, or say --pixels none."
+    } else {
+        "Characters are drawn: another terminal shows pixels, or say --pixels none."
+    };
+    Finding::warn("pixels", words, remedy)
+}
+
+/// Most that pictures may take.
+fn budget(facts: &Facts, answers: &Answers, variable: &impl Fn(&str) -> Option<String>) -> Finding {
+    let is_multiplexed = PictureTerminal::detect(variable).is_multiplexed;
+    let words = match (facts.chosen.now().budget_kb_s.0, answers.round_trip) {
+        (Some(most), _) => format!("pictures take {most} kB/s at most, which was chosen"),
+        (None, Some(_)) if is_multiplexed => {
+            "pictures take 60 kB/s at most; --budget-kb-s says what the line behind carries"
+                .to_owned()
+        }
+        (None, Some(_)) => "pictures take what the terminal acknowledges".to_owned(),
+        (None, None) => "pictures take 60 kB/s, for nothing is acknowledged".to_owned(),
+    };
+    Finding::ok("budget", words)
 }
 
 fn status_reports(answers: &Answers) -> Finding {
@@ -205,7 +257,7 @@ fn status_reports(answers: &Answers) -> Finding {
         return Finding::warn(
             "status reports",
             "the terminal does not answer: pictures are sent at a fixed rate",
-            "On a line of less than 60 kB/s keys will be slow while pictures move: switch the camera off there.",
+            "On a slower line say --budget-kb-s with what it carries, or keys are slow while pictures move.",
         );
     };
     let words = format!("answered after {:.1} ms", 1000.0 * round_trip.as_secs_f64());
@@ -220,15 +272,15 @@ fn status_reports(answers: &Answers) -> Finding {
     }
 }
 
-fn synchronized(answers: &Answers) -> Finding {
-    Finding::ok(
-        "synchronized output",
-        if answers.ability.is_synchronized {
-            "there: a picture is never shown half"
-        } else {
-            "not there: large changes may be seen being drawn"
-        },
-    )
+fn synchronized(facts: &Facts, answers: &Answers) -> Finding {
+    let words = match (facts.chosen.now().sync, answers.ability.is_synchronized) {
+        (SyncChoice::Auto, true) => "there: a picture is never shown half",
+        (SyncChoice::Auto, false) => "not there: large changes may be seen being drawn",
+        (SyncChoice::On, true) => "there, and chosen",
+        (SyncChoice::On, false) => "chosen, though the terminal does not say that it knows it",
+        (SyncChoice::Off, _) => "switched off: large changes may be seen being drawn",
+    };
+    Finding::ok("synchronized output", words)
 }
 
 fn key_releases(answers: &Answers) -> Finding {
@@ -243,32 +295,32 @@ fn key_releases(answers: &Answers) -> Finding {
 
 fn multiplexer(answers: &Answers, variable: &impl Fn(&str) -> Option<String>) -> Finding {
     let version = answers.ability.version.clone();
-    let name = if variable("TMUX").is_some() {
-        Some("tmux")
-    } else if variable("STY").is_some() {
-        Some("screen")
-    } else if variable("ZELLIJ").is_some() {
-        Some("zellij")
-    } else {
-        None
+    let names = [("TMUX", "tmux"), ("STY", "screen"), ("ZELLIJ", "zellij")];
+    let here = names.iter().find(|(key, _)| variable(key).is_some());
+    let is_named = |name: &str| {
+        let version = version.as_ref().map(|version| version.to_lowercase());
+        version.is_some_and(|version| version.contains(name))
     };
-    match (name, version) {
-        (Some(name), version) => {
-            let version = version.filter(|version| version.to_lowercase().contains(name));
-            let name = version.unwrap_or_else(|| name.to_owned());
-            Finding::ok(
-                "between",
-                format!("{name} answers in the terminal's place: pictures are sent carefully"),
-            )
+    let words = match (here, version.clone()) {
+        (Some((_, name)), version) => {
+            let name = version
+                .filter(|_| is_named(name))
+                .unwrap_or_else(|| (*name).to_owned());
+            format!("{name} answers in the terminal's place: pictures are sent carefully")
         }
-        (None, Some(version)) => {
-            Finding::ok("between", format!("nothing, the terminal is {version}"))
+        // Beyond ssh nothing in the environment tells of it, and its answers come over the line that counts.
+        (None, Some(version)) if names.iter().any(|(_, name)| is_named(name)) => {
+            let side = if variable("SSH_CONNECTION").is_some() {
+                ", on your side of ssh"
+            } else {
+                ""
+            };
+            format!("{version} answers in the terminal's place{side}")
         }
-        (None, None) => Finding::ok(
-            "between",
-            "nothing that says so; the terminal tells no name",
-        ),
-    }
+        (None, Some(version)) => format!("nothing, the terminal is {version}"),
+        (None, None) => "nothing that says so; the terminal tells no name".to_owned(),
+    };
+    Finding::ok("between", words)
 }
 
 fn notifications(facts: &Facts, variable: &impl Fn(&str) -> Option<String>) -> Finding {
@@ -384,6 +436,56 @@ mod tests {
     }
 
     #[test]
+    fn what_was_chosen_is_told_with_who_chose_it_and_what_comes_of_it() {
+        use crate::config::{Budget, GlyphChoice, ScreenFlags, ScreenSettings};
+        let environment = [("TERM", "xterm-256color"), ("LANG", "C.UTF-8")];
+        let mut facts = answered(&[
+            Reply::Mode(2026, 2),
+            Reply::CellPixels(10, 20),
+            Reply::Attributes(vec![62, 4]),
+        ]);
+        let all = found(&facts, &environment);
+        let pixels = of(&all, "pixels").words;
+        assert!(
+            pixels.contains("shows sixel")
+                && pixels.contains("10x20")
+                && pixels.contains("--pixels"),
+            "{pixels}"
+        );
+        facts.chosen = Chosen {
+            of_file: ScreenSettings {
+                color: Color::Ansi,
+                budget_kb_s: Budget(Some(30)),
+                sync: SyncChoice::Off,
+                ..ScreenSettings::default()
+            },
+            flags: ScreenFlags {
+                glyphs: Some(GlyphChoice::Half),
+                pixels: Some(PixelChoice::Kitty),
+                ..ScreenFlags::default()
+            },
+        };
+        facts.broken = Some("config.toml line 4: no".into());
+        let all = found(&facts, &environment);
+        assert_eq!(of(&all, "colours").words, "16, config.toml says so");
+        assert!(
+            of(&all, "characters")
+                .words
+                .contains("half blocks: --glyphs says so")
+        );
+        assert!(of(&all, "budget").words.contains("30 kB/s at most"));
+        assert!(
+            of(&all, "synchronized output")
+                .words
+                .starts_with("switched off")
+        );
+        let pixels = of(&all, "pixels");
+        assert_eq!(pixels.state, State::Warn, "{pixels:?}");
+        assert!(pixels.words.contains("kitty was asked for"), "{pixels:?}");
+        assert!(of(&all, "config.toml").words.contains("line 4"));
+    }
+
+    #[test]
     fn tmux_is_named_and_its_lock_on_notifications_seen() {
         let facts = Facts {
             passthrough: Some("off".into()),
@@ -397,6 +499,16 @@ mod tests {
         ];
         let all = found(&facts, &environment);
         assert!(of(&all, "between").words.contains("tmux 3.3a"));
+        // The one at the other end of ssh is known by its name alone.
+        let near = [
+            ("TERM", "xterm-256color"),
+            ("SSH_CONNECTION", "10.0.0.5 1 10.0.0.6 22"),
+        ];
+        let words = of(&found(&facts, &near), "between").words;
+        assert!(
+            words.contains("tmux 3.3a") && words.contains("your side"),
+            "{words}"
+        );
         assert_eq!(of(&all, "notifications").state, State::Warn);
         let ssh = of(&all, "ssh").words;
         assert!(

@@ -66,6 +66,12 @@ impl Shown {
         }
     }
 
+    /// Each member in the list, and as which participant.
+    pub(super) fn members(&self) -> impl Iterator<Item = (Identity, ParticipantId)> {
+        let of = self.of.iter();
+        of.filter_map(|(member, ids)| Some((*member, *ids.last()?)))
+    }
+
     /// Whether `id` stands in the list.
     pub(super) fn is_shown(&self, id: ParticipantId) -> bool {
         self.of.values().any(|ids| ids.last() == Some(&id))

@@ -83,6 +83,24 @@ impl Key {
             .map(|(_, code)| plain(*code))
     }
 
+    /// What to bind instead of a key that terminals send like another one, or that never reaches the program, with the
+    /// reason; `None` for a name that is none of these.
+    #[must_use]
+    pub fn indistinct(name: &str) -> Option<&'static str> {
+        let lower = name.to_lowercase();
+        Some(match lower.strip_prefix("ctrl-")? {
+            "m" => "terminals send it like Enter: use Enter, or another letter",
+            "j" => {
+                "it is a line feed, which some terminals send for Enter: use Enter, or another letter"
+            }
+            "i" => "terminals send it like Tab: use Tab, or another letter",
+            "[" => "terminals send it like Esc: use Esc",
+            "h" => "many terminals send it for Backspace: use Backspace, or another letter",
+            "z" => "it stops the program until `fg`: use another letter",
+            _ => return None,
+        })
+    }
+
     /// The key's name as shown and as written in the configuration.
     #[must_use]
     pub fn name(self) -> String {
@@ -156,6 +174,22 @@ mod tests {
             "Return",
         ] {
             assert_eq!(Key::parse(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn keys_that_are_sent_like_others_are_named() {
+        for (name, instead) in [
+            ("Ctrl-M", "Enter"),
+            ("ctrl-i", "Tab"),
+            ("Ctrl-[", "Esc"),
+            ("Ctrl-h", "Backspace"),
+            ("Ctrl-Z", "fg"),
+        ] {
+            assert!(Key::indistinct(name).expect(name).contains(instead));
+        }
+        for name in ["m", "Ctrl-G", "Enter", "Ctrl-"] {
+            assert_eq!(Key::indistinct(name), None);
         }
     }
 

@@ -6,6 +6,15 @@ use super::{Call, Switches};
 use crate::event::{CallNumber, CallState, Direction, Media, Party};
 use crate::seat::Seat;
 
+/// Without a new picture for so long, one stands still: at the lowest rate pictures come thrice a second.
+pub(crate) const STILL_MS_MIN: u64 = 3_000;
+
+/// How long a picture of this time has stood still, where that is worth saying.
+pub(crate) fn still_ms(at_ms: u64, now_ms: u64) -> Option<u64> {
+    let ms = now_ms.saturating_sub(at_ms);
+    (ms >= STILL_MS_MIN).then_some(ms)
+}
+
 impl Call {
     /// A call that begins now.
     pub(crate) fn new(
@@ -33,7 +42,9 @@ impl Call {
             mute_asked: None,
             camera_asked: None,
             far: None,
+            far_speaks: false,
             far_picture: None,
+            far_picture_at_ms: 0,
             own_picture: None,
             people: Vec::new(),
             own_screen: false,
@@ -42,6 +53,7 @@ impl Call {
             step: None,
             hanging_up_at_ms: None,
             shows_ip_warning: false,
+            gone_group: None,
         }
     }
 
@@ -92,6 +104,13 @@ impl Call {
     pub fn shown_far_picture(&self) -> Option<&Picture> {
         let is_on = self.far.is_none_or(|far| far.camera_on);
         self.far_picture.as_deref().filter(|_| is_on)
+    }
+
+    /// For how long the far picture that is shown has stood still at `now_ms`; `None` while it moves.
+    #[must_use]
+    pub fn far_picture_still_ms(&self, now_ms: u64) -> Option<u64> {
+        self.shown_far_picture().filter(|_| self.is_connected())?;
+        still_ms(self.far_picture_at_ms, now_ms)
     }
 
     /// Milliseconds since sound flows, at `now_ms`.

@@ -1,12 +1,21 @@
 //! How far leaving, and the one call of a mode, have come.
 
-use crate::event::StopReason;
+use crate::event::{CallNumber, StopReason};
 
 /// The program is leaving and waits for the call to say its goodbye.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stopping {
     pub(crate) reason: StopReason,
     pub(crate) deadline_ms: u64,
+}
+
+/// Ctrl-Z stops the program, or has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Suspended {
+    /// Calls that were put on hold for it; at most as many as there can be.
+    pub(crate) held: Vec<CallNumber>,
+    /// When it may stop; `None` once it was told so.
+    pub(crate) stops_at_ms: Option<u64>,
 }
 
 /// How far the one thing of [`super::Mode::CallOnce`] or [`super::Mode::AnswerOnce`] has come.

@@ -38,6 +38,11 @@ pub enum ControlError {
     /// Nobody owns the profile, or the owner has no socket.
     #[error("no running hullo answers on this profile")]
     NotRunning,
+    /// It took the request and says nothing.
+    #[error(
+        "the running hullo does not answer: it may be stopped (`fg` in its shell lets it go on), or hang (end it, and start it again)"
+    )]
+    Silent,
     /// The folder's path leaves no room for a socket, and there is no runtime folder.
     #[error(
         "the path of the profile is too long for a control socket: use a shorter --profile, or set XDG_RUNTIME_DIR"

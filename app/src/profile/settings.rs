@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::event::Settings;
 
 /// The file has a few lines; a larger one is not ours.
-const FILE_BYTES_MAX: u64 = 4_096;
+const FILE_BYTES_MAX: u64 = 16_384;
 
 /// Where the settings are kept.
 #[derive(Clone, Debug)]
@@ -69,8 +69,8 @@ impl SettingsFile {
     ///
     /// # Errors
     /// The machine's: no space, no permission.
-    pub fn write(&self, settings: Settings) -> io::Result<()> {
-        let text = toml::to_string(&settings).expect("switches and words are TOML");
+    pub fn write(&self, settings: &Settings) -> io::Result<()> {
+        let text = toml::to_string(settings).expect("switches and words are TOML");
         let folder = self.0.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(text.as_bytes())?;
@@ -96,7 +96,7 @@ mod tests {
             theme: Some(crate::view::theme::ThemeName::Light),
             ..Settings::default()
         };
-        file.write(settings).unwrap();
+        file.write(&settings).unwrap();
         assert_eq!(file.read().unwrap(), settings);
     }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Face, Failure, USAGE};
 use crate::cli::ConfigAction;
 use crate::config;
+use crate::profile::settings::SettingsFile;
 
 /// Does it; a file that is wrong is wrong use.
 pub(super) fn run(action: ConfigAction, profile: &Path, face: Face) -> Result<u8, Failure> {
@@ -28,7 +29,14 @@ pub(super) fn run(action: ConfigAction, profile: &Path, face: Face) -> Result<u8
         }
         ConfigAction::Dump => {
             let wrong = broken.map(|error| format!("# {error}\n"));
-            format!("# {shown}\n{}{}", wrong.unwrap_or_default(), config.dump())
+            // A file that cannot be read is told by the next program on the profile, and counts nowhere.
+            let settings = SettingsFile::of_profile(profile).read();
+            let settings = settings.unwrap_or_default();
+            format!(
+                "# {shown}\n{}{}",
+                wrong.unwrap_or_default(),
+                config.dump_with(&settings)
+            )
         }
     };
     let out = match face {

@@ -28,6 +28,8 @@ impl Runner<'_> {
                 Ok(Command::Invite) => Ask::Invite,
                 Ok(Command::Withdraw) => Ask::Withdraw,
                 Ok(Command::Add(link)) => Ask::Add(link),
+                Ok(Command::Name(name)) => Ask::Name(Some(name)),
+                Ok(Command::Remove(name)) => Ask::Remove(name),
                 Ok(Command::Person(name, change)) => Ask::Person(name, change),
                 Ok(Command::Send(name, text)) => Ask::Send { name, text },
                 _ => Ask::Line(line),
@@ -58,17 +60,9 @@ impl Runner<'_> {
             }
             Ask::Group(errand) => self.group(&errand, responder),
             Ask::Person(name, change) => self.change_person(name, change, responder),
-            Ask::Name(None) => match &self.model.profile {
-                Some(profile) => control::send(
-                    responder,
-                    &Report::Name {
-                        name: profile.name.clone(),
-                        id: profile.short_id.clone(),
-                        key: profile.key.clone(),
-                    },
-                ),
-                None => control::say(responder, "the profile is still being read, try again"),
-            },
+            Ask::Name(None) => self.tell_name(responder),
+            // It is so already: no news will tell.
+            Ask::Name(Some(name)) if self.is_own_name(&name) => self.tell_name(responder),
             Ask::Name(Some(name)) => {
                 self.notes.waiting.add(now, responder.clone(), |report| {
                     matches!(report, Report::Name { .. })
@@ -88,6 +82,25 @@ impl Runner<'_> {
                 });
                 self.do_effect(Effect::Add(link));
             }
+        }
+    }
+
+    fn is_own_name(&self, name: &str) -> bool {
+        let profile = self.model.profile.as_ref();
+        profile.is_some_and(|profile| profile.name == name.trim())
+    }
+
+    fn tell_name(&self, responder: &Responder) {
+        match &self.model.profile {
+            Some(profile) => control::send(
+                responder,
+                &Report::Name {
+                    name: profile.name.clone(),
+                    id: profile.short_id.clone(),
+                    key: profile.key.clone(),
+                },
+            ),
+            None => control::say(responder, "the profile is still being read, try again"),
         }
     }
 
@@ -139,7 +152,10 @@ impl Runner<'_> {
 
     fn contacts(&self, responder: &Responder) {
         for contact in self.model.contacts() {
-            control::send(responder, &Report::contact(contact));
+            control::send(
+                responder,
+                &Report::contact(contact, self.model.do_words_differ(contact)),
+            );
         }
     }
 
@@ -161,6 +177,17 @@ impl Runner<'_> {
         let Some(contact) = contacts.iter().find(|contact| contact.name == name) else {
             return;
         };
+        let party = crate::event::Party::Contact(contact.id);
+        if self.model.live_calls().any(|call| call.party == party) {
+            let words = self.model.keymap.fill(crate::text::HANG_UP_FIRST);
+            return control::refuse(
+                responder,
+                &Failure {
+                    words,
+                    status: REFUSED,
+                },
+            );
+        }
         let command = ChannelCommand::RemoveContact(channel::ContactId(contact.id.0));
         if let Some(failed) = self.tell_net(command) {
             return self.event(failed);
@@ -170,7 +197,9 @@ impl Runner<'_> {
     }
 
     fn change_person(&mut self, name: String, change: PersonChange, responder: &Responder) {
-        let (now, waiting) = (Instant::now(), &mut self.notes.waiting);
+        let now = Instant::now();
+        let so_already = self.as_wanted(&name, &change);
+        let waiting = &mut self.notes.waiting;
         if change == PersonChange::CompareWords {
             // Twelve words at once, four when the other program has answered.
             waiting.add(
@@ -182,12 +211,33 @@ impl Runner<'_> {
             let late = Some(Report::Notice { text });
             let wants = |report: &Report| matches!(report, Report::Words { words: Some(_), .. });
             waiting.add_or(now, responder.clone(), wants, late);
+        } else if let Some(contact) = so_already {
+            // It is so already: no news will tell.
+            control::send(responder, &contact);
         } else {
             waiting.add(now, responder.clone(), |report| {
                 matches!(report, Report::Contact { .. })
             });
         }
         self.event(Event::Command(Command::Person(name, change)));
+    }
+
+    /// The contact of this name, where the change would leave it as it is.
+    fn as_wanted(&self, name: &str, change: &PersonChange) -> Option<Report> {
+        let mut contacts = self.model.contacts().iter();
+        let contact = contacts.find(|contact| contact.name == name)?;
+        let do_differ = self.model.do_words_differ(contact);
+        let is_so = match change {
+            PersonChange::Rename(new) => new.trim() == name,
+            PersonChange::Block => contact.blocked,
+            PersonChange::Unblock => !contact.blocked,
+            PersonChange::WordsMatch => contact.verified,
+            // Verified it is no longer: that is news. Else only the mark is, which is ours.
+            PersonChange::WordsDiffer => !contact.verified,
+            PersonChange::CompareWords => false,
+        };
+        let do_differ = do_differ || *change == PersonChange::WordsDiffer;
+        is_so.then(|| Report::contact(contact, do_differ))
     }
 
     /// Answers with what is told right away; `status`: how the asker ends where that is an error.

@@ -15,7 +15,9 @@ use ratatui::style::Color;
 use ratatui::widgets::{Clear, Widget as _};
 use ratatui::{Terminal, TerminalOptions, Viewport};
 
-use super::pictures::{Interface, PictureTerminal, Pictures};
+use super::interface::Interface;
+use super::kind::PictureTerminal;
+use super::pictures::Pictures;
 use crate::terminal::writer::Writer;
 use crate::view::canvas::Canvas;
 use crate::view::look::{ColourDepth, Glyphs, Look};

@@ -8,18 +8,20 @@
 
 #![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hullo_media::frame::Picture;
 use hullo_picture::{
-    Colours, Encoder, EncoderOptions, Flow, FlowInput, FlowOutput, Glyphs, Mask, PIECE_BYTES,
-    PictureRef, Place, Plane, QUERY, Quality, Rect, Tile,
+    Allowance, Colours, Encoder, EncoderOptions, Flow, FlowInput, FlowOutput, Glyphs, Mask,
+    PIECE_BYTES, PictureRef, PixelScreen, Place, Plane, QUERY, Quality, Rect, Tile,
 };
 use ratatui::buffer::{Buffer, CellDiffOption};
 
-use crate::terminal::probe::QUESTIONS;
+use super::figures::{Figures, Meter};
+use super::interface::Interface;
+use super::kind::PictureTerminal;
+use crate::config::SyncChoice;
+use crate::terminal::probe::questions;
 use crate::terminal::writer::Writer;
 use crate::view::canvas::Placed;
 use crate::view::look::{self, ColourDepth, Look};
@@ -42,7 +44,12 @@ pub(super) struct Pictures {
     is_cursor_shown: bool,
     encoder: Encoder,
     drawn_with: (EncoderOptions, u16, u16),
-    has_halves_only: bool,
+    kind: PictureTerminal,
+    /// Characters without colour are darker than what is behind them.
+    is_on_light: bool,
+    /// Draws in place of `encoder`, where pixels were asked for and the terminal says that it shows them.
+    pixels: Option<PixelScreen>,
+    meter: Meter,
     flow: Flow,
     /// Cells that showed a picture, row by row.
     covered: Vec<bool>,
@@ -57,33 +64,6 @@ pub(super) struct Pictures {
     bytes: Vec<u8>,
 }
 
-/// What the terminal is, as far as pictures care.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PictureTerminal {
-    /// tmux, screen or zellij stands between and answers in its place.
-    pub is_multiplexed: bool,
-    /// Quarters of a cell are not in its font: the Linux console.
-    pub has_halves_only: bool,
-    /// Questions are answered, or at least swallowed.
-    pub can_be_asked: bool,
-}
-
-impl PictureTerminal {
-    /// Looks at the environment.
-    #[must_use]
-    pub fn detect(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let is = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
-        let term = variable("TERM").unwrap_or_default();
-        let is_behind_one = ["TMUX", "STY", "ZELLIJ"].into_iter().any(is);
-        Self {
-            is_multiplexed: is_behind_one || term.starts_with("screen") || term.starts_with("tmux"),
-            has_halves_only: term == "linux",
-            // The kernel's console prints parts of some questions.
-            can_be_asked: term != "linux" && !term.starts_with("vt") && !term.is_empty(),
-        }
-    }
-}
-
 impl Pictures {
     pub(super) fn new(
         now: Instant,
@@ -92,18 +72,25 @@ impl Pictures {
         interface: Interface,
     ) -> Self {
         let options = EncoderOptions::default();
+        let flow = Flow::new(now, terminal.is_multiplexed);
         Self {
             writer,
             interface,
             is_cursor_shown: false,
             encoder: Encoder::new(options, 0, 0),
             drawn_with: (options, 0, 0),
-            has_halves_only: terminal.has_halves_only,
-            flow: Flow::new(now, terminal.is_multiplexed),
+            kind: terminal,
+            is_on_light: false,
+            pixels: None,
+            meter: Meter::default(),
+            flow: match terminal.budget {
+                Some(bytes) => flow.with_budget(bytes),
+                None => flow,
+            },
             covered: Vec::new(),
             mask: Mask::new(),
             laid_out: (Vec::new(), Mask::new()),
-            is_synchronized: false,
+            is_synchronized: terminal.sync == SyncChoice::On,
             is_asked: false,
             is_behind: false,
             bytes: Vec::new(),
@@ -113,7 +100,7 @@ impl Pictures {
     /// Asks what the terminal can do.
     pub(super) fn ask(&mut self) {
         self.is_asked = true;
-        self.put(QUESTIONS.as_bytes());
+        self.put(questions(self.kind.pixels).as_bytes());
     }
 
     /// Writes sequences that draw nothing.
@@ -134,6 +121,9 @@ impl Pictures {
     /// Nothing is known of what the terminal shows.
     pub(super) fn forget(&mut self, now: Instant) {
         self.encoder.invalidate();
+        if let Some(pixels) = &mut self.pixels {
+            pixels.invalidate();
+        }
         // What was asked before is not answered any more.
         self.flow.handle_input(now, FlowInput::Due);
     }
@@ -145,7 +135,34 @@ impl Pictures {
 
     /// Whether the terminal can be told that a picture of the screen is not whole yet.
     pub(super) fn synchronize(&mut self, is_possible: bool) {
-        self.is_synchronized = is_possible;
+        self.is_synchronized = match self.kind.sync {
+            SyncChoice::Auto => is_possible,
+            SyncChoice::On => true,
+            SyncChoice::Off => false,
+        };
+    }
+
+    /// Whether letters are darker than what is behind them.
+    pub(super) fn set_on_light(&mut self, is_on_light: bool) {
+        self.is_on_light = is_on_light;
+    }
+
+    /// Draws pixels from now on.
+    pub(super) fn set_pixels(&mut self, pixels: PixelScreen) {
+        self.pixels = Some(pixels);
+        self.encoder.invalidate();
+    }
+
+    /// What the pictures come to now.
+    pub(super) fn figures(&self, now: Instant) -> Figures {
+        Figures {
+            rate: self.flow.rate(),
+            round_trip: self.flow.round_trip(),
+            colours: self.drawn_with.0.colours,
+            glyphs: self.drawn_with.0.glyphs,
+            pixels: self.pixels.as_ref().map(PixelScreen::kind),
+            ..self.meter.figures(now)
+        }
     }
 
     /// The terminal took in all before a question.
@@ -271,7 +288,10 @@ impl Pictures {
     /// changes of both are shown together, and a large picture does not hold the text back.
     fn hand_over(&mut self, text: Vec<u8>, place: Place, asked: bool) -> usize {
         let mut frame = std::mem::take(&mut self.bytes);
-        let mut cuts = self.encoder.cuts().to_vec();
+        let mut cuts = match &self.pixels {
+            Some(pixels) => pixels.cuts().to_vec(),
+            None => self.encoder.cuts().to_vec(),
+        };
         let mut text = text;
         let is_together = text.len() + frame.len() < PIECE_BYTES && place == Place::Urgent;
         if self.is_synchronized && !frame.is_empty() {
@@ -311,8 +331,12 @@ impl Pictures {
             self.encoder = Encoder::new(wanted.0, columns, rows);
             self.drawn_with = wanted;
         }
-        let tiles: Vec<Tile<'_>> = placed.iter().filter_map(tile).collect();
+        // What was placed last lies on top: of tiles that overlap the encoder draws the first.
+        let tiles: Vec<Tile<'_>> = placed.iter().rev().filter_map(tile).collect();
         self.is_behind = false;
+        if self.pixels.is_some() {
+            return self.encode_pixels(now, &tiles, (columns, rows), has_slot);
+        }
         let allowance = if tiles.is_empty() || !has_slot {
             None
         } else {
@@ -332,7 +356,46 @@ impl Pictures {
         let stats = self
             .encoder
             .encode(&tiles, &self.mask, budget, &mut self.bytes);
+        self.meter
+            .note(now, self.bytes.len(), usize::from(stats.cells > 0));
         self.is_behind = !stats.painted;
+        self.ask_after(allowance)
+    }
+
+    /// The same in pixels.
+    fn encode_pixels(
+        &mut self,
+        now: Instant,
+        tiles: &[Tile<'_>],
+        size: (u16, u16),
+        has_slot: bool,
+    ) -> bool {
+        let Some(pixels) = &mut self.pixels else {
+            return false;
+        };
+        let mut cleared = Vec::new();
+        pixels.lay_out(tiles, &self.mask, size, &mut cleared);
+        if !cleared.is_empty() {
+            self.writer.put_text(&cleared, Place::BehindPicture);
+        }
+        if tiles.is_empty() {
+            return false;
+        }
+        self.is_behind = true;
+        if !has_slot || pixels.ready().is_some_and(|ready| now < ready) {
+            return false;
+        }
+        let Some(allowance) = self.flow.allowance(now) else {
+            return false;
+        };
+        let stats = pixels.encode(now, tiles, self.flow.rate(), &mut self.bytes);
+        self.meter.note(now, stats.bytes, stats.pictures);
+        self.is_behind = stats.pictures > 0;
+        self.ask_after(allowance)
+    }
+
+    /// Ends the frame with a question where there is to be one; whether it did.
+    fn ask_after(&mut self, allowance: Allowance) -> bool {
         let asks = allowance.ask && !self.bytes.is_empty();
         if asks {
             self.bytes.extend_from_slice(QUERY);
@@ -347,15 +410,22 @@ impl Pictures {
             ColourDepth::Palette16 => Colours::Palette16,
             ColourDepth::None => Colours::None,
         };
-        let glyphs = match look.glyphs {
-            look::Glyphs::Ascii => Glyphs::Ascii,
-            look::Glyphs::Unicode if colours == Colours::None => Glyphs::Ascii,
-            look::Glyphs::Unicode if self.has_halves_only => Glyphs::Half,
-            look::Glyphs::Unicode => Glyphs::Quadrant,
+        let glyphs = match (look.glyphs, self.kind.glyphs) {
+            (_, Some(chosen)) => chosen,
+            (look::Glyphs::Ascii, None) => Glyphs::Ascii,
+            (look::Glyphs::Unicode, None) if colours == Colours::None => Glyphs::Ascii,
+            (look::Glyphs::Unicode, None) if self.kind.has_halves_only => Glyphs::Half,
+            (look::Glyphs::Unicode, None) => Glyphs::Quadrant,
         };
         EncoderOptions {
-            colours,
+            // Dots are set or not.
+            colours: if glyphs == Glyphs::Braille {
+                Colours::None
+            } else {
+                colours
+            },
             glyphs,
+            dark_on_light: self.is_on_light,
             ..EncoderOptions::default()
         }
     }
@@ -419,160 +489,5 @@ fn rect(cells: ratatui::layout::Rect) -> Rect {
     Rect::new(cells.x, cells.y, cells.width, cells.height)
 }
 
-/// What ratatui writes to: kept until it is handed to the writer together with the pictures.
-#[derive(Clone, Debug, Default)]
-pub struct Interface(Arc<Mutex<Vec<u8>>>);
-
-impl Interface {
-    /// All since the last time.
-    pub(super) fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Write for Interface {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use ratatui::layout::Rect as Cells;
-    use ratatui::style::Color;
-    use ratatui::widgets::{Clear, Widget as _};
-
-    use super::*;
-    use crate::view::canvas::Canvas;
-
-    #[derive(Clone, Default)]
-    struct Sink(Arc<std::sync::Mutex<Vec<u8>>>);
-
-    impl Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0
-                .lock()
-                .expect("nobody panicked")
-                .extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    const LOOK: Look = Look {
-        depth: ColourDepth::True,
-        glyphs: look::Glyphs::Unicode,
-    };
-    const AREA: Cells = Cells::new(0, 0, 40, 12);
-
-    fn picture(level: u8) -> Picture {
-        Picture {
-            width: 64,
-            height: 36,
-            y: vec![level; 64 * 36],
-            u: vec![128; 32 * 18],
-            v: vec![128; 32 * 18],
-        }
-    }
-
-    fn pictures(sink: &Sink, now: Instant) -> Pictures {
-        let writer = Writer::start(sink.clone(), || {}).expect("a thread");
-        Pictures::new(
-            now,
-            PictureTerminal::default(),
-            writer,
-            Interface::default(),
-        )
-    }
-
-    /// One frame: `over` is drawn after the picture.
-    fn frame(
-        pictures: &mut Pictures,
-        now: Instant,
-        shown: Option<&Picture>,
-        over: impl FnOnce(&mut Buffer),
-    ) -> Buffer {
-        let mut buffer = Buffer::empty(AREA);
-        let mut canvas = Canvas::with_places(&mut buffer);
-        if let Some(shown) = shown {
-            canvas.picture(shown, AREA, LOOK);
-        }
-        over(&mut canvas);
-        let placed = canvas.into_placed();
-        pictures.arrange(&placed, &mut buffer);
-        // The sink takes all, and soon.
-        while !pictures.writer.takes_picture() {
-            std::thread::yield_now();
-        }
-        pictures.draw(now, &placed, (AREA.width, AREA.height), LOOK);
-        buffer
-    }
-
-    #[test]
-    fn what_is_drawn_over_a_picture_stays_and_what_a_picture_leaves_is_written() {
-        let (sink, mut now) = (Sink::default(), Instant::now());
-        let mut pictures = pictures(&sink, now);
-        let grey = picture(180);
-        let words = Cells::new(10, 4, 12, 2);
-        let menu = |buffer: &mut Buffer| {
-            Clear.render(words, buffer);
-            buffer.set_string(10, 4, "over it", Color::White);
-        };
-        for _ in 0..40 {
-            now += Duration::from_millis(33);
-            let buffer = frame(&mut pictures, now, Some(&grey), menu);
-            assert_eq!(buffer[(10, 4)].diff_option, CellDiffOption::None);
-            assert_eq!(buffer[(3, 4)].diff_option, CellDiffOption::Skip);
-        }
-        let shown = |pictures: &Pictures, column, row| pictures.encoder.shown().cell(column, row);
-        assert!(shown(&pictures, 3, 4).is_some(), "the picture was drawn");
-        for column in words.left()..words.right() {
-            assert!(
-                shown(&pictures, column, 4).is_none(),
-                "{column} belongs to the words"
-            );
-        }
-        assert!(!sink.0.lock().expect("nobody panicked").is_empty());
-        // The menu goes: its cells are the picture's again. The picture goes: its cells are written, blank as they are.
-        now += Duration::from_millis(33);
-        let buffer = frame(&mut pictures, now, Some(&grey), |_| {});
-        assert_eq!(buffer[(10, 4)].diff_option, CellDiffOption::Skip);
-        now += Duration::from_millis(33);
-        let buffer = frame(&mut pictures, now, None, |_| {});
-        assert_eq!(buffer[(10, 4)].diff_option, CellDiffOption::AlwaysUpdate);
-        now += Duration::from_millis(33);
-        let buffer = frame(&mut pictures, now, None, |_| {});
-        assert_eq!(buffer[(10, 4)].diff_option, CellDiffOption::None, "once");
-        assert!(
-            shown(&pictures, 3, 4).is_none(),
-            "what stands there is not known"
-        );
-    }
-
-    #[test]
-    fn a_terminal_that_does_not_keep_up_is_sent_less_than_it_is_shown() {
-        let (sink, mut now) = (Sink::default(), Instant::now());
-        let mut pictures = pictures(&sink, now);
-        for turn in 0..60u8 {
-            now += Duration::from_millis(33);
-            frame(
-                &mut pictures,
-                now,
-                Some(&picture(turn.wrapping_mul(37))),
-                |_| {},
-            );
-        }
-        // Nothing was answered: two seconds at the rate for terminals of which nothing is known, and no more.
-        let sent = sink.0.lock().expect("nobody panicked").len();
-        assert!((1..130_000).contains(&sent), "{sent} bytes");
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! Waiting for what the network thread tells, and asking the program that owns the profile.
 
 use super::*;
+use crate::event::Command;
 use crate::program::REFUSED;
 
 /// Waits for what `pick` picks; a failure of this very wish ends the wait, troubles with others are not its business. A
@@ -61,7 +62,7 @@ pub(super) fn ask(
 ) -> Result<(), Failure> {
     let nobody_reads = |_| Failure::other("Nobody reads the output.");
     let mut failed = None;
-    for answer in control::request(folder, request, Some(PATIENCE + Duration::from_secs(5)))? {
+    for answer in control::request(folder, request, Some(answer_time(request)))? {
         let (answer, words) = crate::control::read(answer?);
         if answer["event"] == "error" {
             failed = Some(refused(request, &answer));
@@ -72,6 +73,27 @@ pub(super) fn ask(
         }
     }
     failed.map_or(Ok(()), Err)
+}
+
+/// How long each line of the answer may take: the owner of a profile gives up what takes time after [`PATIENCE`], and does
+/// everything else at once.
+fn answer_time(request: &Value) -> Duration {
+    const AT_ONCE: Duration = Duration::from_secs(5);
+    let line = request["line"]
+        .as_str()
+        .filter(|_| request["command"] == "ctl");
+    match line.map(crate::command::parse) {
+        None
+        | Some(Ok(
+            Command::Invite
+            | Command::Withdraw
+            | Command::Add(_)
+            | Command::Name(_)
+            | Command::Person(..)
+            | Command::Send(..),
+        )) => PATIENCE + AT_ONCE,
+        Some(_) => AT_ONCE,
+    }
 }
 
 /// An error of the program that was asked, as if it were our own.

@@ -10,16 +10,45 @@ impl Errand<'_> {
         if change == PersonChange::CompareWords {
             return self.compare(id, name);
         }
+        let do_differ = match change {
+            PersonChange::WordsMatch => Some(false),
+            PersonChange::WordsDiffer => Some(true),
+            _ => None,
+        };
         self.net.command(ChannelCommand::Person {
             contact: id,
             change,
         })?;
         let changed = |event| match event {
-            ChannelEvent::ContactChanged { contact } if contact.id == id => Some(report(&contact)),
+            ChannelEvent::ContactChanged { contact } if contact.id == id => Some(contact),
             _ => None,
         };
         let contact = until(&self.events, Wish::Person(id), Some(PATIENCE), changed)?;
-        self.tell(&contact)
+        if let Some(do_differ) = do_differ {
+            self.remember(&contact.short_id, do_differ)?;
+        }
+        let report = self.remembered(&contact);
+        self.tell(&report)
+    }
+
+    /// A contact with what the profile remembers of it. What cannot be read is told by the next program on the profile.
+    pub(super) fn remembered(&self, contact: &hullo_signalling::channel::Contact) -> Report {
+        let settings = self.memory.read().unwrap_or_default();
+        let do_differ = !contact.verified && settings.words_differ.contains(&contact.short_id);
+        Report::contact(&people::contact(contact), do_differ)
+    }
+
+    fn remember(&self, short_id: &str, do_differ: bool) -> Result<(), Failure> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Failure::other(people::sentence(&format!(
+                "this is not remembered: {error}"
+            )))
+        };
+        let mut settings = self.memory.read().map_err(|error| failed(&error))?;
+        if settings.set_words_differ(short_id, do_differ) {
+            (self.memory.write(&settings)).map_err(|error| failed(&error))?;
+        }
+        Ok(())
     }
 
     /// Twelve words at once, four when the other program answers, then the user's verdict.

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use hullo_picture::QUERY;
 
-use super::probe::{Ability, QUESTIONS};
+use super::probe::{Ability, questions};
 use super::{Input, Parser, Reply, read_burst_until};
+use crate::config::PixelChoice;
 use crate::screen::PictureTerminal;
 
 /// The answer to the last question comes within a bad line's round trip, or not at all.
@@ -44,7 +45,8 @@ pub fn ask(variable: impl Fn(&str) -> Option<String>) -> io::Result<Answers> {
 
 fn exchange(answers: &mut Answers) -> io::Result<()> {
     let mut parser = Parser::default();
-    send(QUESTIONS.as_bytes())?;
+    // What is asked for kitty pictures is asked for all kinds.
+    send(questions(PixelChoice::Kitty).as_bytes())?;
     let complete = wait(&mut parser, |reply| {
         answers.ability.take(reply);
         matches!(reply, Reply::Attributes(_))

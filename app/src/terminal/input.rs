@@ -51,6 +51,10 @@ pub enum Reply {
     Setting(Option<String>),
     /// `OSC 11 ; rgb:… ST`: the colour of the ground, 8 bits each.
     Ground([u8; 3]),
+    /// `CSI 6 ; down ; across t`: pixels of a cell; across first here.
+    CellPixels(u16, u16),
+    /// `APC G … ; OK ST`: the kitty graphics protocol is there; false where it says that something was wrong.
+    Graphics(bool),
     /// Some other answer; no key in any case.
     Other,
 }
@@ -294,6 +298,7 @@ fn finished(before: &[u8], last: u8) -> Option<Input> {
         )),
         (Some(b'?'), [], b'u') => reply(Reply::Keyboard(first(0).unwrap_or(0))),
         (None, [], b'n') => reply(Reply::Status),
+        (None, [], b't') if first(0) == Some(6) => reply(Reply::CellPixels(first(2)?, first(1)?)),
         (Some(_), ..) | (None, [_, ..], _) | (None, [], b't' | b'c') => reply(Reply::Other),
         // The cursor's place; F3 with a modifier looks the same and has the first number 1.
         (None, [], b'R') if first(0) != Some(1) && numbers.len() > 1 => reply(Reply::Other),
@@ -439,6 +444,7 @@ fn string(kind: u8, rest: &[u8]) -> Held {
         (b'P', [b'>', b'|', version @ ..]) => Reply::Version(written(version)),
         (b'P', [b'1', b'$', b'r', setting @ ..]) => Reply::Setting(Some(written(setting))),
         (b'P', [b'0', b'$', b'r', ..]) => Reply::Setting(None),
+        (b'_', [b'G', answer @ ..]) => Reply::Graphics(answer.ends_with(b";OK")),
         (b']', [b'1', b'1', b';', ground @ ..]) => match rgb(ground) {
             Some(ground) => Reply::Ground(ground),
             None => Reply::Other,

@@ -6,13 +6,31 @@
 //!
 //! Sources: xterm's control sequences (DA1, DECRQM, DECRQSS, XTVERSION), the kitty keyboard protocol.
 
+use hullo_picture::KITTY_QUERY;
+
 use super::Reply;
+use crate::config::PixelChoice;
 use crate::view::look::{ColourDepth, Look};
 
 /// The questions, in one write. A 24-bit colour is set and asked back (DECRQSS): who has fewer colours answers another one
 /// or none. The colour of the ground chooses the theme. DA1 is last, as everything answers it.
 pub const QUESTIONS: &str =
     "\x1b[>0q\x1b[?2026$p\x1b[?u\x1b]11;?\x1b\\\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[0m\x1b[c";
+
+/// How large a cell is, in pixels.
+const CELL_QUESTION: &str = "\x1b[16t";
+
+/// The questions, and where pixels were asked for those that they need: nobody else is bothered with them.
+#[must_use]
+pub fn questions(pixels: PixelChoice) -> String {
+    let (all, last) = QUESTIONS.split_at(QUESTIONS.len() - "\x1b[c".len());
+    let kitty = String::from_utf8_lossy(KITTY_QUERY);
+    match pixels {
+        PixelChoice::None => QUESTIONS.to_owned(),
+        PixelChoice::Sixel => format!("{all}{CELL_QUESTION}{last}"),
+        PixelChoice::Kitty => format!("{all}{CELL_QUESTION}{kitty}{last}"),
+    }
+}
 
 /// Terminals whose 24 bits are known, by the names they answer; some do not answer DECRQSS.
 const TRUE_COLOUR_NAMES: [&str; 9] = [
@@ -36,6 +54,12 @@ pub struct Ability {
     pub is_synchronized: bool,
     /// Keys are told when they are let go, if asked for.
     pub has_key_releases: bool,
+    /// Sixel pictures can be shown: 4 in DA1.
+    pub has_sixel: bool,
+    /// Pictures by the kitty graphics protocol can be shown.
+    pub has_kitty_pictures: bool,
+    /// Pixels of a cell, across and down.
+    pub cell_px: Option<(u16, u16)>,
     /// Name and version.
     pub version: Option<String>,
     /// The last answer came.
@@ -62,7 +86,13 @@ impl Ability {
                 let shown = version.chars().filter(|letter| !letter.is_control());
                 self.version = Some(shown.take(VERSION_CHARS_MAX).collect());
             }
-            Reply::Attributes(_) => self.is_complete = true,
+            Reply::Attributes(attributes) => {
+                self.is_complete = true;
+                // The first number is the class of terminal.
+                self.has_sixel = attributes.iter().skip(1).any(|attribute| *attribute == 4);
+            }
+            Reply::CellPixels(across, down) => self.cell_px = Some((*across, *down)),
+            Reply::Graphics(is_well) => self.has_kitty_pictures |= is_well,
             _ => {}
         }
         *self != before

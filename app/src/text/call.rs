@@ -9,6 +9,27 @@ pub(crate) const ON_HOLD_HERE: &str =
     "You have put this call on hold: nobody hears or sees you. o goes on.";
 pub(crate) const DO_NOT_DISTURB: &str = "DO NOT DISTURB";
 
+/// The first words of `hullo demo`.
+pub(crate) fn welcome(is_group: bool) -> &'static str {
+    if is_group {
+        "A call of a group, all on this machine. Press {people} for the people, {focus} for a large picture, {mute} to be heard, {video} for your camera, {help} for all keys, {hang_up} to leave."
+    } else {
+        "A call with a test card, all on this machine. Press {mute} to mute yourself, {video} for your camera, {stats} for figures, {help} for all keys, {hang_up} to hang up."
+    }
+}
+
+/// After a stop by Ctrl-Z: who was told that we are on hold.
+pub(crate) fn after_a_stop(held: &[String]) -> String {
+    let told = match held {
+        [] => String::new(),
+        names => format!(
+            " {} was told that you were on hold, and that you are back.",
+            names.join(", ")
+        ),
+    };
+    format!("{}{told}", super::RESUMED)
+}
+
 pub(crate) fn missed(name: &str) -> String {
     format!("Missed call from {name}.")
 }

@@ -84,6 +84,12 @@ pub(crate) const ONE_GROUP_CALL: &str =
 pub(crate) const ALONE_HERE: &str = "Nobody else is here yet. Those who join appear here.";
 pub(crate) const ENTERING: &str = "Asking the group's server for a place...";
 
+pub(crate) const GROUP_MENU: &str = "A group keeps the name that its creator gave it. In a shell, `hullo group add` and `remove` change who is in it, and `hullo group leave` leaves it.";
+pub(crate) const GROUP_TEXT: &str =
+    "Groups have calls and no messages: choose a contact to write to.";
+pub(crate) const GROUP_WORDS: &str =
+    "Words are compared with one person, not with a group: choose a contact.";
+
 pub(crate) fn no_such_group(name: &str) -> String {
     format!("There is no group called {name}: `hullo group list` shows those you are in.")
 }
@@ -205,6 +211,9 @@ pub(crate) fn group_call_facts(call: &Call) -> String {
 /// What is to be known of somebody in a call, in words after the name; empty for somebody who only listens, unmuted.
 pub(crate) fn person_signs(person: &Participant) -> String {
     let switches = person.switches;
+    if person.is_blocked {
+        return "blocked".to_owned();
+    }
     if switches.on_hold {
         return ON_HOLD.to_owned();
     }

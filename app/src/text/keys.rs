@@ -25,7 +25,8 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Focus if call?.seat.is_roster_open => "focus",
         Action::Louder if call?.seat.is_roster_open => "louder",
         Action::Softer if call?.seat.is_roster_open => "softer",
-        Action::Silence => "silence",
+        Action::Silence if call?.seat.is_roster_open => "silence",
+        Action::Silence => return None,
         Action::Talk | Action::Deafen => return None,
         Action::Focus | Action::Louder | Action::Softer => return None,
         Action::AcceptSound => "sound only",
@@ -54,11 +55,14 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
         Action::Stats if matches!(model.overlay, Some(Overlay::Stats)) => "hide figures",
         Action::Stats => return None,
         Action::Help => "help",
-        Action::Close if model.layers.filter.is_some() && model.overlay.is_none() => "show all",
+        Action::Close if model.filter().is_some() && model.overlay.is_none() => "show all",
+        // Its own key closes it, and says so.
+        Action::Close if model.roster().is_some() => return None,
         Action::Palette | Action::Contact if is_busy(model) => return None,
         Action::Palette => "commands",
         Action::Contact => "contact",
         Action::Close => "close",
+        Action::Back if model.roster().is_some() => return None,
         Action::Back if model.overlay.is_none() => "quit",
         Action::Down if matches!(model.overlay, Some(Overlay::Help(_))) => "more",
         Action::Up if matches!(model.overlay, Some(Overlay::Log(_))) => "older",
@@ -82,7 +86,7 @@ pub fn hint(model: &Model, action: Action) -> Option<&'static str> {
 fn confirm(model: &Model) -> &'static str {
     match &model.overlay {
         _ if is_chosen_from(model) => "do it",
-        _ if model.layers.is_typing() => "keep",
+        _ if model.is_typing_above() => "keep",
         Some(Overlay::Settings(_)) => "change",
         Some(Overlay::Add(_)) => "add",
         _ if model.writing_to().is_some() => "send",
@@ -94,7 +98,7 @@ fn confirm(model: &Model) -> &'static str {
 /// Whether Enter does the line that is chosen in a list.
 fn is_chosen_from(model: &Model) -> bool {
     let has_menu = matches!(model.overlay, Some(Overlay::Contact(_)));
-    model.layers.palette.is_some() || (has_menu && !model.layers.is_typing())
+    model.layers.palette.is_some() || (has_menu && !model.is_typing_above())
 }
 
 /// Whether the keys of a call need the room.

@@ -1,5 +1,6 @@
 //! Words of the palette, the menu of a contact, the settings and the log.
 
+use crate::event::SoundPart;
 use crate::layers::{MenuLine, Setup};
 use crate::update::settings::{Item, Source};
 use crate::view::theme::{Theme, ThemeName};
@@ -43,8 +44,24 @@ pub(crate) fn forgotten(name: &str) -> String {
     format!("{name} is forgotten. A new link makes you contacts again.")
 }
 
+pub(crate) fn no_such_setting(name: &str) -> String {
+    let shown: String = super::shown(name).chars().take(40).collect();
+    format!(
+        "`{shown}` is no setting; known are theme, mouse, bell, ring, desktop, terminal, title, camera, mic, speaker."
+    )
+}
+
+pub(crate) fn no_such_value(setting: &str, allowed: &str) -> String {
+    format!("`{setting}` takes one of: {allowed}.")
+}
+
+pub(crate) const CLICK_AGAIN: &str = "Click it once more to hang up.";
+
 pub(crate) fn now_blocked(name: &str) -> String {
-    format!("{name} is blocked: nothing of it reaches you, and it is not told.")
+    format!(
+        "{name} is blocked: no message or call of {name} reaches you, and {name} is not told. In calls of groups you neither \
+         hear nor see {name}, who hears and sees you like everybody there."
+    )
 }
 
 pub(crate) fn now_unblocked(name: &str) -> String {
@@ -76,6 +93,7 @@ pub(crate) fn setting(item: Item) -> &'static str {
         Item::Desktop => "Desktop notification",
         Item::Terminal => "Terminal notification",
         Item::Title => "Window title",
+        Item::Sound(part) => super::sound_part(part),
         Item::Camera => "Camera",
         Item::Microphone => "Microphone",
         Item::Speaker => "Speaker",
@@ -109,13 +127,19 @@ pub(crate) fn about_setting(item: Item) -> String {
         Item::Desktop => "A notification of the desktop, where there is one.",
         Item::Terminal => "A notification by the terminal itself, where it can.",
         Item::Title => "Who calls, and what is new, in the window's title.",
+        Item::Sound(SoundPart::Echo) => "What the speaker plays is taken out of what is sent.",
+        Item::Sound(SoundPart::Noise) => "Off for music, which is noise to it.",
+        Item::Sound(SoundPart::Gain) => "Quiet voices become louder, loud ones do not clip.",
         Item::Camera => return "Chosen at the start: `hullo --camera device:NAME`.".to_owned(),
         Item::Microphone => return "Chosen at the start: `hullo --mic device:NAME`.".to_owned(),
         Item::Speaker => return "Chosen at the start: `hullo --speaker device:NAME`.".to_owned(),
         Item::RelayOnly => {
             return "On: nobody sees your address. Set by `relay_only` in config.toml.".to_owned();
         }
-        Item::Colours => return "Chosen at the start: `hullo --color WHICH`.".to_owned(),
+        Item::Colours => {
+            return "Chosen at the start: `--color`, or `color` of [screen] in config.toml."
+                .to_owned();
+        }
         Item::File => {
             return "Edit it for all that is not changed here: keys, colours, servers.".to_owned();
         }

@@ -45,6 +45,16 @@ pub(crate) fn volume(name: &str, volume: Volume) -> String {
     }
 }
 
+/// The same of the other in a call of two, after the other facts, where it is not as usual: nobody wonders later why
+/// nothing is heard.
+pub(crate) fn heard_words(volume: Volume) -> String {
+    match (volume.is_silenced, volume.percent) {
+        (true, _) | (_, 0) => "; NOT HEARD HERE".to_owned(),
+        (false, 100) => String::new(),
+        (false, percent) => format!("; volume {percent} %"),
+    }
+}
+
 /// Whom the large picture shows.
 pub(crate) fn focus(call: &Call) -> String {
     let name = (call.seat.focus.on())
@@ -115,8 +125,16 @@ pub(crate) fn shows_words(camera: bool, screen: bool) -> &'static str {
 
 /// Whether the words were compared with a member, in a word.
 pub(crate) fn trust_word(model: &Model, party: Party, name: &str) -> &'static str {
+    let is_blocked = |contact: &Contact| contact.name == name && contact.blocked;
     match vouched(model, party, name) {
+        Some("verified" | "contact") if model.contacts().iter().any(is_blocked) => "blocked",
         Some("verified") => "verified",
+        Some("contact")
+            if (model.contacts().iter())
+                .any(|contact| contact.name == name && model.do_words_differ(contact)) =>
+        {
+            "DIFFERENT"
+        }
         Some("contact") => "unverified",
         // Nothing but the group's list says whose the keys are.
         _ => "group only",
@@ -212,6 +230,8 @@ pub(crate) fn person_sentence(model: &Model, call: &Call, person: &Participant) 
     }
     words.push(match trust_word(model, call.party, &person.name) {
         "group only" => "vouched for by the group only".to_owned(),
+        "DIFFERENT" => WORDS_DIFFER.to_owned(),
+        "blocked" => "blocked: neither heard nor seen here".to_owned(),
         word => word.to_owned(),
     });
     match role_word(model, call.party, person) {
@@ -272,7 +292,7 @@ pub(crate) fn who(model: &Model, call: &Call) -> Vec<String> {
     match call.party {
         Party::Contact(_) => {
             let name = model.name_of_party(call.party);
-            let facts = call_facts(call, name, model.is_verified(call.party));
+            let facts = call_facts(call, name, trust(model, call.party));
             sentences.push(sentence(&format!("{}: {facts}", shown(name))));
         }
         Party::Group(_) => {
@@ -311,6 +331,9 @@ pub(crate) fn focus_fact(call: &Call) -> String {
 /// In place of a large picture that is not sent.
 pub(crate) fn no_picture(person: &Participant) -> String {
     let name = shown(&person.name);
+    if person.is_blocked {
+        return format!("{name} is blocked: neither heard nor seen here.");
+    }
     match sound_word(person) {
         ON_HOLD => format!("{name} has put the call on hold."),
         MUTED => format!("{name} sends no picture and is muted."),

@@ -1,5 +1,6 @@
 //! The figures of a call as lines: first what is wrong, in words, then both directions side by side.
 
+use crate::model::{Call, Model};
 use crate::report::{Flow, Stats};
 
 pub(crate) const STATS_TITLE: &str = "This call";
@@ -23,14 +24,36 @@ pub fn stats_words(stats: &Stats) -> Vec<String> {
     stats.words.iter().map(sentence).collect()
 }
 
+/// What is wrong with this call, in sentences.
+pub(crate) fn words_of(call: &Call, stats: &Stats) -> Vec<String> {
+    if call.is_of_a_group() {
+        super::group_stats_words(stats, call)
+    } else {
+        stats_words(stats)
+    }
+}
+
+/// What is wrong, and the most important figures, where there is no screen.
+pub(crate) fn stats_sentences(model: &Model, call: &Call, stats: &Stats) -> Vec<String> {
+    let mut sentences = words_of(call, stats);
+    let (to, from) = (&stats.sent, &stats.received);
+    sentences.push(format!(
+        "You send {}, {} lost; you receive {}, {} lost; {} there and back.",
+        rate(to.bitrate_bps),
+        percent(to.loss),
+        rate(from.bitrate_bps),
+        percent(from.loss),
+        known(stats.rtt_ms, "ms")
+    ));
+    let people = call.people.iter();
+    sentences.extend(people.map(|person| super::person_sentence(model, call, person)));
+    sentences
+}
+
 /// The figures, a line each.
 #[must_use]
 pub fn stats_table(stats: &Stats, name: &str) -> Vec<String> {
     let (to, from) = (&stats.sent, &stats.received);
-    let known = |value: Option<f64>, unit: &str| {
-        value.map_or_else(|| "?".to_owned(), |value| format!("{value:.0} {unit}"))
-    };
-    let percent = |loss: Option<f64>| known(loss.map(|loss| loss * 100.0), "%");
     let mut lines = vec![
         row("", &format!("to {name}"), &format!("from {name}")),
         row("in all", &rate(to.bitrate_bps), &rate(from.bitrate_bps)),
@@ -92,13 +115,22 @@ pub fn stats_table(stats: &Stats, name: &str) -> Vec<String> {
     lines
 }
 
-fn row(label: &str, to: &str, from: &str) -> String {
+/// A figure with its unit, or that it is not known.
+pub(super) fn known(value: Option<f64>, unit: &str) -> String {
+    value.map_or_else(|| "?".to_owned(), |value| format!("{value:.0} {unit}"))
+}
+
+pub(super) fn percent(loss: Option<f64>) -> String {
+    known(loss.map(|loss| loss * 100.0), "%")
+}
+
+pub(super) fn row(label: &str, to: &str, from: &str) -> String {
     format!("{label:LABEL_CELLS$}{to:COLUMN_CELLS$}{from}")
         .trim_end()
         .to_owned()
 }
 
-fn rate(bps: u64) -> String {
+pub(super) fn rate(bps: u64) -> String {
     if bps >= 1_000_000 {
         format!("{}.{} Mbit/s", bps / 1_000_000, bps % 1_000_000 / 100_000)
     } else {
@@ -118,7 +150,7 @@ fn pictures(flow: &Flow, state: Option<&str>) -> String {
     }
 }
 
-fn seconds(ms: u64) -> f64 {
+pub(super) fn seconds(ms: u64) -> f64 {
     ms as f64 / 1_000.0
 }
 

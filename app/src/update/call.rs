@@ -4,6 +4,7 @@
 //! [`hold`] the changes between calls, [`people`] those who are in the call of a group, [`seat`], [`focus`] and [`talk`]
 //! what one sees, hears and says oneself.
 
+pub(super) mod blocks;
 pub(super) mod focus;
 pub(super) mod hold;
 mod own;
@@ -14,7 +15,7 @@ pub(super) mod talk;
 
 use std::time::Duration;
 
-use super::{notice, once, quit, say};
+use super::{notice, once, quit, say, say_long, sound};
 use crate::effect::Effect;
 use crate::event::{CallEvent, CallNumber, CallState, Direction, Media, Party, Switch};
 use crate::model::{CALLS_MAX, Call, Model, Overlay, Switches};
@@ -57,9 +58,11 @@ pub(super) fn take(
             };
             take_far(model, number, far, effects);
         }
+        CallEvent::FarSpeaking(speaks) => hear_far(model, number, speaks, effects),
         CallEvent::FarPicture(picture) => {
+            let now_ms = model.now_ms;
             if let Some(call) = active_mut(model, number) {
-                call.far_picture = picture;
+                (call.far_picture, call.far_picture_at_ms) = (picture, now_ms);
             }
         }
         CallEvent::OwnPicture(picture) => {
@@ -87,6 +90,8 @@ pub(super) fn take(
         }
         CallEvent::Step { words, is_trouble } => step(model, number, words, is_trouble, effects),
         CallEvent::Notice(words) => notice(model, words, effects),
+        CallEvent::TalksMuted => sound::talks_muted(model, number, effects),
+        CallEvent::Levels(levels) => sound::levels(model, number, levels),
     }
 }
 
@@ -162,6 +167,7 @@ fn changed(model: &mut Model, number: CallNumber, state: CallState, effects: &mu
     if call.direction == Direction::Incoming && state == CallState::Ringing {
         return;
     }
+    let is_first = state == CallState::Connected && call.connected_at_ms.is_none();
     if state == CallState::Connected {
         call.connected_at_ms.get_or_insert(now_ms);
     }
@@ -182,9 +188,19 @@ fn changed(model: &mut Model, number: CallNumber, state: CallState, effects: &mu
     if let Some(report) = report {
         tell(model, party, report, effects);
     }
+    if is_first && model.is_demo {
+        welcome(model, matches!(party, Party::Group(_)));
+    }
     if !is_live {
         ended(model, number, effects);
     }
+}
+
+/// What there is to press, for somebody who sees the program for the first time.
+fn welcome(model: &mut Model, is_group: bool) {
+    let words = text::welcome(is_group);
+    let words = model.keymap.fill(words);
+    say_long(model, words);
 }
 
 /// The reasons are the call's; whoever ended it is told so.
@@ -341,6 +357,22 @@ fn take_far(model: &mut Model, number: CallNumber, far: Switches, effects: &mut 
             on: Some(on),
         }));
     }
+}
+
+fn hear_far(model: &mut Model, number: CallNumber, speaks: bool, effects: &mut Vec<Effect>) {
+    let Some(call) = model.numbered_mut(number) else {
+        return;
+    };
+    if std::mem::replace(&mut call.far_speaks, speaks) == speaks {
+        return;
+    }
+    let party = call.party;
+    effects.push(Effect::Report(Report::Participant {
+        participant: None,
+        change: "speaking",
+        name: model.name_of_party(party).to_owned(),
+        on: Some(speaks),
+    }));
 }
 
 /// Calls a contact, or creates or joins the call of a group. Beside another call only when that one was put on hold: a slip of a key must not leave anybody.
@@ -509,7 +541,7 @@ fn taken_mut(model: &mut Model) -> Result<(&mut Call, CallNumber), String> {
         .ok_or_else(|| text::NO_CALL.to_owned())
 }
 
-fn switched(switch: Switch, before: bool) -> bool {
+pub(super) fn switched(switch: Switch, before: bool) -> bool {
     match switch {
         Switch::On => true,
         Switch::Off => false,
@@ -522,7 +554,7 @@ pub(super) fn set_do_not_disturb(model: &mut Model, switch: Switch, effects: &mu
     let on = switched(switch, model.settings.do_not_disturb);
     if on != model.settings.do_not_disturb {
         model.settings.do_not_disturb = on;
-        effects.push(Effect::SaveSettings(model.settings));
+        effects.push(Effect::SaveSettings(model.settings.clone()));
     }
     effects.push(Effect::Report(Report::DoNotDisturb { on }));
     say(model, text::do_not_disturb(on));
@@ -534,7 +566,7 @@ fn warn_about_address(model: &mut Model, effects: &mut Vec<Effect>) -> bool {
         return false;
     }
     model.settings.is_ip_warned = true;
-    effects.push(Effect::SaveSettings(model.settings));
+    effects.push(Effect::SaveSettings(model.settings.clone()));
     effects.push(Effect::Report(Report::Notice {
         text: text::IP_WARNING.to_owned(),
     }));

@@ -1,7 +1,7 @@
 //! Commands from stdin, the control socket and the command line: the same deeds as the keys, failures told outside.
 
 use super::call::{self, focus, hold, ring, seat, talk};
-use super::{fail, group, history, people, stop};
+use super::{fail, group, history, menu, people, settings, sound, stop};
 use crate::effect::Effect;
 use crate::event::{Command, GroupNumber, Party, StopReason};
 use crate::model::{Incoming, Model};
@@ -37,11 +37,23 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
         Command::Video(switch) => call::set_camera(model, switch, effects),
         Command::Hold(switch) => hold::set_hold(model, switch, effects),
         Command::Swap => hold::swap(model, effects),
+        Command::Process(part, switch) => {
+            sound::set_processing(model, part, switch, effects);
+            Ok(())
+        }
         Command::Deafen(switch) => seat::set_deafened(model, switch, effects),
         Command::Talk(switch) => talk::set(model, switch, effects),
         Command::Focus(name) => focus::on_name(model, &name, effects),
         Command::Volume(name, percent) => seat::set_volume_of(model, &name, percent, effects),
+        Command::Silence(name, switch) => seat::silence(model, &name, switch, effects),
         Command::Who => who(model, effects),
+        Command::Figures => figures(model, effects),
+        Command::Help => {
+            tell_all(crate::command::help(), effects);
+            Ok(())
+        }
+        Command::Remove(name) => menu::remove(model, &name, effects),
+        Command::Set(name, value) => settings::set(model, &name, &value, effects),
         Command::Choose(number) => return choose(model, number, effects),
         Command::DoNotDisturb(switch) => {
             call::set_do_not_disturb(model, switch, effects);
@@ -84,8 +96,21 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
 /// Tells who is in the call, a sentence for each.
 fn who(model: &Model, effects: &mut Vec<Effect>) -> Result<(), String> {
     let call = model.taken_call().ok_or(text::NO_CALL)?;
-    let notices = text::who(model, call).into_iter();
+    tell_all(text::who(model, call), effects);
+    Ok(())
+}
+
+fn tell_all(sentences: Vec<String>, effects: &mut Vec<Effect>) {
+    let notices = sentences.into_iter();
     effects.extend(notices.map(|text| Effect::Report(Report::Notice { text })));
+}
+
+/// Tells what is wrong with the call, and its figures of the last second.
+fn figures(model: &Model, effects: &mut Vec<Effect>) -> Result<(), String> {
+    let call = model.taken_call().ok_or(text::NO_CALL)?;
+    let stats = call.stats.as_ref().ok_or(text::STATS_NONE)?;
+    tell_all(text::stats_sentences(model, call, stats), effects);
+    effects.push(Effect::Report(Report::Stats(stats.clone())));
     Ok(())
 }
 

@@ -40,6 +40,7 @@ impl Model {
             self.message.as_ref().map(|message| message.until_ms),
             end_due_ms(self),
             call::talk::due_ms(self),
+            (self.suspended.as_ref()).and_then(|suspended| suspended.stops_at_ms),
             self.stopping
                 .filter(|_| !self.once.is_over)
                 .map(|stopping| stopping.deadline_ms),

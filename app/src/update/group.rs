@@ -43,6 +43,11 @@ pub(super) fn take(model: &mut Model, groups: Vec<GroupLine>, effects: &mut Vec<
         model.running.remove(&number);
         model.selected_group.take_if(|chosen| *chosen == number);
         let name = group.name.clone();
+        let calls = model.call.iter_mut().chain(&mut model.others);
+        for call in calls.filter(|call| call.party == Party::Group(number)) {
+            // The page at the end of its call says which group that was.
+            call.gone_group = Some(name.clone());
+        }
         effects.push(Effect::Report(Report::GroupLeft { name }));
     }
     for words in joined {

@@ -115,6 +115,9 @@ pub(super) fn write(model: &mut Model) -> Result<(), String> {
     if model.overlay.is_some() {
         return Err(text::CLOSE_FIRST.to_owned());
     }
+    if model.selected_group().is_some() {
+        return Err(text::GROUP_TEXT.to_owned());
+    }
     let contact = model.selected_contact().ok_or(text::NOBODY_TO_WRITE)?.id;
     if let Some(conversation) = of(model, contact) {
         conversation.is_writing = true;

@@ -355,7 +355,7 @@ fn close(model: &mut Model) -> Result<(), String> {
     {
         return Ok(());
     }
-    if model.overlay.take().is_none() {
+    if model.overlay.take().is_none() && !seat::close_roster(model) {
         forget_ended(model);
         model.message = None;
     }
@@ -363,7 +363,7 @@ fn close(model: &mut Model) -> Result<(), String> {
 }
 
 fn back(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
-    if model.overlay.take().is_some() {
+    if model.overlay.take().is_some() || seat::close_roster(model) {
         return Ok(());
     }
     if let Some(incoming) = &model.incoming {

@@ -1,6 +1,6 @@
 //! The menu of a contact: rename, compare words, block, forget.
 
-use super::{people, say};
+use super::{notice, people, say};
 use crate::effect::Effect;
 use crate::event::{ContactId, PersonChange};
 use crate::layers::{ContactMenu, MenuLine, MenuStep};
@@ -12,6 +12,9 @@ use crate::update::field::Field;
 pub(super) fn open(model: &mut Model) -> Result<(), String> {
     if model.overlay.is_some() {
         return Err(text::CLOSE_FIRST.to_owned());
+    }
+    if model.selected_group().is_some() {
+        return Err(text::GROUP_MENU.to_owned());
     }
     let contact = model.selected_contact().ok_or(text::NO_CONTACT_CHOSEN)?.id;
     model.overlay = Some(Overlay::Contact(ContactMenu {
@@ -75,6 +78,24 @@ pub(super) fn confirm(model: &mut Model, effects: &mut Vec<Effect>) -> Result<()
             Ok(())
         }
     }
+}
+
+/// Forgets the contact of this name, unless a call with it runs.
+pub(super) fn remove(
+    model: &mut Model,
+    name: &str,
+    effects: &mut Vec<Effect>,
+) -> Result<(), String> {
+    let mut contacts = model.contacts().iter();
+    let contact = contacts.find(|contact| contact.name == name);
+    let id = contact.ok_or_else(|| text::no_such_contact(name))?.id;
+    let party = crate::event::Party::Contact(id);
+    if model.live_calls().any(|call| call.party == party) {
+        return Err(text::HANG_UP_FIRST.to_owned());
+    }
+    effects.push(Effect::RemoveContact(id));
+    notice(model, text::forgotten(name), effects);
+    Ok(())
 }
 
 fn choose(

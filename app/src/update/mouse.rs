@@ -2,13 +2,16 @@
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
-use super::{history, keys};
+use super::{history, keys, say};
 use crate::effect::Effect;
 use crate::event::Party;
 use crate::keymap::Action;
 use crate::model::{Model, Overlay};
+use crate::text;
 use crate::view::hit::{Hit, has_lines, hit};
 
+/// How long a second click on hanging up has time.
+const CLICK_AGAIN_MS: u64 = 3_000;
 /// Lines of a conversation for one notch of the wheel, as other programs have it.
 const WHEEL_LINES: usize = 3;
 
@@ -31,6 +34,9 @@ pub(super) fn take(model: &mut Model, mouse: MouseEvent, effects: &mut Vec<Effec
 
 fn click(model: &mut Model, under: Hit, effects: &mut Vec<Effect>) {
     match under {
+        Hit::Key(Action::HangUp) if !is_second_click(model) => {
+            say(model, text::CLICK_AGAIN);
+        }
         Hit::Key(action) => keys::perform(model, action, effects),
         Hit::Party(party) => choose(model, party),
         Hit::Line(line) => {
@@ -46,6 +52,17 @@ fn click(model: &mut Model, under: Hit, effects: &mut Vec<Effect>) {
         }
         Hit::Overlay | Hit::Lists | Hit::Conversation => {}
     }
+}
+
+/// Whether hanging up was clicked a moment ago, too: a click that was meant for the key beside it must not end a call.
+fn is_second_click(model: &mut Model) -> bool {
+    let until_ms = model.now_ms + CLICK_AGAIN_MS;
+    let before = model.layers.hang_up_clicked_until_ms.replace(until_ms);
+    let is_second = before.is_some_and(|until| model.now_ms < until);
+    if is_second {
+        model.layers.hang_up_clicked_until_ms = None;
+    }
+    is_second
 }
 
 fn choose(model: &mut Model, party: Party) {

@@ -6,6 +6,7 @@ use nucleo_matcher::{Config, Matcher};
 
 use super::{command, say};
 use crate::effect::Effect;
+use crate::event::SoundPart;
 use crate::keymap::{self, Action};
 use crate::layers::{Filter, Palette, PaletteDeed, PaletteLine};
 use crate::model::Model;
@@ -38,6 +39,7 @@ pub fn lines(model: &Model) -> Vec<PaletteLine> {
             words: text::help(row.action).to_owned(),
         })
     });
+    let lines = lines.chain(SoundPart::ALL.map(|part| sound_line(model, part)));
     let mut matcher = Matcher::new(Config::DEFAULT);
     let pattern = Pattern::new(
         typed,
@@ -59,6 +61,15 @@ pub fn lines(model: &Model) -> Vec<PaletteLine> {
         });
     }
     lines
+}
+
+/// What is done to the sound of the microphone has no key of its own.
+fn sound_line(model: &Model, part: SoundPart) -> PaletteLine {
+    PaletteLine {
+        does: PaletteDeed::Command(format!("{} toggle", part.word())),
+        keys: String::new(),
+        words: text::switch_sound_part(part, model.is_processed(part)),
+    }
 }
 
 /// A line with the text in which is looked.
@@ -107,16 +118,16 @@ pub(super) fn act(
     }
     // What is typed below, or lies on top, is closed before a filter that stays.
     let is_next = model.overlay.is_none() && model.writing_to().is_none();
-    let filter = model.layers.filter.as_mut()?;
+    let filter = model.filter_mut()?;
     match action {
         Action::Close if filter.is_typing || is_next => {
-            model.layers.filter = None;
+            model.drop_filter();
             Some(Ok(Then::Nothing))
         }
         Action::Confirm if filter.is_typing => {
             filter.is_typing = false;
-            if filter.field.text().trim().is_empty() {
-                model.layers.filter = None;
+            if filter.sought().is_none() {
+                model.drop_filter();
             }
             Some(Ok(Then::Nothing))
         }
@@ -166,13 +177,14 @@ fn step(model: &mut Model, is_down: bool) {
     }
 }
 
-/// Opens the filter, or goes on typing in it.
+/// Opens the filter of the list of people or of the lists, or goes on typing in it.
 pub(super) fn open_filter(model: &mut Model) {
-    let filter = model.layers.filter.get_or_insert_with(|| Filter {
-        field: Field::for_words(),
-        is_typing: true,
-    });
-    filter.is_typing = true;
+    let of_people = model.roster().is_some();
+    let place = match model.live_call_mut().filter(|_| of_people) {
+        Some(call) => &mut call.seat.filter,
+        None => &mut model.layers.filter,
+    };
+    place.get_or_insert_with(Filter::begun).is_typing = true;
 }
 
 /// A key that is text for the palette or the filter; false where neither has the keys.
@@ -187,7 +199,7 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> bool {
         palette.chosen = 0;
         return true;
     }
-    let filter = model.layers.filter.as_mut();
+    let filter = model.filter_mut();
     let Some(filter) = filter.filter(|filter| filter.is_typing) else {
         return false;
     };
@@ -198,11 +210,11 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> bool {
 
 /// Pasted text for the palette or the filter; false where neither has the keys. It never runs.
 pub(super) fn paste(model: &mut Model, pasted: &str) -> bool {
-    let typing = match &mut model.layers {
-        layers if layers.palette.is_some() => layers.palette.as_mut().map(|open| &mut open.field),
-        layers => (layers.filter.as_mut())
-            .filter(|filter| filter.is_typing)
-            .map(|filter| &mut filter.field),
+    let typing = if model.layers.palette.is_some() {
+        model.layers.palette.as_mut().map(|open| &mut open.field)
+    } else {
+        let typed = model.filter_mut().filter(|filter| filter.is_typing);
+        typed.map(|filter| &mut filter.field)
     };
     let Some(field) = typing else { return false };
     if !field.insert(pasted) {
@@ -214,6 +226,9 @@ pub(super) fn paste(model: &mut Model, pasted: &str) -> bool {
 
 /// What is chosen is among what is listed, where anything is.
 fn choose_listed(model: &mut Model) {
+    if model.roster().is_some() {
+        return super::call::seat::choose_listed(model);
+    }
     let is_listed = match model.selected_group {
         Some(number) => model.listed_groups().any(|group| group.number == number.0),
         None => (model.listed_contacts()).any(|contact| Some(contact.id) == model.selected),

@@ -1,8 +1,8 @@
 //! Invitations as they are made, words to compare, and what is changed about contacts.
 
-use super::{fail, notice, say};
+use super::{notice, say, warn};
 use crate::effect::Effect;
-use crate::event::{ContactId, PersonChange};
+use crate::event::{Contact, ContactId, PersonChange};
 use crate::model::{Model, Overlay};
 use crate::report::Report;
 use crate::text;
@@ -84,6 +84,9 @@ pub(super) fn open_words(model: &mut Model, effects: &mut Vec<Effect>) -> Result
     if model.overlay.is_some() {
         return Err(text::CLOSE_FIRST.to_owned());
     }
+    if model.selected_group().is_some() {
+        return Err(text::GROUP_WORDS.to_owned());
+    }
     let contact = model.selected_contact().ok_or(text::NO_CONTACT_CHOSEN)?.id;
     let has_words = (model.words.get(&contact)).is_some_and(|words| words.now.is_some());
     if !has_words {
@@ -109,12 +112,30 @@ pub(super) fn compared(
 
 fn decide(model: &mut Model, contact: ContactId, is_same: bool, effects: &mut Vec<Effect>) {
     model.words.remove(&contact);
+    let short_id = (model.contact(contact)).map(|contact| contact.short_id.clone());
+    let is_news = short_id.is_some_and(|id| model.settings.set_words_differ(&id, !is_same));
+    if is_news {
+        effects.push(Effect::SaveSettings(model.settings.clone()));
+    }
     if is_same {
         effects.push(Effect::Person(contact, PersonChange::WordsMatch));
         say(model, text::now_verified(model.name_of(contact)));
     } else {
         effects.push(Effect::Person(contact, PersonChange::WordsDiffer));
-        fail(model, text::WORDS_DIFFERENT, effects);
+        warn(model, text::WORDS_DIFFERENT, effects);
+    }
+}
+
+/// Words that were different are no longer remembered of whoever is verified now, or is no contact any more.
+pub(super) fn forget_settled(model: &mut Model, contacts: &[Contact], effects: &mut Vec<Effect>) {
+    let is_open = |id: &String| {
+        let mut of = contacts.iter().filter(|contact| contact.short_id == *id);
+        of.any(|contact| !contact.verified)
+    };
+    let before = model.settings.words_differ.len();
+    model.settings.words_differ.retain(is_open);
+    if model.settings.words_differ.len() != before {
+        effects.push(Effect::SaveSettings(model.settings.clone()));
     }
 }
 

@@ -1,12 +1,13 @@
 //! The settings screen: what holds now, where it comes from, and what can be changed while the program runs.
 
-use super::{call, say};
+use super::{call, say, sound};
 use crate::effect::Effect;
-use crate::event::{Settings, Switch};
+use crate::event::{Settings, SoundPart, Switch};
 use crate::layers::Setup;
 use crate::model::Model;
 use crate::text;
 use crate::view::look::ColourDepth;
+use crate::view::theme::ThemeName;
 
 /// One setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum Item {
     Terminal,
     /// The window's title.
     Title,
+    /// A part of what is done to the sound of the microphone.
+    Sound(SoundPart),
     /// Where pictures come from.
     Camera,
     /// Where sound comes from.
@@ -46,7 +49,7 @@ pub enum Item {
 }
 
 /// All of them, those that can be changed here first.
-pub const ITEMS: [Item; 16] = [
+pub const ITEMS: [Item; 19] = [
     Item::DoNotDisturb,
     Item::Theme,
     Item::Mouse,
@@ -55,6 +58,9 @@ pub const ITEMS: [Item; 16] = [
     Item::Desktop,
     Item::Terminal,
     Item::Title,
+    Item::Sound(SoundPart::Echo),
+    Item::Sound(SoundPart::Noise),
+    Item::Sound(SoundPart::Gain),
     Item::Camera,
     Item::Microphone,
     Item::Speaker,
@@ -87,7 +93,7 @@ impl Item {
     /// Whether Enter changes it.
     #[must_use]
     pub fn can_change(self) -> bool {
-        self.switch().is_some() || matches!(self, Self::DoNotDisturb | Self::Theme)
+        self.switch().is_some() || matches!(self, Self::DoNotDisturb | Self::Theme | Self::Sound(_))
     }
 
     /// Whether it has a value that can come from several places.
@@ -136,7 +142,7 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
         }
     };
     if let Some((own, key)) = item.switch() {
-        let mut settings = model.settings;
+        let mut settings = model.settings.clone();
         return match *own(&mut settings) {
             Some(is_on) => (text::on_off(is_on).to_owned(), Source::Here),
             None => (text::on_off(item.given(setup)).to_owned(), of_file(key)),
@@ -146,6 +152,7 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
         Some(given) => (given.clone(), Source::Flag),
         None => (text::DEVICE_DEFAULT.to_owned(), Source::Default),
     };
+    let levels = model.taken_call().and_then(|call| call.seat.levels);
     match item {
         Item::DoNotDisturb => {
             let is_on = model.settings.do_not_disturb;
@@ -159,9 +166,13 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
             };
             (text::theme(model.theme), source)
         }
+        Item::Sound(part) => {
+            let is_on = text::on_off(model.is_processed(part)).to_owned();
+            (is_on, sound::source(model, part))
+        }
         Item::Camera => device(0),
-        Item::Microphone => device(1),
-        Item::Speaker => device(2),
+        Item::Microphone => metered(device(1), levels.map(|levels| levels.mic)),
+        Item::Speaker => metered(device(2), levels.map(|levels| levels.speaker)),
         Item::RelayOnly => (
             text::on_off(model.is_relay_only).to_owned(),
             of_file("relay_only"),
@@ -175,6 +186,8 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
             };
             let source = if setup.is_colour_given {
                 Source::Flag
+            } else if setup.written.contains("screen.color") {
+                Source::File
             } else {
                 Source::Terminal
             };
@@ -196,6 +209,14 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
     }
 }
 
+/// The value of a sound device with its meter, while it is in use.
+fn metered((name, source): (String, Source), level: Option<u8>) -> (String, Source) {
+    match level {
+        Some(level) => (format!("{} {name}", text::meter(level)), source),
+        None => (name, source),
+    }
+}
+
 /// Enter on a setting.
 pub(super) fn change(
     model: &mut Model,
@@ -205,42 +226,110 @@ pub(super) fn change(
     match item {
         Item::DoNotDisturb => {
             call::set_do_not_disturb(model, Switch::Toggle, effects);
-            return Ok(());
+            Ok(())
         }
-        Item::Theme => {
-            let next = model.theme.name.next();
-            model.theme.name = next;
-            let given = model.layers.setup.theme.name;
-            model.settings.theme = (next != given).then_some(next);
+        Item::Sound(part) => {
+            sound::set_processing(model, part, Switch::Toggle, effects);
+            Ok(())
         }
-        other => {
-            let Some((own, _)) = other.switch() else {
-                return Err(text::set_elsewhere(item, &model.layers.setup));
-            };
-            let given = other.given(&model.layers.setup);
-            let own = own(&mut model.settings);
-            let is_on = !own.unwrap_or(given);
-            // What is as the file says follows the file again.
-            *own = (is_on != given).then_some(is_on);
-            effects.push(Effect::Attend(model.attention_now()));
-            if item == Item::Mouse {
-                effects.push(Effect::WatchMouse(is_on));
-            }
-        }
+        Item::Theme => set_theme(model, model.theme.name.next(), effects),
+        other => set_switch(model, other, None, effects),
     }
-    effects.push(Effect::SaveSettings(model.settings));
-    say(model, text::SETTING_KEPT);
+}
+
+/// `set`: the setting of this name to this value.
+pub(super) fn set(
+    model: &mut Model,
+    name: &str,
+    value: &str,
+    effects: &mut Vec<Effect>,
+) -> Result<(), String> {
+    let item = match name {
+        "theme" => Item::Theme,
+        "mouse" => Item::Mouse,
+        "bell" => Item::Bell,
+        "ring" => Item::Ring,
+        "desktop" => Item::Desktop,
+        "terminal" => Item::Terminal,
+        "title" => Item::Title,
+        "echo" => Item::Sound(SoundPart::Echo),
+        "noise" => Item::Sound(SoundPart::Noise),
+        "gain" => Item::Sound(SoundPart::Gain),
+        _ => return Err(text::no_such_setting(name)),
+    };
+    if item == Item::Theme {
+        let names = [
+            ThemeName::Auto,
+            ThemeName::Dark,
+            ThemeName::Light,
+            ThemeName::None,
+        ];
+        let found = names.into_iter().find(|name| name.word() == value);
+        let wanted = found.ok_or_else(|| text::no_such_value(name, "auto, dark, light, none"))?;
+        return set_theme(model, wanted, effects);
+    }
+    let wanted = match value {
+        "on" => true,
+        "off" => false,
+        _ => return Err(text::no_such_value(name, "on, off")),
+    };
+    if let Item::Sound(part) = item {
+        let switch = if wanted { Switch::On } else { Switch::Off };
+        sound::set_processing(model, part, switch, effects);
+        return Ok(());
+    }
+    set_switch(model, item, Some(wanted), effects)
+}
+
+fn set_theme(
+    model: &mut Model,
+    wanted: ThemeName,
+    effects: &mut Vec<Effect>,
+) -> Result<(), String> {
+    model.theme.name = wanted;
+    let given = model.layers.setup.theme.name;
+    model.settings.theme = (wanted != given).then_some(wanted);
+    keep(model, effects);
     Ok(())
+}
+
+/// Switches a setting to what is wanted, or to the other side.
+fn set_switch(
+    model: &mut Model,
+    item: Item,
+    wanted: Option<bool>,
+    effects: &mut Vec<Effect>,
+) -> Result<(), String> {
+    let Some((own, _)) = item.switch() else {
+        return Err(text::set_elsewhere(item, &model.layers.setup));
+    };
+    let given = item.given(&model.layers.setup);
+    let own = own(&mut model.settings);
+    let is_on = wanted.unwrap_or(!own.unwrap_or(given));
+    // What is as the file says follows the file again.
+    *own = (is_on != given).then_some(is_on);
+    effects.push(Effect::Attend(model.attention_now()));
+    if item == Item::Mouse {
+        effects.push(Effect::WatchMouse(is_on));
+    }
+    keep(model, effects);
+    Ok(())
+}
+
+fn keep(model: &mut Model, effects: &mut Vec<Effect>) {
+    effects.push(Effect::SaveSettings(model.settings.clone()));
+    say(model, text::SETTING_KEPT);
 }
 
 /// What was remembered, as read at the start.
 pub(super) fn take(model: &mut Model, settings: Settings, effects: &mut Vec<Effect>) {
-    model.settings = settings;
     model.theme.name = settings.theme.unwrap_or(model.layers.setup.theme.name);
+    model.settings = settings;
     if model.attention_now() != model.layers.setup.attention {
         effects.push(Effect::Attend(model.attention_now()));
     }
     if model.is_mouse_on() {
         effects.push(Effect::WatchMouse(true));
     }
+    effects.push(Effect::Process(model.processing()));
 }

@@ -20,10 +20,10 @@ pub(super) fn banner_lines(model: &Model, width: u16) -> Vec<String> {
     let Some(incoming) = &model.incoming else {
         return Vec::new();
     };
-    let is_verified = model.is_verified(incoming.party);
+    let trust = text::trust(model, incoming.party);
     let name = model.name_of_party(incoming.party);
     let cells = usize::from(width).saturating_sub(2);
-    let mut lines = vec![text::incoming(model, name, incoming.media, is_verified)];
+    let mut lines = vec![text::incoming(model, name, incoming.media, trust)];
     lines.extend(incoming_keys(model, incoming.media, cells));
     if incoming.shows_ip_warning {
         lines.push(text::IP_WARNING.to_owned());
@@ -165,6 +165,11 @@ fn own_state(model: &Model) -> Vec<(String, bool)> {
     parts.push((format!(" {camera} "), false));
     if call.own_screen {
         parts.push((format!(" {} ", text::SCREEN_IS_SHOWN), true));
+    }
+    // Last: what moves is read when there is room for it.
+    if let Some(levels) = call.seat.levels.filter(|_| !call.is_held()) {
+        parts.push((format!(" {}", text::mic_meter(levels)), false));
+        parts.push((format!(" {}", text::speaker_meter(levels)), false));
     }
     parts
 }

@@ -11,12 +11,18 @@ use crate::event::{CallState, Media, Party};
 use crate::model::{Call, Mode, Model, Server};
 use crate::text;
 
-/// Draws the pane.
-pub(super) fn draw<'m>(model: &'m Model, area: Rect, is_wide: bool, buffer: &mut Canvas<'_, 'm>) {
-    match &model.call {
-        Some(call) => draw_call(model, call, area, is_wide, buffer),
-        None => idle(model, area, buffer),
-    }
+/// Draws the pane; returns where the cursor stands while somebody is sought in it.
+pub(super) fn draw<'m>(
+    model: &'m Model,
+    area: Rect,
+    is_wide: bool,
+    buffer: &mut Canvas<'_, 'm>,
+) -> Option<(u16, u16)> {
+    let Some(call) = &model.call else {
+        idle(model, area, buffer);
+        return None;
+    };
+    draw_call(model, call, area, is_wide, buffer)
 }
 
 /// No call: the chosen contact, or the first steps.
@@ -33,7 +39,7 @@ fn idle(model: &Model, area: Rect, buffer: &mut Buffer) {
     let mut lines: Vec<String> = if let Some(group) = model.selected_group() {
         text::group_lines(model, group)
     } else if let Some(contact) = model.selected_contact() {
-        text::contact_lines(contact, model.incoming.is_none())
+        text::contact_lines(model, contact, model.incoming.is_none())
     } else if has_no_server {
         text::NO_SERVER.map(str::to_owned).into()
     } else if model.contacts.is_some() {
@@ -65,7 +71,7 @@ fn draw_call<'m>(
     area: Rect,
     is_wide: bool,
     buffer: &mut Canvas<'_, 'm>,
-) {
+) -> Option<(u16, u16)> {
     let name = model.name_of_party(call.party);
     let inner = Rect {
         x: area.x + 1,
@@ -81,16 +87,13 @@ fn draw_call<'m>(
     };
     fit::put(buffer, inner, 0, &headline, bold);
     let below = layout::picture(area);
-    if let CallState::Ended {
-        words, duration, ..
-    } = &call.state
-    {
+    if let CallState::Ended { .. } = &call.state {
         let below = Rect {
             x: inner.x,
             width: inner.width,
             ..below
         };
-        let lines = text::ended_lines(words, *duration);
+        let lines = text::ended_lines(call);
         let lines: Vec<String> = lines.iter().map(|line| model.keymap.fill(line)).collect();
         fit::put_lines(
             buffer,
@@ -98,10 +101,11 @@ fn draw_call<'m>(
             lines.iter().map(String::as_str),
             Style::new(),
         );
-        return;
+        return None;
     }
     let facts = if is_mirror {
-        text::MIRROR_FACTS.to_owned()
+        let figures = model.figures_line.clone();
+        figures.unwrap_or_else(|| text::MIRROR_FACTS.to_owned())
     } else {
         match (&call.state, &call.step) {
             // What is done about the silence matters more than what is known of the other side.
@@ -122,6 +126,7 @@ fn draw_call<'m>(
     if is_wide && call.own.camera_on && !call.is_held() {
         draw_preview(model, call, below, buffer);
     }
+    None
 }
 
 /// What is being waited for, until sound flows.
@@ -149,7 +154,7 @@ fn draw_waiting(model: &Model, call: &Call, below: Rect, buffer: &mut Canvas<'_,
 /// The line that says what kind of call it is and who is in it, and what this view leaves out: that whole, names cut.
 fn facts(model: &Model, call: &Call, below: Rect, cells: usize) -> String {
     let name = model.name_of_party(call.party);
-    let facts = text::call_facts(call, name, model.is_verified(call.party));
+    let facts = text::call_facts(call, name, text::trust(model, call.party));
     if !call.is_of_a_group() || !call.is_connected() || call.is_held() {
         return facts;
     }
@@ -176,6 +181,12 @@ fn draw_far<'m>(
     }
     if let Some(far) = call.shown_far_picture() {
         buffer.picture(far, area, model.look);
+        if let Some(ms) = call.far_picture_still_ms(model.now_ms) {
+            let is_paused = call.stats.as_ref().is_some_and(|stats| stats.far_paused);
+            let words = format!(" {} ", text::picture_still(ms, is_paused));
+            let bold = Style::new().add_modifier(Modifier::REVERSED | Modifier::BOLD);
+            fit::put(buffer, area, 0, &words, bold);
+        }
         return;
     }
     let is_expected = call

@@ -124,7 +124,7 @@ fn draw_title(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<(u16, u1
         fit::put(buffer, row, 0, text::CONTACTS_TITLE, bold);
         return None;
     };
-    if filter.is_typing {
+    if filter.is_typing && model.roster().is_none() {
         return overlay::draw_field(&filter.field, "/", row, buffer);
     }
     fit::put(buffer, row, 0, &format!("/{}", filter.field.text()), bold);

@@ -86,19 +86,36 @@ pub(super) fn facts(call: &Call, area: Rect) -> String {
     facts.join("; ")
 }
 
-/// Draws lists and tiles.
-pub(super) fn draw<'m>(model: &Model, call: &'m Call, area: Rect, buffer: &mut Canvas<'_, 'm>) {
+/// Draws lists and tiles; returns where the cursor stands while somebody is sought in the list.
+pub(super) fn draw<'m>(
+    model: &Model,
+    call: &'m Call,
+    area: Rect,
+    buffer: &mut Canvas<'_, 'm>,
+) -> Option<(u16, u16)> {
     let is_empty = call.people.is_empty() && !call.own.camera_on;
     if is_empty && !call.seat.is_roster_open {
-        return fit::put_centred(buffer, area, &[text::ALONE_HERE], Style::new());
+        fit::put_centred(buffer, area, &[text::ALONE_HERE], Style::new());
+        return None;
     }
     let plan = arrange(call, area);
+    let mut cursor = None;
     if call.seat.is_roster_open {
-        roster::draw(model, call, plan.roster, buffer);
+        cursor = roster::draw(model, call, plan.roster, buffer);
     } else {
         draw_list(call, plan.list, &plan.tiles, buffer);
     }
-    for (shown, tile) in plan.tiles {
+    draw_tiles(model, call, plan.tiles, buffer);
+    cursor
+}
+
+fn draw_tiles<'m>(
+    model: &Model,
+    call: &'m Call,
+    tiles: Vec<(Shown<'m>, Rect)>,
+    buffer: &mut Canvas<'_, 'm>,
+) {
+    for (shown, tile) in tiles {
         let (label, drawn) = match shown {
             Shown::Other(person, feed) => {
                 let is_focus =
@@ -109,7 +126,9 @@ pub(super) fn draw<'m>(model: &Model, call: &'m Call, area: Rect, buffer: &mut C
                     ""
                 };
                 let label = text::tile_label(person, feed);
-                (format!("{label}{sign}"), person.picture(feed))
+                let still = person.still_ms(feed, model.now_ms);
+                let still = still.map_or_else(String::new, text::tile_still);
+                (format!("{label}{still}{sign}"), person.picture(feed))
             }
             Shown::Own => (text::YOU.to_owned(), call.own_picture.as_deref()),
         };

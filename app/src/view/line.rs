@@ -66,7 +66,7 @@ fn draw_layer(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<Option<(
         }
         return Some(cursor);
     }
-    let field = match (&model.layers.filter, &model.overlay) {
+    let field = match (model.filter(), &model.overlay) {
         (Some(filter), _) if filter.is_typing => &filter.field,
         (
             _,
@@ -138,8 +138,7 @@ fn is_muted(model: &Model) -> bool {
 /// The news around the name, from wordy to short.
 fn forms(model: &Model) -> Vec<(&'static str, String)> {
     if let Some(incoming) = &model.incoming {
-        let is_verified = model.is_verified(incoming.party);
-        let trust = if is_verified { "" } else { " (unverified)" };
+        let trust = text::trust_after(text::trust(model, incoming.party));
         let kind = text::media_word(incoming.media);
         return vec![
             (
@@ -236,26 +235,23 @@ fn more(model: &Model, cells: usize) -> Vec<String> {
             vec![text::LAYER_TOO_LONG.to_owned()]
         }
         (Some(Overlay::Stats), call) => (call.as_ref())
-            .and_then(|call| call.stats.as_deref())
-            .map_or_else(|| vec![text::STATS_NONE.to_owned()], text::stats_words),
+            .and_then(|call| Some(text::words_of(call, call.stats.as_deref()?)))
+            .unwrap_or_else(|| vec![text::STATS_NONE.to_owned()]),
         (Some(Overlay::Add(_)), _) | (None, None) => Vec::new(),
         (None, Some(call)) => match &call.state {
-            CallState::Ended {
-                words, duration, ..
-            } => (text::ended_lines(words, *duration).iter())
+            CallState::Ended { .. } => (text::ended_lines(call).iter())
                 .map(|line| model.keymap.fill(line))
                 .collect(),
             _ if model.mode == Mode::Mirror => vec![text::TOO_SMALL.to_owned()],
             _ => {
                 let name = model.name_of_party(call.party);
-                let is_verified = model.is_verified(call.party);
                 let warning = if call.shows_ip_warning && !call.is_connected() {
                     text::IP_WARNING
                 } else {
                     ""
                 };
                 vec![
-                    text::call_facts(call, name, is_verified),
+                    text::call_facts(call, name, text::trust(model, call.party)),
                     warning.to_owned(),
                 ]
             }

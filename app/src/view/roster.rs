@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use super::fit;
+use super::{fit, overlay};
 use crate::model::{Call, Model};
 use crate::participant::Participant;
 use crate::text;
@@ -45,8 +45,28 @@ const FIGURES_CELLS: usize = 18;
 
 /// Rows that the whole list takes, at most those there are.
 pub(super) fn rows(call: &Call, available: u16) -> u16 {
+    // While somebody is sought the pictures below stay where they are.
     let people = u16::try_from(call.people_count()).unwrap_or(u16::MAX);
-    (people.saturating_add(detail_rows(available))).min(available)
+    (people.saturating_add(detail_rows(available) + filter_rows(call))).min(available)
+}
+
+/// The row of the filter, while there is one.
+fn filter_rows(call: &Call) -> u16 {
+    u16::from(call.seat.filter.is_some())
+}
+
+/// Those who stand in the list: ourselves first (`None`), where nobody is sought.
+fn listed(call: &Call) -> impl Iterator<Item = Option<&Participant>> {
+    let is_sought = (call.seat.filter.as_ref()).is_some_and(|filter| filter.sought().is_some());
+    let own = (!is_sought).then_some(None);
+    let people = call.people.iter();
+    let people = people.filter(|person| call.seat.lists(&person.name));
+    own.into_iter().chain(people.map(Some))
+}
+
+/// The part of the area for the people, below the filter.
+fn below_filter(call: &Call, area: Rect) -> Rect {
+    overlay::below(area, filter_rows(call))
 }
 
 fn detail_rows(height: u16) -> u16 {
@@ -59,36 +79,65 @@ fn detail_rows(height: u16) -> u16 {
 
 /// Which lines are shown of how many, counted from 1; `None` where all are.
 pub(super) fn cut(call: &Call, area: Rect) -> Option<(usize, usize, usize)> {
-    let (first, rows) = window(call, area);
-    let all = call.people_count();
+    let (first, rows) = window(call, below_filter(call, area));
+    let all = listed(call).count();
     (rows < all).then_some((first + 1, first + rows, all))
 }
 
 /// The first line shown and how many are. The chosen one is in the middle as far as that is possible.
 fn window(call: &Call, area: Rect) -> (usize, usize) {
     let rows = usize::from(area.height - detail_rows(area.height));
-    let all = call.people_count();
-    let chosen = (call.people.iter())
-        .position(|person| Some(person.id) == call.seat.selected)
-        .map_or(0, |at| at + 1);
+    let all = listed(call).count();
+    let is_chosen = |person: Option<&Participant>| {
+        person.is_some_and(|person| Some(person.id) == call.seat.selected)
+    };
+    let chosen = listed(call).position(is_chosen).unwrap_or(0);
     let first = chosen
         .saturating_sub(rows / 2)
         .min(all.saturating_sub(rows));
     (first, rows.min(all))
 }
 
-/// Draws the list.
-pub(super) fn draw(model: &Model, call: &Call, area: Rect, buffer: &mut Buffer) {
+/// Draws the list; returns where the cursor stands while a filter is typed.
+pub(super) fn draw(
+    model: &Model,
+    call: &Call,
+    area: Rect,
+    buffer: &mut Buffer,
+) -> Option<(u16, u16)> {
     let area = Rect {
         x: area.x + 1,
         width: area.width.saturating_sub(1),
         ..area
     };
+    let cursor = draw_filter(call, area, buffer);
+    let area = below_filter(call, area);
+    draw_lines(model, call, area, buffer);
+    cursor
+}
+
+/// What is sought, in the first row.
+fn draw_filter(call: &Call, area: Rect, buffer: &mut Buffer) -> Option<(u16, u16)> {
+    let filter = call.seat.filter.as_ref()?;
+    let row = Rect {
+        height: area.height.min(1),
+        ..area
+    };
+    if filter.is_typing {
+        return overlay::draw_field(&filter.field, "/", row, buffer);
+    }
+    let bold = Style::new().add_modifier(Modifier::BOLD);
+    fit::put(buffer, row, 0, &format!("/{}", filter.field.text()), bold);
+    None
+}
+
+fn draw_lines(model: &Model, call: &Call, area: Rect, buffer: &mut Buffer) {
     let columns = columns(model, call, usize::from(area.width));
     let (first, rows) = window(call, area);
-    let own = std::iter::once(None);
-    let lines = own.chain(call.people.iter().map(Some));
-    for (person, row) in lines.skip(first).take(rows).zip(0..) {
+    if rows == 0 {
+        fit::put(buffer, area, 0, text::NOBODY_LISTED, Style::new());
+    }
+    for (person, row) in listed(call).skip(first).take(rows).zip(0..) {
         let is_chosen = person.is_some_and(|person| Some(person.id) == call.seat.selected);
         let line = match person {
             Some(person) => line(model, call, person, is_chosen, &columns),
@@ -101,7 +150,7 @@ pub(super) fn draw(model: &Model, call: &Call, area: Rect, buffer: &mut Buffer) 
         };
         fit::put(buffer, area, row, &line, style);
     }
-    let mut chosen = call.people.iter();
+    let mut chosen = listed(call).flatten();
     if detail_rows(area.height) > 0
         && let Some(person) = chosen.find(|person| Some(person.id) == call.seat.selected)
     {

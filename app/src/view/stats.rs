@@ -1,4 +1,4 @@
-//! The figures of the call, over the left part of its picture: what is wrong first.
+//! The figures of the call, over its pictures: what is wrong first.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -9,27 +9,41 @@ use super::{fit, layout};
 use crate::model::Model;
 use crate::text;
 
-/// Cells that the figures need; the rest of the picture stays visible.
+/// Cells that the figures need.
 const WIDTH: u16 = 56;
+/// Pictures beside the figures stay where at least so many cells are left for them: a narrower strip that moves only
+/// makes the figures hard to read.
+const BESIDE_MIN: u16 = 24;
+
+/// The cells that the figures take of those of the pictures: whole rows, so that nothing plays on below them.
+pub(super) fn place(pictures: Rect) -> Rect {
+    let has_room = pictures.width >= WIDTH + BESIDE_MIN;
+    let width = if has_room { WIDTH } else { pictures.width };
+    Rect { width, ..pictures }
+}
 
 /// Draws the figures of the call that has the devices into the call's pane.
 pub(super) fn draw(model: &Model, pane: Rect, buffer: &mut Buffer) {
-    let below = layout::picture(pane);
+    let area = place(layout::picture(pane));
     let Some(call) = model.taken_call() else {
         return;
     };
     let name = model.name_of_party(call.party);
     let bold = Style::new().add_modifier(Modifier::BOLD);
     let mut lines = vec![(text::STATS_TITLE.to_owned(), bold)];
-    let inner_width = usize::from(below.width.min(WIDTH)).saturating_sub(2);
+    let inner_width = usize::from(area.width.min(WIDTH)).saturating_sub(2);
     let wrapped = |words: &str| fit::wrap(words, inner_width);
     match &call.stats {
         Some(stats) => {
-            for words in text::stats_words(stats) {
+            for words in text::words_of(call, stats) {
                 lines.extend(wrapped(&words).into_iter().map(|line| (line, bold)));
             }
             lines.push((String::new(), Style::new()));
-            let table = text::stats_table(stats, name);
+            let table = if call.is_of_a_group() {
+                text::group_stats_table(stats, call)
+            } else {
+                text::stats_table(stats, name)
+            };
             lines.extend(table.into_iter().map(|line| (line, Style::new())));
         }
         None => {
@@ -37,12 +51,6 @@ pub(super) fn draw(model: &Model, pane: Rect, buffer: &mut Buffer) {
             lines.extend(words.into_iter().map(|line| (line, Style::new())));
         }
     }
-    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX);
-    let area = Rect {
-        width: below.width.min(WIDTH),
-        height: below.height.min(height),
-        ..below
-    };
     Clear.render(area, buffer);
     let inner = super::overlay::inset(area);
     for ((line, style), row) in lines.iter().zip(0..area.height) {

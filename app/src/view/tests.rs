@@ -31,12 +31,18 @@ use crate::update::update;
 use crate::view::look::{ColourDepth, Look};
 
 mod people;
+mod plain;
 
 const SIZES: [(u16, u16); 4] = [(80, 24), (120, 34), (40, 10), (30, 6)];
 /// The same and those at which the panes just do not fit, for what is laid over them.
 const LAYER_SIZES: [(u16, u16); 5] = [(80, 24), (120, 34), (40, 10), (39, 9), (20, 5)];
 const COLOUR: Look = Look {
     depth: ColourDepth::True,
+    glyphs: Glyphs::Unicode,
+};
+/// `NO_COLOR`.
+const PLAIN: Look = Look {
+    depth: ColourDepth::None,
     glyphs: Glyphs::Unicode,
 };
 const BOB: ContactId = ContactId(2);
@@ -198,8 +204,20 @@ fn check_at(sizes: &[(u16, u16)], name: &str, look: Look, events: Vec<Event>) {
         }
         model.set_now(192_000);
         model.message = None;
+        keep_pictures(&mut model);
         let backend = drawn(&model, (columns, rows));
         insta::assert_snapshot!(format!("{name}_{columns}x{rows}"), backend);
+    }
+}
+
+/// Pictures have come until now.
+fn keep_pictures(model: &mut Model) {
+    let now_ms = model.now_ms();
+    if let Some(call) = &mut model.call {
+        call.far_picture_at_ms = now_ms;
+        for person in &mut call.people {
+            person.look_again(now_ms);
+        }
     }
 }
 

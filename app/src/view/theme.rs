@@ -117,12 +117,18 @@ impl Theme {
         if let Some(own) = own.and_then(|at| self.own[at]) {
             return own;
         }
-        let is_light = match self.name {
-            ThemeName::Light => true,
-            ThemeName::Auto => self.is_ground_light,
-            ThemeName::Dark | ThemeName::None => false,
-        };
+        let is_light = self.name != ThemeName::None && self.is_on_light();
         if is_light { light(role) } else { dark(role) }
+    }
+
+    /// Letters are darker than what is behind them: pictures without colour are drawn the other way round then.
+    #[must_use]
+    pub fn is_on_light(self) -> bool {
+        match self.name {
+            ThemeName::Light => true,
+            ThemeName::Auto | ThemeName::None => self.is_ground_light,
+            ThemeName::Dark => false,
+        }
     }
 }
 

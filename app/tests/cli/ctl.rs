@@ -19,6 +19,10 @@ fn ctl_does_what_the_keys_do_and_fails_in_words_with_a_status() {
     call.wait_for("ready", PATIENCE);
     for (words, status) in [
         ("nonsense", 2),
+        ("rename bob", 2),
+        ("set theme mauve", 4),
+        ("figures", 4),
+        ("remove nobody", 3),
         ("volume bob loud", 2),
         ("call nobody", 3),
         ("mute", 4),
@@ -65,6 +69,83 @@ fn ctl_does_what_the_keys_do_and_fails_in_words_with_a_status() {
     assert_eq!(answer.finish(PATIENCE).code, 0);
     ctl("quit").success();
     assert_eq!(call.finish(PATIENCE).code, 0);
+}
+
+#[test]
+fn every_command_about_a_contact_answers_also_where_nothing_changes() {
+    let server = Server::start();
+    let (alice, _bob) = ready_contacts(&server);
+    let mut running = Hullo::spawn(&alice, &["--json"]);
+    running.wait_for("ready", PATIENCE);
+    running.wait_until(PATIENCE, |event| {
+        event["event"] == "server" && event["up"] == true
+    });
+    for (command, told) in [
+        ("rename bob bob", "bob"),
+        ("unblock bob", "bob"),
+        ("block bob", "bob"),
+        ("block bob", "bob"),
+        ("unblock bob", "bob"),
+        ("differ bob", "bob"),
+        ("differ bob", "bob"),
+        ("same bob", "bob"),
+        ("same bob", "bob"),
+    ] {
+        let words: Vec<&str> = std::iter::once("ctl")
+            .chain(command.split(' '))
+            .chain(["--json"])
+            .collect();
+        let asked = std::time::Instant::now();
+        let done = alice.run(&words).success();
+        assert_eq!(done.event("contact")["name"], told, "{command}");
+        // The owner would give it up after 20 s.
+        assert!(asked.elapsed() < Duration::from_secs(15), "{command}");
+    }
+    alice.run(&["ctl", "rename", "bob", "uncle bob"]).success();
+    let renamed = alice
+        .run(&["ctl", "rename", "uncle bob", "bob", "--json"])
+        .success();
+    assert_eq!(renamed.event("contact")["name"], "bob");
+    let named = alice.run(&["ctl", "name", "alice", "--json"]).success();
+    assert_eq!(named.event("name")["name"], "alice");
+    let told = alice.run(&["ctl", "differ", "bob", "--json"]).success();
+    assert_eq!(
+        told.event("contact")["words_differ"],
+        true,
+        "{}",
+        told.shown()
+    );
+    running.write("quit");
+    running.finish(PATIENCE).success();
+    // Remembered beyond the program.
+    let list = alice.run(&["contacts", "--json"]).success();
+    assert_eq!(
+        list.event("contact")["words_differ"],
+        true,
+        "{}",
+        list.shown()
+    );
+    let removed = alice.run(&["contacts", "--remove", "bob"]).success();
+    assert!(removed.says("forgotten"), "{}", removed.shown());
+}
+
+#[test]
+fn a_program_that_hangs_is_told_in_words_and_with_a_status() {
+    let home = Home::new();
+    home.run(&["name", "alice"]).success();
+    let mut running = Hullo::spawn(&home, &["--json"]);
+    running.wait_for("ready", PATIENCE);
+    running.signal(rustix::process::Signal::STOP);
+    let silent = home.run(&["ctl", "status"]);
+    running.signal(rustix::process::Signal::CONT);
+    assert_eq!(silent.code, 1, "{}", silent.shown());
+    assert!(silent.says("does not answer"), "{}", silent.shown());
+    home.run(&["ctl", "status"]).success();
+    let help = home.run(&["ctl", "help"]).success();
+    assert!(help.says("volume NAME PERCENT"), "{}", help.shown());
+    let wrong = home.run(&["ctl", "hangapp"]);
+    assert_eq!(wrong.code, 2, "{}", wrong.shown());
+    assert!(wrong.errors.len() < 120 && wrong.says("Is it `hangup`?"));
 }
 
 /// Sentences show no pictures, so none are sent, unless somebody keeps them.

@@ -26,6 +26,14 @@ impl Home {
         format!("file:{}", path.display())
     }
 
+    /// A command line for a shell.
+    pub(crate) fn typed(&self, args: &[&str]) -> String {
+        let at = self.0.path().display();
+        let program = env!("CARGO_BIN_EXE_hullo");
+        let args = args.join(" ");
+        format!("HULLO_HOME={at}/profile XDG_RUNTIME_DIR={at} {program} {args}")
+    }
+
     pub(crate) fn run(&self, args: &[&str]) -> Done {
         Hullo::spawn(self, args).finish(RUN_MAX)
     }

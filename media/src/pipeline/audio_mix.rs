@@ -1,16 +1,18 @@
 //! Thread `audio-decode` of a group call: the Opus packets of everybody → jitter buffers → mixed → loudspeaker or file.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use hullo_proto::service::sfu::ParticipantId;
 
+use super::news::News;
 use crate::clock;
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME};
-use crate::jitter::AudioFrame;
+use crate::jitter::{AudioFrame, SoundClock};
+use crate::level::{LEVEL_DB_MIN, level_db};
 use crate::mix::{Mixer, PEOPLE_MAX, PersonSound};
 use crate::pace::Pacer;
 use crate::sink::{AudioSink, Nowhere};
@@ -30,6 +32,7 @@ type Arrival = (Instant, ParticipantId, AudioFrame);
 enum Wish {
     Volume(ParticipantId, f32),
     VolumeOfAll(f32),
+    Wait(ParticipantId, Duration),
     Remove(ParticipantId),
 }
 
@@ -48,6 +51,9 @@ struct Shared {
     stop: AtomicBool,
     wishes: Mutex<Vec<Wish>>,
     people: Slot<Vec<PersonSound>>,
+    /// Loudness of the last block played, in the bits of an `f32`.
+    level_db: AtomicU32,
+    news: News,
     failure: Slot<DeviceError>,
 }
 
@@ -63,7 +69,10 @@ impl AudioMix {
     #[must_use]
     pub fn start(sink: Box<dyn AudioSink>, target: Duration) -> Self {
         let (arrivals, overflow) = bounded(PACKETS_MAX);
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            level_db: AtomicU32::new(LEVEL_DB_MIN.to_bits()),
+            ..Shared::default()
+        });
         let thread = {
             let (shared, arrivals) = (Arc::clone(&shared), overflow.clone());
             Thread::spawn("audio-decode", move || {
@@ -108,6 +117,11 @@ impl AudioMix {
         self.wish(Wish::VolumeOfAll(volume));
     }
 
+    /// The delay that a person's sound must have at least, for pictures that come later.
+    pub fn set_wait(&self, participant: ParticipantId, wait: Duration) {
+        self.wish(Wish::Wait(participant, wait));
+    }
+
     /// Everybody heard so far who is still here: loudness, speaking or not, and the figures of the jitter buffer. Renewed
     /// every 20 ms.
     #[must_use]
@@ -116,6 +130,18 @@ impl AudioMix {
             .people
             .peek()
             .map_or(Vec::new(), |(_, people)| people)
+    }
+
+    /// Loudness of the last 20 ms played, dB of full scale, from [`LEVEL_DB_MIN`].
+    #[must_use]
+    pub fn level_db(&self) -> f32 {
+        f32::from_bits(self.shared.level_db.load(Relaxed))
+    }
+
+    /// What happened to the loudspeaker, a sentence, once.
+    #[must_use]
+    pub fn news(&self) -> Option<String> {
+        self.shared.news.take()
     }
 
     /// Why the loudspeaker ended, once. The streams go on being decoded and counted.
@@ -171,13 +197,23 @@ impl Stage {
                 match wish {
                     Wish::Volume(participant, volume) => self.mixer.set_volume(participant, volume),
                     Wish::VolumeOfAll(volume) => self.mixer.set_volume_of_all(volume),
+                    Wish::Wait(participant, wait) => self.mixer.set_wait(participant, wait),
                     Wish::Remove(participant) => self.mixer.remove(participant),
                 }
             }
             let mixed = self.mixer.pull(clock::now());
             let written =
                 ready.and_then(|()| self.sink.write(mixed.as_deref().unwrap_or(&silence)));
-            shared.people.put(self.mixer.people().collect());
+            let level_db = mixed.as_deref().map_or(LEVEL_DB_MIN, level_db);
+            shared.level_db.store(level_db.to_bits(), Relaxed);
+            shared.news.put(self.sink.news());
+            let latency = self.sink.latency();
+            shared.people.put(
+                self.mixer
+                    .people()
+                    .map(|person| heard(person, latency))
+                    .collect(),
+            );
             if let Err(error) = written {
                 tracing::warn!(%error, "the loudspeaker ended");
                 shared.failure.put(error);
@@ -186,4 +222,13 @@ impl Stage {
             }
         }
     }
+}
+
+/// What the ear hears when: the device still has some of it.
+fn heard(person: PersonSound, latency: Duration) -> PersonSound {
+    let clock = person.clock.map(|clock| SoundClock {
+        at: clock.at + latency,
+        ..clock
+    });
+    PersonSound { clock, ..person }
 }

@@ -6,6 +6,7 @@ use str0m::stats::{MediaEgressStats, MediaIngressStats, PeerStats};
 
 use super::Track;
 use super::path::{Path, SendBudget};
+use crate::lip_sync::Skew;
 use crate::rate::PathFigures;
 
 /// One second of a session, and totals since it began.
@@ -45,6 +46,8 @@ pub struct SessionStats {
     pub keyframe_requests: u64,
     /// Lost packets of pictures that parity brought back. Total.
     pub recovered: u64,
+    /// How far pictures were shown from their sound; not known here, added by the call.
+    pub skew: Option<Skew>,
 }
 
 /// One track since the last figures.

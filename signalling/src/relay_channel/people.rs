@@ -5,6 +5,7 @@ use super::contacts::seal_into_outbox;
 use crate::block::Content;
 use crate::channel::{Channel, ChannelError, ChannelEvent, ContactId, PersonChange, Wish};
 use crate::compare::{Comparison, Heard, Said};
+use crate::group::{Group, GroupEvent};
 use crate::identity::KeySet;
 use crate::name;
 use crate::store::{ContactKeys, NAME, Rows, StoreError};
@@ -41,9 +42,18 @@ impl RelayChannel {
         Ok(())
     }
 
-    fn tell_changed(&mut self, contact: ContactId) -> Result<(), StoreError> {
+    fn tell_changed(&mut self, contact: ContactId) -> Result<(), ChannelError> {
         if let Some(contact) = self.store.rows().contact(contact)? {
             self.event(ChannelEvent::ContactChanged { contact });
+        }
+        // Groups show their members as we know them.
+        let known = self.store.rows().key_set(contact)?;
+        let is_in = |group: &Group| {
+            let mut members = group.members.iter();
+            members.any(|member| Some(member.key_set) == known)
+        };
+        for group in self.group_list()?.into_iter().filter(is_in) {
+            self.event(ChannelEvent::Group(GroupEvent::Changed { group }));
         }
         Ok(())
     }

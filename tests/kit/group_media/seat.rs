@@ -99,6 +99,8 @@ pub struct Seat {
     pub sent: (u64, u64),
     /// Pictures of the screen that left.
     pub screens_sent: u64,
+    /// Frames encoded and sealed: low, middle and high layer of the camera, and the screen.
+    pub frames_sent: [u64; 4],
     pub(super) arrived: VecDeque<Arrived>,
     pub(super) view: View,
     transmits: usize,
@@ -142,6 +144,7 @@ impl Seat {
             sounds: 0,
             sent: (0, 0),
             screens_sent: 0,
+            frames_sent: [0; 4],
             arrived: VecDeque::new(),
             view: View {
                 width: PICTURE_SIZE.0,
@@ -366,6 +369,7 @@ impl Seat {
             };
             assert!(!self.on_hold, "a picture on hold was sealed");
             (self.sending[index], self.keyframes[index]) = (true, false);
+            self.frames_sent[index] += 1;
             all.push((track.track(), self.number(&sealed)));
             self.write(now, track, sealed);
         }

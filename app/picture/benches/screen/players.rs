@@ -58,8 +58,10 @@ pub(crate) fn play(clip: &Clip, player: Player) -> Run {
     let (bytes, seconds) = run(&arguments, &clip.path);
     let mut frames = cut(&bytes, start.as_bytes());
     if player == Player::MpvTct {
-        // What comes before the first picture is none.
+        // What comes before the first picture is none, and mpv clears the screen behind the last one: in a mean of
+        // squares that black screen would stand for all of them.
         frames.remove(0);
+        frames.pop();
     }
     let time = (player == Player::MpvTct).then(|| {
         let (_, without) = run(&[&mpv[..], &["--vo=null"]].concat(), &clip.path);

@@ -279,3 +279,25 @@ fn text_without_questions_keeps_no_later_picture_away() {
         "{allowance:?}"
     );
 }
+
+#[test]
+fn a_chosen_budget_is_the_most_and_holds_where_nothing_answers() {
+    for (multiplexed, answers) in [(false, true), (true, true), (false, false)] {
+        let mut world = World::new(4_000_000.0, 5, multiplexed);
+        world.flow = Flow::new(world.now, multiplexed).with_budget(200_000);
+        world.link.answers = answers;
+        // A terminal that answers nothing is waited for first.
+        world.run(LONG, usize::MAX);
+        world.run(LONG, usize::MAX);
+        let rate = world.rate_of(LONG);
+        assert!(
+            (170_000.0..=210_000.0).contains(&rate),
+            "{rate} bytes a second, multiplexed: {multiplexed}, answers: {answers}"
+        );
+    }
+    let mut slow = World::new(4_000_000.0, 5, false);
+    slow.flow = Flow::new(slow.now, false).with_budget(30_000);
+    slow.run(Duration::from_secs(1), usize::MAX);
+    // From the first second on; a frame after a pause is no burst.
+    assert!(slow.sent <= 33_000, "{} bytes", slow.sent);
+}

@@ -17,11 +17,13 @@ use super::super::latency::Latency;
 use super::super::lease::Devices;
 use super::super::media::{CallMedia, CardTimes, MediaSpecs, Opened, Pictures, open_in_background};
 use super::super::side::SideState;
+use super::super::sound_watch::SoundWatch;
 use super::{Command, Commands, DriverEvent};
 use crate::event::{CallEvent, CallState};
 use crate::report::{AudioSummary, Stats, Summary};
 
 mod figures;
+mod hearing;
 
 /// Everything of the call that is not the engine.
 pub(super) struct Dispatch {
@@ -38,6 +40,7 @@ pub(super) struct Dispatch {
     /// How loud the other side is.
     volume: f32,
     latency: Latency,
+    sound_watch: SoundWatch,
     far: SideState,
     times: Times,
     reason: &'static str,
@@ -47,6 +50,7 @@ pub(super) struct Dispatch {
     early_budget: Option<SendBudget>,
     is_thin: bool,
     overrun: u64,
+    hearing: hearing::Hearing,
     /// Which parts of making a connection failed, told with the end that they caused.
     troubles: Vec<String>,
 }
@@ -89,6 +93,7 @@ impl Dispatch {
             opening: false,
             volume: 1.0,
             latency: Latency::default(),
+            sound_watch: SoundWatch::default(),
             far: SideState::default(),
             times: Times::default(),
             reason: "lost",
@@ -97,6 +102,7 @@ impl Dispatch {
             early_budget: None,
             is_thin: false,
             overrun: 0,
+            hearing: hearing::Hearing::default(),
             troubles: Vec::new(),
         }
     }
@@ -118,8 +124,25 @@ impl Dispatch {
     pub(super) fn wait_max(&self, idle: Duration) -> Duration {
         if self.times.ended.is_some() {
             Duration::from_millis(20)
+        } else if self.media.is_some() {
+            self.sound_watch.wait_max()
         } else {
             idle
+        }
+    }
+
+    /// Looks at what is heard, now and then.
+    pub(super) fn watch_sound(&mut self, now: Instant) {
+        if self.times.ended.is_some() || !self.sound_watch.is_due(now) {
+            return;
+        }
+        if let Some((media, _)) = &self.media {
+            if !self.own.muted {
+                self.sound_watch.unmuted();
+            }
+            for event in self.sound_watch.look(now, media.heard()) {
+                self.call(event);
+            }
         }
     }
 
@@ -309,6 +332,7 @@ impl Dispatch {
             }
             Event::Audio(frame) => self.audio(now, frame),
             Event::Video(frame) => self.video(now, frame),
+            Event::SoundWait(wait) => self.sound_wait(wait),
             Event::FirstSent(track) => {
                 let kind = if track == Track::Audio {
                     "audio"
@@ -485,6 +509,7 @@ impl Dispatch {
         report.received.height = pictures.height;
         report.received.freezes = pictures.freezes;
         report.received.concealed_ms = sound.concealed_ms;
+        self.hear_figures(stats, &mut report);
         report.far_paused = self.far.thin;
         report.far_slow = self.far.slow;
         self.watch_pictures(stats, &mut report);
@@ -550,6 +575,7 @@ impl Dispatch {
             duration_ms: elapsed(self.times.connected, self.times.ended).map_or(0, millis),
             undecryptable,
             latency_ms: self.latency.percentiles(),
+            lip_sync_ms: self.hearing.lip_sync.take(),
             ..Summary::default()
         };
         if let Some((media, _)) = self.media.take() {

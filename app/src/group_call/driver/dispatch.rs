@@ -28,6 +28,7 @@ use crate::call::latency::Latency;
 use crate::call::lease::Devices;
 use crate::call::media::{CardTimes, FRAME_RATE_MAX, MediaSpecs, Pictures};
 use crate::call::sizes::worth_asking;
+use crate::call::sound_watch::SoundWatch;
 use crate::event::{CallEvent, CallState, Feed, ParticipantChange};
 use crate::text;
 
@@ -54,6 +55,7 @@ pub(super) struct Dispatch {
     captures: Captures,
     figures: Figures,
     latency: Latency,
+    sound_watch: SoundWatch,
     times: Times,
     reason: &'static str,
     /// Ends without a word.
@@ -61,6 +63,8 @@ pub(super) struct Dispatch {
     /// Whose first sound and picture were told.
     first: BTreeSet<Track>,
     looked_at: Option<Instant>,
+    /// When the engine was told last what our loudspeaker plays.
+    clocks_told_at: Option<Instant>,
     epoch: Option<u8>,
     undecryptable: u64,
     /// Pictures sent so far, and of these those that figures of a second have told.
@@ -114,11 +118,13 @@ impl Dispatch {
             captures: Captures::default(),
             figures: Figures::default(),
             latency: Latency::default(),
+            sound_watch: SoundWatch::default(),
             times: Times::default(),
             reason: "lost",
             is_abandoned: false,
             first: BTreeSet::new(),
             looked_at: None,
+            clocks_told_at: None,
             epoch: None,
             undecryptable: 0,
             pictures_sent: (0, 0),
@@ -152,6 +158,8 @@ impl Dispatch {
     pub(super) fn wait_max(&self, idle: Duration) -> Duration {
         if self.times.ended.is_some() {
             Duration::from_millis(20)
+        } else if self.media.is_some() {
+            self.sound_watch.wait_max()
         } else {
             idle
         }
@@ -163,9 +171,19 @@ impl Dispatch {
         self.times.ended.get_or_insert_with(hullo_media::clock::now);
     }
 
-    /// The group's members changed. Names of those who are here stay what they were told as.
+    /// The group's members changed: who is here and has another name now is told.
     pub(super) fn rename(&mut self, members: Members) {
-        self.members = members;
+        let before = std::mem::replace(&mut self.members, members);
+        let here: Vec<_> = self.shown.members().collect();
+        for (member, id) in here {
+            let Some(name) = self.members.names.get(&member).cloned() else {
+                continue;
+            };
+            if before.names.get(&member) != Some(&name) {
+                self.figures.came(id, name.clone());
+                self.person(id, ParticipantChange::Renamed { name });
+            }
+        }
     }
 
     /// How a picture is asked for; `None`: nothing changes, because there is no screen.
@@ -204,6 +222,11 @@ impl Dispatch {
                 self.call(CallEvent::Notice(crate::people::sentence(&words)));
             }
             Event::Audio(id, frame) => self.audio(now, id, frame),
+            Event::SoundWait(id, wait) => {
+                if let Some((media, _)) = &self.media {
+                    media.set_sound_wait(id, wait);
+                }
+            }
             Event::Picture(id, track, frame, contiguous) => {
                 self.picture((id, track), frame, contiguous);
             }

@@ -73,6 +73,10 @@ impl Iterator for Answers {
             Ok(0) => None,
             Ok(_) if line.len() > LINE_BYTES_MAX => Some(Err(ControlError::TooLong)),
             Ok(_) => Some(serde_json::from_slice(&line).map_err(|_| ControlError::NoJson)),
+            // The time for a line is over.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Some(Err(ControlError::Silent))
+            }
             Err(error) => Some(Err(error.into())),
         }
     }

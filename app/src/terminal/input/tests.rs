@@ -69,7 +69,8 @@ fn answers_are_never_keys() {
         (b"\x1b[24;80R", Reply::Other),
         (b"\x1b[?2026;2$y", Reply::Mode(2026, 2)),
         (b"\x1b[?1u", Reply::Keyboard(1)),
-        (b"\x1b[6;16;8t", Reply::Other),
+        (b"\x1b[6;16;8t", Reply::CellPixels(8, 16)),
+        (b"\x1b[4;600;800t", Reply::Other),
         (
             b"\x1bP>|kitty(0.40.1)\x1b\\",
             Reply::Version("kitty(0.40.1)".into()),
@@ -85,10 +86,15 @@ fn answers_are_never_keys() {
             Reply::Ground([0xfd, 0xf6, 0xe3]),
         ),
         (b"\x1b]11;rgb:f/8/0\x07", Reply::Ground([255, 136, 0])),
+        (b"\x1b_Gi=31;OK\x1b\\", Reply::Graphics(true)),
+        (
+            b"\x1b_Gi=31;ENOENT:no such image\x1b\\",
+            Reply::Graphics(false),
+        ),
         (b"\x1b]11;rgb:fffff/0/0\x07", Reply::Other),
         (b"\x1b]11;rgb:+f/0/0\x07", Reply::Other),
         (b"\x1b]11;rgb://\x07", Reply::Other),
-        (b"\x1b_Gi=31;OK\x1b\\", Reply::Other),
+        (b"\x1b_X;OK\x1b\\", Reply::Other),
     ];
     for (bytes, reply) in cases {
         assert_eq!(read(bytes), [Input::Reply(reply.clone())], "{bytes:?}");

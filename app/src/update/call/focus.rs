@@ -62,6 +62,7 @@ fn set(model: &mut Model, focus: Focus, effects: &mut Vec<Effect>) -> Result<(),
         other => other,
     };
     (call.seat.focus, call.seat.focused_at_ms, call.seat.page) = (focus, now_ms, 0);
+    call.seat.pin_awaited = None;
     let words = text::focus(call);
     notice(model, words, effects);
     Ok(())

@@ -9,6 +9,7 @@ use crate::event::{CallNumber, ParticipantChange, ParticipantId, Party};
 use crate::model::Model;
 use crate::participant::Participant;
 use crate::report::{Report, Stats};
+use crate::seat::Focus;
 use crate::{text, view};
 
 /// One change of one of them.
@@ -33,18 +34,30 @@ pub(super) fn take(
             let name = call.people.remove(was).name;
             let at = call.people.partition_point(|person| person.id < id);
             call.people.insert(at, Participant::new(id, name.clone()));
+            call.seat.moved(from, id);
+            super::seat::came(call, id, &name, effects);
             ("reconnected", name, Some(true))
         }
         (Err(at), ParticipantChange::Joined { name }) => {
             call.people.insert(at, Participant::new(id, name.clone()));
+            call.seat.came(id, &name);
             super::seat::came(call, id, &name, effects);
             ("joined", name, None)
         }
         (Ok(at), ParticipantChange::Left { is_removed }) => {
             let name = call.people.remove(at).name;
+            if call.seat.focus == Focus::Pinned(id) {
+                // A program that is started again comes back under another number.
+                call.seat.pin_awaited = Some(name.clone());
+            }
             super::seat::went(call, id, at);
             // The switch of `left` says whether it went by itself; most readers need not know.
             ("left", name, is_removed.then_some(false))
+        }
+        (Ok(at), ParticipantChange::Renamed { name }) => {
+            let before = std::mem::replace(&mut call.people[at].name, name.clone());
+            call.seat.renamed(&before, &name);
+            ("renamed", name, Some(true))
         }
         (Ok(at), change) => match call.people[at].take(change, now_ms) {
             Some((word, on)) => (word, call.people[at].name.clone(), Some(on)),
@@ -102,8 +115,16 @@ pub(in crate::update) fn want_views(model: &mut Model, effects: &mut Vec<Effect>
     for (id, feed) in before.keys().filter(|key| !wanted.contains_key(key)) {
         effects.push(Effect::View(number, *id, *feed, None));
     }
+    let now_ms = model.now_ms;
     for ((id, feed), size) in &wanted {
-        if before.get(&(*id, *feed)) != Some(size) {
+        let asked = before.get(&(*id, *feed));
+        let mut people = model.call.iter_mut().flat_map(|call| &mut call.people);
+        if asked.is_none()
+            && let Some(person) = people.find(|person| person.id == *id)
+        {
+            person.look_again(now_ms);
+        }
+        if asked != Some(size) {
             effects.push(Effect::View(number, *id, *feed, Some(*size)));
         }
     }

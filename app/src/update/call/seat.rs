@@ -15,11 +15,38 @@ pub(crate) fn turn_roster(model: &mut Model) -> Result<(), String> {
         return Err(text::NO_ROSTER.to_owned());
     }
     let seat = &mut call.seat;
-    seat.is_roster_open = !seat.is_roster_open;
+    if seat.is_roster_open {
+        seat.close_roster();
+        return Ok(());
+    }
+    seat.is_roster_open = true;
     if seat.selected.is_none() {
         seat.selected = call.people.first().map(|person| person.id);
     }
     Ok(())
+}
+
+/// Closes the list of people; false where it is not open, or something lies above it.
+pub(crate) fn close_roster(model: &mut Model) -> bool {
+    let is_open = model.roster().is_some();
+    if let Some(call) = model.live_call_mut().filter(|_| is_open) {
+        call.seat.close_roster();
+    }
+    is_open
+}
+
+/// Who is chosen is among those whom the filter leaves, where there is anybody.
+pub(crate) fn choose_listed(model: &mut Model) {
+    let Some(call) = model.live_call_mut() else {
+        return;
+    };
+    let mut listed = (call.people.iter()).filter(|person| call.seat.lists(&person.name));
+    let first = listed.next().map(|person| person.id);
+    let is_listed = first.is_some() && first == call.seat.selected
+        || listed.any(|person| Some(person.id) == call.seat.selected);
+    if !is_listed && first.is_some() {
+        call.seat.selected = first;
+    }
 }
 
 /// One line up or down in the list of people; false where it is not open.
@@ -30,10 +57,14 @@ pub(crate) fn step(model: &mut Model, by: isize) -> bool {
     if !call.seat.is_roster_open || call.people.is_empty() {
         return false;
     }
-    let at = (call.people.iter()).position(|person| Some(person.id) == call.seat.selected);
-    let last = call.people.len() - 1;
+    let listed = (call.people.iter()).filter(|person| call.seat.lists(&person.name));
+    let listed: Vec<ParticipantId> = listed.map(|person| person.id).collect();
+    let at = (listed.iter()).position(|id| Some(*id) == call.seat.selected);
+    let last = listed.len().saturating_sub(1);
     let next = at.map_or(0, |at| at.saturating_add_signed(by).min(last));
-    call.seat.selected = Some(call.people[next].id);
+    if let Some(id) = listed.get(next) {
+        call.seat.selected = Some(*id);
+    }
     true
 }
 
@@ -137,6 +168,33 @@ pub(crate) fn set_volume_of(
     percent: u16,
     effects: &mut Vec<Effect>,
 ) -> Result<(), String> {
+    let id = named(model, name)?;
+    let volume = Volume {
+        percent,
+        is_silenced: false,
+    };
+    apply_volume(model, id, name, volume, effects)
+}
+
+/// The person of this name is not heard here, or is again.
+pub(in crate::update) fn silence(
+    model: &mut Model,
+    name: &str,
+    switch: Switch,
+    effects: &mut Vec<Effect>,
+) -> Result<(), String> {
+    let (call, _) = taken_mut(model)?;
+    let before = call.seat.volume(name);
+    let id = named(model, name)?;
+    let volume = Volume {
+        is_silenced: switched(switch, before.is_silenced),
+        ..before
+    };
+    apply_volume(model, id, name, volume, effects)
+}
+
+/// Whom this name means: somebody in the call of a group, or (`None`) the contact in a call of two.
+fn named(model: &mut Model, name: &str) -> Result<Option<ParticipantId>, String> {
     let (call, _) = taken_mut(model)?;
     let id = if call.is_of_a_group() {
         let mut people = call.people.iter();
@@ -148,11 +206,7 @@ pub(crate) fn set_volume_of(
     if name_of(model, id).as_deref() != Some(name) {
         return Err(text::not_in_call(name));
     }
-    let volume = Volume {
-        percent,
-        is_silenced: false,
-    };
-    apply_volume(model, id, name, volume, effects)
+    Ok(id)
 }
 
 fn apply_volume(
@@ -163,6 +217,10 @@ fn apply_volume(
     effects: &mut Vec<Effect>,
 ) -> Result<(), String> {
     let (call, number) = taken_mut(model)?;
+    let mut people = call.people.iter();
+    if people.any(|person| Some(person.id) == id && person.is_blocked) {
+        return Err(text::blocked_in_call(name));
+    }
     call.seat.set_volume(name, volume);
     match id {
         Some(_) => effects.push(Effect::SetVolume(number, id, volume.factor())),

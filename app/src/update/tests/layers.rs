@@ -45,7 +45,7 @@ fn type_in(model: &mut Model, text: &str) -> Vec<Effect> {
 
 fn saved(effects: &[Effect]) -> Option<Settings> {
     effects.iter().find_map(|effect| match effect {
-        Effect::SaveSettings(settings) => Some(*settings),
+        Effect::SaveSettings(settings) => Some(settings.clone()),
         _ => None,
     })
 }

@@ -66,7 +66,7 @@ fn entries() -> Vec<HistoryEntry> {
     ]
 }
 
-fn events() -> Vec<Event> {
+pub(super) fn events() -> Vec<Event> {
     let unseen = BTreeMap::from([
         (
             ContactId(1),
@@ -101,6 +101,15 @@ fn a_text_is_written() {
     events.push(letter('t'));
     events.extend("See you".chars().map(letter));
     check("writing", COLOUR, events);
+}
+
+#[test]
+fn where_nothing_fits_the_conversation_gives_way_and_what_is_typed_stays() {
+    check_at(&[(39, 9), (20, 5)], "conversation", COLOUR, events());
+    let mut typed = events();
+    typed.push(letter('t'));
+    typed.extend("See you".chars().map(letter));
+    check_at(&[(39, 9), (20, 5)], "writing", COLOUR, typed);
 }
 
 #[test]

@@ -78,3 +78,44 @@ fn without_a_call_there_are_none() {
     let model = model(COLOUR, events);
     assert!(model.overlay.is_none() && model.message.is_some());
 }
+
+/// The call of a group with pictures, and figures of three seconds.
+fn group_with_figures() -> Vec<Event> {
+    let mut events = super::groups::with_pictures();
+    events.extend(super::roster::figures());
+    events
+}
+
+#[test]
+fn in_the_call_of_a_group_the_figures_lie_over_all_pictures() {
+    let sizes = [(80, 24), (100, 30), (120, 34)];
+    let mut events = group_with_figures();
+    events.push(letter('s'));
+    check_at(&sizes, "figures_group", COLOUR, events.clone());
+    for (columns, rows) in sizes {
+        let mut model = model(COLOUR, vec![Event::Resize(columns, rows)]);
+        for event in events.clone() {
+            let _ = update(&mut model, event);
+        }
+        let area = Rect::new(0, 0, columns, rows);
+        let pane = layout::panes(&model, area).and_then(|panes| panes.call);
+        let covered = stats::place(layout::picture(pane.expect("a call")));
+        let shown = drawn(&model, (columns, rows));
+        for place in covered.positions() {
+            let symbol = shown.buffer()[place].symbol();
+            assert!(!('▀'..='▟').contains(&symbol.chars().next().unwrap_or(' ')));
+        }
+        // What is measured goes on: pictures are still asked for.
+        assert!(!feed_areas(&model, area).is_empty());
+    }
+}
+
+#[test]
+fn the_picture_is_asked_for_while_its_figures_are_read() {
+    let mut events = with_figures();
+    let area = Rect::new(0, 0, 80, 24);
+    let before = far_picture_area(&model(COLOUR, events.clone()), area);
+    events.push(letter('s'));
+    assert_eq!(far_picture_area(&model(COLOUR, events), area), before);
+    assert!(before.is_some());
+}

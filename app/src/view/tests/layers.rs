@@ -9,11 +9,6 @@ use crate::keymap::{Action, Key};
 use crate::view::hit::{Hit, hit};
 use crate::view::theme::{Role, ThemeName};
 
-const PLAIN: Look = Look {
-    depth: ColourDepth::None,
-    glyphs: Glyphs::Unicode,
-};
-
 fn typed(mut events: Vec<Event>, text: &str) -> Vec<Event> {
     events.extend(text.chars().map(letter));
     events

@@ -6,7 +6,7 @@ use crate::event::{Feed, ParticipantChange};
 use crate::report::{Flow, PersonFigures, Stats};
 
 /// Three seconds of figures: alice is well, bob's line is bad and what he sends does not always open.
-fn figures() -> Vec<Event> {
+pub(super) fn figures() -> Vec<Event> {
     let of = |participant, second: u64, concealed_ms, undecryptable| PersonFigures {
         participant,
         audio_ms: second * 1_000,
@@ -29,7 +29,7 @@ fn figures() -> Vec<Event> {
 }
 
 /// Bob speaks too, at half the loudness, and is chosen.
-fn with_roster(camera_on: bool) -> Vec<Event> {
+pub(super) fn with_roster(camera_on: bool) -> Vec<Event> {
     let mut events = if camera_on {
         with_pictures()
     } else {
