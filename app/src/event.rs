@@ -431,13 +431,8 @@ pub enum CallEvent {
         /// It has failed.
         is_trouble: bool,
     },
-    /// Frames of a kind come again after an interruption.
-    MediaAgain {
-        /// `audio` or `video`.
-        kind: &'static str,
-        /// Time without them.
-        gap_ms: u64,
-    },
+    /// `audio` or `video` comes again after an interruption of so many milliseconds.
+    MediaAgain(&'static str, u64),
     /// Figures of the last second.
     Stats(Box<crate::report::Stats>),
     /// Something about devices or the network the user should know; one sentence.

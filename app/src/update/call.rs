@@ -81,7 +81,7 @@ pub(super) fn take(
             let direction = if received { "received" } else { "sent" };
             effects.push(Effect::Report(Report::Media { kind, direction }));
         }
-        CallEvent::MediaAgain { kind, gap_ms } => {
+        CallEvent::MediaAgain(kind, gap_ms) => {
             effects.push(Effect::Report(Report::MediaAgain { kind, gap_ms }));
         }
         CallEvent::Stats(stats) => {
