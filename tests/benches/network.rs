@@ -2,8 +2,11 @@
 //!
 //! `cargo bench -p hullo-tests --bench network`; docs/benchmarks.md says what is measured and how. Needs root.
 
+#[path = "network/emulator.rs"]
 mod emulator;
+#[path = "network/lines.rs"]
 mod lines;
+#[path = "network/scene.rs"]
 mod scene;
 
 use std::error::Error;

@@ -293,6 +293,10 @@ fn relay_only_without_any_turn_server_is_refused_in_words_once_the_server_has_no
         return;
     };
     std::fs::write(scene.profile(1).join("config.toml"), "relay_only = true\n").expect("settings");
+    let mut answering = scene.start(0, "answer", &["answer", "--seconds", "70"], "");
+    answering
+        .wait_for("ready", now() + PATIENCE, |_| true)
+        .expect("ready");
     let mut calling = scene.start(1, "call", &["call", "alice", "--seconds", "70"], "");
     let told = calling
         .wait_for("error", now() + PATIENCE, |_| true)
