@@ -10,9 +10,6 @@ use hullo_proto::frame::{FrameKind, LossReport, OpenedFrame, SealError, SealedFr
 use super::super::side::SideState;
 use super::{Engine, Event, Output};
 
-/// Under this a line is for sound alone or nearly so, bits per second.
-const THIN_BPS_MAX: u64 = 100_000;
-
 /// Our state, with what this program can read.
 pub(super) fn with_copies(own: SideState) -> SideState {
     SideState {
@@ -53,12 +50,15 @@ impl Engine {
             || LossReport::new(stats.sent_loss.unwrap_or(0.0), 1.0),
             |confirmed| LossReport::new(confirmed.sound_loss, confirmed.sound_burst),
         );
-        // On a thin line what may be sent now counts: sound is all there is, and must let a queue run empty.
-        let may = (stats.budget.map(|budget| budget.total_bps)).filter(|bps| *bps < THIN_BPS_MAX);
+        let queue = stats.confirmed.map(|confirmed| confirmed.queue);
+        // What may be sent is never more than what the line carries, and less while a queue drains.
+        let total = stats.budget.map(|budget| budget.total_bps);
         let available = stats
             .estimate_bps
-            .map(|line| may.map_or(line, |may| may.min(line)));
-        self.sound.measured(stats.rtt, loss, available);
+            .map(|line| total.map_or(line, |total| total.min(line)));
+        let arrives = stats.confirmed.map(|confirmed| confirmed.goodput_bps);
+        self.sound
+            .measured((stats.rtt, queue), loss, (arrives, available));
         self.tell_sound(now);
     }
 
