@@ -398,6 +398,8 @@ pub enum CallEvent {
         /// True: it has put the call on hold; nothing is sent or played there.
         on_hold: bool,
     },
+    /// Whether the far side of a call with a contact is heard to speak.
+    FarSpeaking(bool),
     /// The newest picture of the far side; `None` when its camera went off.
     FarPicture(Option<Arc<Picture>>),
     /// The newest picture of our own camera.

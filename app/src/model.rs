@@ -145,6 +145,8 @@ pub struct Call {
     pub(crate) camera_asked: Option<bool>,
     /// What the far side says it sends; `None` while it has said nothing, as apps without such words never do.
     pub far: Option<Switches>,
+    /// The contact is heard to speak.
+    pub far_speaks: bool,
     /// Newest picture of the far side.
     pub far_picture: Option<Arc<Picture>>,
     /// When it came, or was asked for again after nobody had looked.

@@ -96,6 +96,9 @@ pub struct CallStatus {
     /// Loudness of the contact, per cent; absent in the call of a group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_percent: Option<u16>,
+    /// The contact is heard right now; absent in the call of a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speaking: Option<bool>,
     /// True: the contact is not heard here by our wish; absent in the call of a group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silenced: Option<bool>,
@@ -232,6 +235,7 @@ impl CallStatus {
                 None => Vec::new(),
             },
             volume_percent: (!is_group).then(|| call.seat.volume(&name).percent),
+            speaking: (!is_group).then_some(call.far_speaks),
             focus: match call.seat.focus {
                 Focus::Everybody => None,
                 _ => focused.next().map(|person| person.name.clone()),

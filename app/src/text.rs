@@ -249,6 +249,9 @@ pub fn call_facts(call: &Call, name: &str, trust: &str) -> String {
         (true, true) => "MUTED, CAMERA OFF",
         (true, false) => "MUTED",
         (false, true) => "CAMERA OFF",
+        (false, false) if call.far_speaks => {
+            return format!("{}, {trust}, {SPEAKS}{heard}", media(call.media));
+        }
         (false, false) => return format!("{}, {trust}{heard}", media(call.media)),
     };
     format!("{name} ({trust}): {far}{heard}")

@@ -41,6 +41,19 @@ impl fmt::Debug for AudioFrame {
     }
 }
 
+/// What the loudspeaker says when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SoundClock {
+    /// When the sound of `media_time` plays.
+    pub at: Instant,
+    /// A moment of the far side, in samples of 1/48000 s since the stream's start.
+    pub media_time: u64,
+    /// How much later it plays than it could if nothing had been held up and nothing waited.
+    pub delay: Duration,
+    /// The most that this delay may be made for pictures.
+    pub delay_max: Duration,
+}
+
 /// The next 20 ms.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Pull {
@@ -93,8 +106,12 @@ pub trait AudioBuffer: Send {
     /// Gives the next 20 ms; to be called every 20 ms.
     fn pull(&mut self, now: Instant) -> Pull;
 
-    /// When sound of which media time plays: pictures of the same moment belong there. `None` while there is silence.
-    fn plays_at(&self) -> Option<(Instant, u64)>;
+    /// When sound of which moment plays: pictures of the same moment belong there. `None` while there is silence.
+    fn plays_at(&self) -> Option<SoundClock>;
+
+    /// Sound is to have at least this delay, for pictures that come later. At most
+    /// [`SOUND_WAIT_MAX`](crate::lip_sync::SOUND_WAIT_MAX) more than it needs itself is granted.
+    fn set_wait(&mut self, wait: Duration);
 
     /// What happened so far.
     fn stats(&self) -> AudioBufferStats;

@@ -21,6 +21,7 @@ pub mod group_session;
 pub mod jitter;
 pub mod layers;
 pub mod level;
+pub mod lip_sync;
 pub mod mix;
 pub mod pace;
 pub mod pipeline;

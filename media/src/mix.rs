@@ -10,7 +10,7 @@ use hullo_proto::service::sfu::ParticipantId;
 
 use crate::codec::{CodecError, opus};
 use crate::frame::{BLOCK_SAMPLES, Block};
-use crate::jitter::{AudioBuffer, AudioBufferStats, AudioFrame, JitterBuffer, Pull};
+use crate::jitter::{AudioBuffer, AudioBufferStats, AudioFrame, JitterBuffer, Pull, SoundClock};
 use crate::level::LevelMeter;
 use glide::{Glide, within};
 
@@ -39,6 +39,8 @@ pub struct PersonSound {
     pub speaking: bool,
     /// What was received, played, made up, late.
     pub stats: AudioBufferStats,
+    /// What of this person plays when.
+    pub clock: Option<SoundClock>,
 }
 
 struct Person {
@@ -131,6 +133,13 @@ impl Mixer {
         }
     }
 
+    /// The delay that a person's sound must have at least, for pictures that come later.
+    pub fn set_wait(&mut self, participant: ParticipantId, wait: Duration) {
+        if let Some(person) = self.people.get_mut(&participant) {
+            person.buffer.set_wait(wait);
+        }
+    }
+
     /// The next 20 ms of everybody together; `None` when nobody is to be heard. To be called every 20 ms.
     pub fn pull(&mut self, now: Instant) -> Option<Box<Block>> {
         let mut sum: Option<Box<Block>> = None;
@@ -170,6 +179,7 @@ impl Mixer {
                 level_db: person.meter.level_db(),
                 speaking: person.meter.is_speaking(),
                 stats: person.buffer.stats(),
+                clock: person.buffer.plays_at(),
             })
     }
 

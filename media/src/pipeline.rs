@@ -31,6 +31,7 @@ pub use audio_encode::AudioEncode;
 pub use audio_mix::AudioMix;
 pub use freeze::FreezeMeter;
 pub use layers_encode::{LayerSink, LayersEncode, Published};
+pub use packer::{Packed, Packer};
 pub use pictures_decode::{DECODERS_MAX, PictureOf, PicturesDecode};
 pub use video_decode::{VideoDecode, VideoDecodeCounters};
 pub use video_encode::{VideoEncode, VideoEncodeCounters, VideoLimits};

@@ -33,6 +33,8 @@ pub struct Playout {
     window_began: Option<Instant>,
     lateness: VecDeque<u32>,
     wait: Duration,
+    /// The most that pictures wait, where sound cannot follow for longer.
+    wait_max: Option<Duration>,
     last_due: Option<Instant>,
 }
 
@@ -42,9 +44,9 @@ impl Playout {
     pub fn due(&mut self, now: Instant, media_time: u64) -> Instant {
         let mut transit = self.transit(now, media_time);
         if transit.unsigned_abs() > micros(JUMP_MAX).unsigned_abs() {
-            let last_due = self.last_due;
             *self = Self {
-                last_due,
+                last_due: self.last_due,
+                wait_max: self.wait_max,
                 ..Self::default()
             };
             transit = self.transit(now, media_time);
@@ -64,9 +66,19 @@ impl Playout {
         let due = self
             .last_due
             .map_or(due, |last| due.max(last))
-            .min(now + WAIT_MAX);
+            .min(now + self.wait_max());
         self.last_due = Some(due);
         due
+    }
+
+    /// Pictures wait no longer than this, nor than 350 ms.
+    pub fn set_wait_max(&mut self, wait: Duration) {
+        self.wait_max = Some(wait);
+        self.wait = self.wait.min(wait);
+    }
+
+    fn wait_max(&self) -> Duration {
+        self.wait_max.map_or(WAIT_MAX, |wait| wait.min(WAIT_MAX))
     }
 
     /// How long pictures wait now.
@@ -104,7 +116,7 @@ impl Playout {
         let needed = if needed < WAIT_MIN {
             Duration::ZERO
         } else {
-            needed.min(WAIT_MAX)
+            needed.min(self.wait_max())
         };
         self.wait = needed.max(self.wait.saturating_sub(SHRINK));
     }
@@ -163,6 +175,17 @@ mod tests {
             |index| if index < 150 && index % 7 == 0 { 90 } else { 0 },
         );
         assert_eq!(playout.wait(), Duration::ZERO);
+    }
+
+    #[test]
+    fn pictures_do_not_wait_longer_than_their_sound_can() {
+        let late = |index| if index % 7 == 0 { 300 } else { 0 };
+        let (_, mut playout) = gaps(200, late);
+        assert_eq!(playout.wait(), Duration::from_millis(300));
+        playout.set_wait_max(Duration::from_millis(120));
+        assert_eq!(playout.wait(), Duration::from_millis(120));
+        playout.set_wait_max(Duration::from_secs(9));
+        assert_eq!(playout.wait_max(), WAIT_MAX);
     }
 
     #[test]

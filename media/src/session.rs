@@ -101,6 +101,8 @@ pub enum Input<'a> {
     },
     /// The decoder cannot go on without a key frame.
     WantKeyframe,
+    /// Pictures wait for one another no longer than this: their sound cannot follow.
+    PictureWait(Duration),
     /// A message for the peer's side channel. At most [`SIDE_BYTES_MAX`] bytes.
     Side(&'a [u8]),
     /// Say goodbye.
@@ -292,6 +294,7 @@ impl Session {
                 captured_at,
             } => self.write(track, frame, captured_at),
             Input::WantKeyframe => self.request_keyframe(),
+            Input::PictureWait(wait) => self.repair.set_wait_max(wait),
             Input::Side(message) => self.write_side(message),
             Input::Close => {
                 // Failing to say goodbye leaves nothing to do: the peer notices by itself.

@@ -5,6 +5,7 @@ pub mod wav;
 pub mod y4m;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::device::DeviceError;
 use crate::frame::{Block, Picture};
@@ -33,6 +34,11 @@ pub trait AudioSink: Send {
     /// The device went away.
     fn wait(&mut self) -> Result<(), DeviceError> {
         Ok(())
+    }
+
+    /// How long sound that was written still waits before it is heard.
+    fn latency(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Takes 20 ms.

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use hullo::call::engine::{Engine, Event, Input, Output, Ways};
 use hullo::call::side::SideState;
-use hullo_media::codec::{AudioEncoder as _, VideoDecoder as _, h264, opus};
+use hullo_media::codec::{VideoDecoder as _, h264, opus};
 use hullo_media::frame::{BLOCK_SAMPLES, EncodedFrame};
-use hullo_media::jitter::{AudioBuffer as _, JitterBuffer, Pull};
+use hullo_media::jitter::{AudioBuffer as _, JitterBuffer, Pull, SoundClock};
+use hullo_media::pipeline::Packer;
 use hullo_media::session::{SendBudget, SessionStats};
+use hullo_media::sound_policy::SoundSettings;
 use hullo_media::source::{AudioSource, CaptureTime, open_mic};
 use hullo_proto::call::{CallId, CallMachine, CallState, Invitation, Media, Message};
 use hullo_proto::frame::FrameKind;
@@ -20,10 +22,12 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
 mod link;
+mod lips;
 mod picture;
 
 use link::{Datagram, Way};
 pub use link::{Line, Link};
+pub use lips::Lips;
 use picture::Camera;
 pub use picture::Seen;
 
@@ -65,6 +69,14 @@ pub struct Person {
     pub budgets: Vec<(Duration, SendBudget)>,
     /// The session's figures of each second.
     pub stats: Vec<(Duration, SessionStats)>,
+    /// How far the far side's beeps and cards came apart.
+    pub lips: Lips,
+    /// How sound was sent, and since when.
+    pub sound: Vec<(Duration, SoundSettings)>,
+    /// What the loudspeaker last said.
+    pub sound_clock: Option<SoundClock>,
+    /// Delay of the sound that played, each 20 ms, milliseconds.
+    pub sound_delays_ms: Vec<u64>,
     /// Sockets of this person, the newest last.
     addresses: Vec<SocketAddr>,
     /// No port is used twice.
@@ -74,6 +86,7 @@ pub struct Person {
     camera: Camera,
     next_picture: Instant,
     voice: opus::Encoder,
+    packer: Packer,
     screen: h264::Decoder,
     buffer: JitterBuffer,
 }
@@ -269,12 +282,11 @@ impl World {
         };
         let sound = self.now >= self.next_sound;
         for index in 0..2 {
-            let person = &mut self.people[index];
             let mut frames = Vec::new();
             if sound {
-                person.play(self.now, at.elapsed);
-                frames.extend(person.capture_sound(at, self.now));
+                frames.extend(self.play(index, at));
             }
+            let person = &mut self.people[index];
             if self.now >= person.next_picture {
                 person.next_picture += person.camera.interval();
                 if person.own.camera {
@@ -291,6 +303,18 @@ impl World {
         if sound {
             self.next_sound += SOUND_INTERVAL;
         }
+    }
+
+    /// One person hears the next block, and says one.
+    fn play(&mut self, index: usize, at: CaptureTime) -> Option<EncodedFrame> {
+        let person = &mut self.people[index];
+        person.play(self.now, at.elapsed);
+        let clock = person.buffer.plays_at();
+        person.sound_clock = clock;
+        let input = Input::SoundPlays(clock);
+        person.engine.handle_input(self.now, input);
+        self.drain(index);
+        self.people[index].capture_sound(at, self.now)
     }
 
     fn deliver(&mut self, to: usize) {
@@ -406,6 +430,10 @@ impl Person {
             seen: Seen::default(),
             budgets: Vec::new(),
             stats: Vec::new(),
+            lips: Lips::default(),
+            sound: Vec::new(),
+            sound_clock: None,
+            sound_delays_ms: Vec::new(),
             addresses: vec![address],
             last_port: address.port(),
             inbox: VecDeque::new(),
@@ -413,6 +441,7 @@ impl Person {
             camera: Camera::card(30, None),
             next_picture: now,
             voice: opus::Encoder::new().expect("opus"),
+            packer: Packer::default(),
             screen: h264::Decoder::new().expect("h264"),
             buffer: JitterBuffer::new(Box::new(opus::Decoder::new().expect("opus")), BUFFER_TARGET),
         }
@@ -447,14 +476,20 @@ impl Person {
 
     fn capture_sound(&mut self, at: CaptureTime, now: Instant) -> Option<EncodedFrame> {
         let mut block = [0.0; BLOCK_SAMPLES];
+        // A block is complete when its last sample was heard.
+        let began = CaptureTime {
+            elapsed: at.elapsed.saturating_sub(SOUND_INTERVAL),
+            clock_us: at.clock_us.saturating_sub(20_000),
+        };
         self.microphone
-            .read(at, &mut block)
+            .read(began, &mut block)
             .expect("the test microphone always works");
-        let data = self.voice.encode(&block).expect("opus encodes any block");
+        let (samples, captured_at) = self.packer.block(&block, now - SOUND_INTERVAL)?;
+        let data = (self.voice.encode_samples(&samples)).expect("opus encodes any block");
         (!self.own.muted).then_some(EncodedFrame {
             kind: FrameKind::Audio,
             data,
-            captured_at: now,
+            captured_at,
         })
     }
 
@@ -475,6 +510,8 @@ impl Person {
             }
             Pull::Silence => return,
         };
+        self.sound_delays_ms.push(self.buffer.stats().delay_ms);
+        self.lips.block(since_start, &block);
         self.energy += block
             .iter()
             .map(|sample| f64::from(sample * sample))
@@ -498,9 +535,10 @@ impl Person {
                         self.pictures += 1;
                         self.seen.shown(now);
                         if let Some(ticks) = hullo_media::source::card::read_time_code(&picture) {
-                            self.card_delays_ms.push(
-                                since_start.as_secs_f64() * 1_000.0 - f64::from(ticks) / 10.0,
-                            );
+                            let delay_ms =
+                                since_start.as_secs_f64() * 1_000.0 - f64::from(ticks) / 10.0;
+                            self.card_delays_ms.push(delay_ms);
+                            self.lips.picture(since_start, delay_ms);
                         }
                     }
                     Ok(None) => {}
@@ -514,7 +552,12 @@ impl Person {
             }
             Event::PicturesWait(waits) => self.camera.set_waits(waits),
             Event::Far(far) => self.far = Some(far),
-            Event::Sound(settings) => self.voice.apply(&settings),
+            Event::Sound(settings) => {
+                self.voice.apply(&settings);
+                self.packer.set_blocks(settings.blocks);
+                self.sound.push((since_start, settings));
+            }
+            Event::SoundWait(wait) => self.buffer.set_wait(wait),
             Event::Step { words, .. } => self.steps.push(words),
             Event::Stats(stats, _) => self.stats.push((since_start, *stats)),
             Event::Interrupted | Event::Resumed | Event::FirstSent(_) => {}

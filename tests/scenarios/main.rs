@@ -8,6 +8,7 @@
 mod group_world;
 mod hostile;
 mod house;
+mod lips;
 mod messages;
 mod phones;
 mod rate;

@@ -13,6 +13,8 @@ const LOSS_BAD: f64 = 0.03;
 const QUEUE_BAD_MS: f64 = 100.0;
 /// A round trip with which people begin to talk into one another (ITU-T G.114: 150 ms one way, with 50 for the devices).
 const ROUND_TRIP_BAD_MS: f64 = 300.0;
+/// Lips that do not go with the voice (ITU-R BT.1359-1: acceptable to 90 ms early, 185 ms late).
+const SKEW_BAD_MS: u64 = 150;
 /// Jitter that needs a long buffer.
 const JITTER_BAD_MS: f64 = 40.0;
 
@@ -27,6 +29,49 @@ pub fn diagnose(stats: &Stats) -> Vec<String> {
     receiving(stats, &mut words);
     if let Some(rtt) = stats.rtt_ms.filter(|rtt| *rtt >= ROUND_TRIP_BAD_MS) {
         words.push(format!("delay {rtt:.0} ms there and back"));
+    }
+    words.truncate(WORDS_MAX);
+    words
+}
+
+/// The same for the call of a group, where a server stands between: what is lost towards it is ours, what is lost from it
+/// is ours too, and what one person alone lacks is lost on that person's line.
+#[must_use]
+pub fn diagnose_group(stats: &Stats) -> Vec<String> {
+    let mut words = Vec::new();
+    if stats.received.packets == 0 && stats.sent.packets > 0 {
+        words.push("nothing comes from the server".to_owned());
+    }
+    if let Some(loss) = stats.sent.loss.filter(|loss| *loss >= LOSS_BAD) {
+        words.push(format!(
+            "{} of what you send to the server is lost",
+            percent(loss)
+        ));
+    }
+    let own_loss = stats.received.loss.unwrap_or(0.0);
+    if own_loss >= LOSS_BAD {
+        words.push(format!(
+            "your line from the server drops {}",
+            percent(own_loss)
+        ));
+    }
+    let mut missing: Vec<_> = (stats.people.iter())
+        .filter_map(|person| Some((person.made_up? - own_loss, person)))
+        .filter(|(made_up, _)| *made_up >= LOSS_BAD)
+        .collect();
+    missing.sort_by(|one, other| other.0.total_cmp(&one.0));
+    for (made_up, person) in missing.iter().take(2) {
+        let name = crate::text::shown(&person.name);
+        words.push(format!(
+            "{} of {name}'s sound is missing",
+            percent(*made_up)
+        ));
+    }
+    if let Some(jitter) = (stats.received.jitter_ms).filter(|jitter| *jitter >= JITTER_BAD_MS) {
+        words.push(format!("packets come unevenly: {jitter:.0} ms"));
+    }
+    if let Some(rtt) = stats.rtt_ms.filter(|rtt| *rtt >= ROUND_TRIP_BAD_MS) {
+        words.push(format!("delay {rtt:.0} ms to the server and back"));
     }
     words.truncate(WORDS_MAX);
     words
@@ -75,6 +120,13 @@ fn receiving(stats: &Stats, words: &mut Vec<String>) {
             "the far side's packets come unevenly: {jitter:.0} ms"
         ));
     }
+    if let Some(apart) = (stats.received.skew_p95_ms).filter(|skew| *skew >= SKEW_BAD_MS) {
+        let is_sound = stats.received.skew_ms.is_some_and(|skew| skew < 0);
+        let late = if is_sound { "sound" } else { "picture" };
+        words.push(format!(
+            "the far side's {late} is late: lips and voice are {apart} ms apart"
+        ));
+    }
     if stats.slow {
         words.push("this computer is too slow for the far side's picture".to_owned());
     }
@@ -87,7 +139,7 @@ fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Flow;
+    use crate::report::{Flow, PersonFigures};
 
     fn well() -> Stats {
         let flow = Flow {
@@ -116,7 +168,7 @@ mod tests {
     #[test]
     fn each_fault_has_its_words() {
         type Fault = fn(&mut Stats);
-        let cases: [(Fault, &str); 11] = [
+        let cases: [(Fault, &str); 12] = [
             (
                 |s| s.received.packets = 0,
                 "nothing comes from the far side",
@@ -147,6 +199,10 @@ mod tests {
             ),
             (|s| s.rtt_ms = Some(420.0), "delay 420 ms there and back"),
             (
+                |s| (s.received.skew_ms, s.received.skew_p95_ms) = (Some(210), Some(260)),
+                "the far side's picture is late: lips and voice are 260 ms apart",
+            ),
+            (
                 |s| s.far_slow = true,
                 "the far side's computer is too slow for your picture",
             ),
@@ -164,6 +220,35 @@ mod tests {
             spoil(&mut stats);
             assert_eq!(diagnose(&stats), [words]);
         }
+    }
+
+    #[test]
+    fn in_a_group_each_loss_is_told_with_whose_line_it_is() {
+        let person = |name: &str, made_up| PersonFigures {
+            name: name.to_owned(),
+            made_up: Some(made_up),
+            ..PersonFigures::default()
+        };
+        let mut stats = well();
+        stats.people = vec![person("ann", 0.0), person("bob", 0.12)];
+        assert_eq!(diagnose_group(&stats), ["12 % of bob's sound is missing"]);
+        stats.received.loss = Some(0.1);
+        assert_eq!(
+            diagnose_group(&stats),
+            ["your line from the server drops 10 %"],
+            "what everybody lacks is nobody's fault but the line's"
+        );
+        stats.sent.loss = Some(0.3);
+        stats.rtt_ms = Some(400.0);
+        stats.received.jitter_ms = Some(55.0);
+        assert_eq!(
+            diagnose_group(&stats)[0],
+            "30 % of what you send to the server is lost"
+        );
+        assert_eq!(diagnose_group(&stats).len(), 4);
+        stats = Stats::default();
+        stats.sent.packets = 50;
+        assert_eq!(diagnose_group(&stats), ["nothing comes from the server"]);
     }
 
     #[test]

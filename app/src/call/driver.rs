@@ -253,7 +253,11 @@ impl Driver {
             while let Some(frame) = self.dispatch.queue.next() {
                 self.input(Input::Frame(frame));
             }
+            if let Some(clock) = self.dispatch.sound_clock() {
+                self.input(Input::SoundPlays(clock));
+            }
             let now = Instant::now();
+            self.dispatch.look(now);
             if deadline.is_some_and(|at| at <= now) {
                 self.engine.handle_input(now, Input::Timeout);
             }

@@ -10,6 +10,7 @@
 
 mod ciphers;
 mod event;
+mod lips;
 mod numbers;
 mod paths;
 mod recovery;
@@ -20,6 +21,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use hullo_media::frame::EncodedFrame;
+use hullo_media::lip_sync::HeldPictures;
 use hullo_media::reach::{self, StunServer, TurnServer};
 use hullo_media::session::{self, Role, SendBudget, Track};
 use hullo_media::sound_link::SoundLink;
@@ -68,6 +70,8 @@ pub struct Engine {
     frames_sent: (u64, u64),
     path: Option<Path>,
     sound: SoundLink,
+    /// The far side's, until their sound plays.
+    pictures: HeldPictures<EncodedFrame>,
 }
 
 /// Stands where a hostile server would: is given each sealed frame that arrives, says what is delivered instead.
@@ -104,6 +108,7 @@ impl Engine {
             frames_sent: (0, 0),
             path: None,
             sound: SoundLink::default(),
+            pictures: HeldPictures::default(),
         };
         engine.pump(now);
         engine
@@ -166,6 +171,7 @@ impl Engine {
             Input::Frame(frame) => self.send_frame(now, &frame),
             Input::Own(own) => self.set_own(now, own),
             Input::WantKeyframe => self.session(now, session::Input::WantKeyframe),
+            Input::SoundPlays(clock) => self.sound_plays(now, clock),
         }
         self.pump(now);
     }
@@ -179,13 +185,19 @@ impl Engine {
             MachineOutput::Timeout(at) => at,
             _ => None,
         };
-        let all = [self.paths_deadline(), machine, self.recovery.deadline()];
+        let all = [
+            self.paths_deadline(),
+            machine,
+            self.recovery.deadline(),
+            self.pictures.deadline(),
+        ];
         Output::Timeout(all.into_iter().flatten().min())
     }
 
     fn timeout(&mut self, now: Instant) {
         self.machine.handle_input(now, MachineInput::Timeout);
         self.paths_timeout(now);
+        self.show_pictures(now);
         self.recover(now);
     }
 
@@ -308,6 +320,7 @@ impl Engine {
                     self.ended = true;
                     self.recovery = Recovery::default();
                     self.ciphers = None;
+                    self.pictures.clear();
                     self.let_go(now, |_| true);
                 }
                 self.outputs.push_back(Output::Event(Event::State(state)));
@@ -421,7 +434,7 @@ impl Engine {
             }
             session::Event::Stats(stats) => {
                 self.sound_measured(now, &stats);
-                Event::Stats(stats, self.undecryptable)
+                Event::Stats(self.with_skew(stats), self.undecryptable)
             }
         };
         self.outputs.push_back(Output::Event(event));
@@ -458,8 +471,8 @@ impl Engine {
                 return;
             }
         };
-        let event = match track {
-            Track::Audio => return self.receive_sound(now, opened, media_time),
+        match track {
+            Track::Audio => self.receive_sound(now, opened, media_time),
             Track::Video => {
                 if !contiguous && opened.kind != FrameKind::VideoKey {
                     self.break_video(now);
@@ -469,14 +482,14 @@ impl Engine {
                 } else if self.waits_for_key {
                     return self.session(now, session::Input::WantKeyframe);
                 }
-                Event::Video(EncodedFrame {
+                let frame = EncodedFrame {
                     kind: opened.kind,
                     data: opened.frame,
                     captured_at: now,
-                })
+                };
+                self.take_picture(now, media_time, frame);
             }
-        };
-        self.outputs.push_back(Output::Event(event));
+        }
     }
 
     fn break_video(&mut self, now: Instant) {

@@ -23,6 +23,8 @@ use hullo_media::source::{
     open_mic,
 };
 
+mod sound;
+
 use super::frames::FrameQueue;
 use super::lease::{Devices, Lease};
 use super::sizes::{SOURCE, Step, worth_sending};

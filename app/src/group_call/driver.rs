@@ -253,6 +253,9 @@ impl Driver {
             while let Some((track, frame)) = self.dispatch.queue.next() {
                 self.input(Input::Frame(track, frame));
             }
+            for (id, clock) in self.dispatch.sound_clocks(Instant::now()) {
+                self.input(Input::SoundPlays(id, clock));
+            }
             let now = Instant::now();
             self.seats.time_passes(now);
             deadline = self.drain();

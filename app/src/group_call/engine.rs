@@ -8,6 +8,8 @@
 //! It alone holds the media keys and the frame counter, so a nonce cannot be used twice. A frame that does not open
 //! costs that frame: it is dropped and counted.
 
+mod lips;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -18,7 +20,7 @@ use hullo_media::group_session::{
     self, Certificate, GroupSession, GroupSessionConfig, GroupSessionError, GroupSessionStats,
     OwnTrack,
 };
-use hullo_media::jitter::AudioFrame;
+use hullo_media::jitter::{AudioFrame, SoundClock};
 use hullo_proto::frame::FrameKind;
 use hullo_proto::group::group_call::{
     self, Event as CallEvent, GroupCall, Input as CallInput, LeftReason, Output as CallOutput,
@@ -34,6 +36,8 @@ use hullo_proto::group::wire::{Capture, Device, JoinResponse, ParticipantName, V
 use hullo_proto::service::sfu::LayersWanted;
 use rand_chacha::ChaCha20Rng;
 use thiserror::Error;
+
+use lips::Lips;
 
 use super::end::GroupEnd;
 use crate::event::Feed;
@@ -99,6 +103,8 @@ pub enum Input<'a> {
     Frame(OwnTrack, EncodedFrame),
     /// Our decoder of this picture cannot go on without a key frame.
     WantKeyframe(ParticipantId, Track),
+    /// What of somebody our loudspeaker plays when; `None`: nothing now.
+    SoundPlays(ParticipantId, Option<SoundClock>),
     /// We leave.
     Leave,
     /// Another call of the group took this one's place: the connection goes without a word.
@@ -146,7 +152,9 @@ pub enum Event {
     Refused(String),
     /// A frame of sound, opened.
     Audio(ParticipantId, AudioFrame),
-    /// A frame of pictures, opened; false: frames before it are missing.
+    /// The sound of somebody must have at least this delay, so that the pictures are in time.
+    SoundWait(ParticipantId, Duration),
+    /// A frame of pictures, opened, when it is to be shown; false: frames before it are missing.
     Picture(ParticipantId, Track, EncodedFrame, bool),
     /// The first frame of a kind left.
     FirstSent(Track),
@@ -177,6 +185,7 @@ pub struct Engine {
     pictures_sent: BTreeSet<Instant>,
     is_joined: bool,
     lost_at: Option<Instant>,
+    lips: Lips,
     ended: bool,
     identity: Option<Identity>,
 }
@@ -209,6 +218,7 @@ impl Engine {
             pictures_sent: BTreeSet::new(),
             is_joined: false,
             lost_at: None,
+            lips: Lips::default(),
             ended: false,
             identity,
         };
@@ -310,6 +320,7 @@ impl Engine {
             Input::WantKeyframe(id, track) => {
                 self.session(now, group_session::Input::WantKeyframe(id, track));
             }
+            Input::SoundPlays(id, clock) => self.sound_plays(now, id, clock),
             Input::Leave => self.call(now, CallInput::Leave),
             Input::Abandon => {
                 self.ended = true;
@@ -332,7 +343,7 @@ impl Engine {
             CallOutput::Timeout(at) => at,
             _ => None,
         };
-        let deadlines = [session, call, self.lost_at];
+        let deadlines = [session, call, self.lost_at, self.lips.deadline()];
         Output::Timeout(deadlines.into_iter().flatten().min())
     }
 
@@ -353,6 +364,7 @@ impl Engine {
         // One change each: what the first caused is drained before the second.
         self.drain_call(now);
         self.session(now, group_session::Input::Timeout);
+        self.show_pictures(now);
         if self.lost_at.take_if(|at| *at <= now).is_some() {
             self.end(now, Some(GroupEnd::Lost));
         }
@@ -450,6 +462,7 @@ impl Engine {
             CallEvent::ParticipantLeft(id, reason) => {
                 self.session(now, group_session::Input::Forget(id));
                 self.holes.retain(|(whose, _)| *whose != id);
+                self.lips.forget(id);
                 if self.proven.remove(&id).is_some() {
                     self.event(Event::Went(id, reason == LeftReason::Removed));
                 }
@@ -505,7 +518,10 @@ impl Engine {
             },
             group_session::Event::KeyframeWanted(track) => self.event(Event::KeyframeWanted(track)),
             group_session::Event::Estimate(bps) => self.event(Event::Estimate(bps)),
-            group_session::Event::Stats(stats) => self.event(Event::Stats(stats)),
+            group_session::Event::Stats(mut stats) => {
+                stats.skew = self.lips.skew();
+                self.event(Event::Stats(stats));
+            }
         }
     }
 
@@ -541,7 +557,11 @@ impl Engine {
             captured_at: now,
         };
         let follows_hole = self.holes.remove(&(participant, track)) || !contiguous;
-        self.event(Event::Picture(participant, track, frame, !follows_hole));
+        if track == Track::Camera {
+            self.take_picture(now, participant, media_time_samples, (frame, !follows_hole));
+        } else {
+            self.event(Event::Picture(participant, track, frame, !follows_hole));
+        }
     }
 
     fn not_opened(

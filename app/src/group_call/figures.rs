@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use hullo_media::lip_sync::Skew;
 use hullo_media::mix::PersonSound;
 use hullo_media::pipeline::{PictureOf, VideoDecodeCounters};
 use hullo_proto::group::id::ParticipantId;
 use hullo_proto::group::media_frame::Track;
 
-use crate::report::PersonFigures;
+use crate::report::{Percentiles, PersonFigures};
 
 /// A count that goes on where its source begins anew.
 #[derive(Clone, Copy, Default)]
@@ -46,6 +47,10 @@ struct Person {
     epoch: Option<u8>,
     undecryptable: u64,
     delay_ms: u64,
+    skew: Option<Skew>,
+    /// Sound played and made up at the figures before these, and the share of the last second.
+    told_ms: (u64, u64),
+    made_up: Option<f64>,
 }
 
 /// Everyone ever met, at most as many as there are ids in a call.
@@ -99,6 +104,19 @@ impl Figures {
         }
     }
 
+    /// Each second: how far pictures were from their sound, and what of the sound was made up.
+    pub(super) fn second(&mut self, skew: &BTreeMap<ParticipantId, Skew>) {
+        for (id, person) in &mut self.0 {
+            person.skew = skew.get(id).copied().or(person.skew);
+            let now = (person.audio_ms.total(), person.concealed_ms.total());
+            let before = std::mem::replace(&mut person.told_ms, now);
+            let played = now.0.saturating_sub(before.0);
+            // A few thousand milliseconds: exact.
+            let share = || now.1.saturating_sub(before.1) as f64 / played as f64;
+            person.made_up = (played > 0).then(share);
+        }
+    }
+
     /// Takes what only the engine knows of each.
     pub(super) fn note(&mut self, of: impl Fn(ParticipantId) -> (Option<u8>, u64)) {
         for (id, person) in self.0.iter_mut().filter(|(_, person)| person.is_here) {
@@ -112,6 +130,16 @@ impl Figures {
     pub(super) fn people(&self, ever: bool) -> Vec<PersonFigures> {
         let shown = self.0.iter().filter(|(_, person)| ever || person.is_here);
         shown.map(|(id, person)| person.figures(*id)).collect()
+    }
+
+    /// How far pictures were from their sound, of the person with whom it was worst.
+    pub(super) fn lip_sync(&self) -> Option<Percentiles> {
+        let all = self.0.values().filter_map(|person| person.skew);
+        let worst = all.max_by_key(|skew| skew.all_p95_ms)?;
+        Some(Percentiles {
+            p50: worst.all_p50_ms as f64,
+            p95: worst.all_p95_ms as f64,
+        })
     }
 
     /// What did not come in time, of everybody.
@@ -153,6 +181,10 @@ impl Person {
             concealed_ms: self.concealed_ms.total(),
             delay_ms: self.delay_ms,
             freezes: self.freezes.total(),
+            freeze_ms: self.freeze_ms.total(),
+            made_up: self.made_up,
+            skew_ms: self.skew.map(|skew| skew.median_ms),
+            skew_p95_ms: self.skew.map(|skew| skew.all_p95_ms),
         }
     }
 }
@@ -178,6 +210,7 @@ mod tests {
                 played_ms: received * 20,
                 ..AudioBufferStats::default()
             },
+            clock: None,
         }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hullo_media::clock;
 use hullo_media::device::DeviceError;
@@ -253,6 +253,13 @@ impl GroupMedia {
             (Some(mix), Some(participant)) => mix.set_volume(participant, volume),
             (Some(mix), None) => mix.set_volume_of_all(volume),
             (None, _) => {}
+        }
+    }
+
+    /// The delay that somebody's sound must have at least, for pictures that come later.
+    pub fn set_sound_wait(&self, participant: ParticipantId, wait: Duration) {
+        if let Some(mix) = &self.mix {
+            mix.set_wait(participant, wait);
         }
     }
 

@@ -42,6 +42,7 @@ impl Call {
             mute_asked: None,
             camera_asked: None,
             far: None,
+            far_speaks: false,
             far_picture: None,
             far_picture_at_ms: 0,
             own_picture: None,

@@ -58,6 +58,7 @@ pub(super) fn take(
             };
             take_far(model, number, far, effects);
         }
+        CallEvent::FarSpeaking(speaks) => hear_far(model, number, speaks, effects),
         CallEvent::FarPicture(picture) => {
             let now_ms = model.now_ms;
             if let Some(call) = active_mut(model, number) {
@@ -351,6 +352,22 @@ fn take_far(model: &mut Model, number: CallNumber, far: Switches, effects: &mut 
             on: Some(on),
         }));
     }
+}
+
+fn hear_far(model: &mut Model, number: CallNumber, speaks: bool, effects: &mut Vec<Effect>) {
+    let Some(call) = model.numbered_mut(number) else {
+        return;
+    };
+    if std::mem::replace(&mut call.far_speaks, speaks) == speaks {
+        return;
+    }
+    let party = call.party;
+    effects.push(Effect::Report(Report::Participant {
+        participant: None,
+        change: "speaking",
+        name: model.name_of_party(party).to_owned(),
+        on: Some(speaks),
+    }));
 }
 
 /// Calls a contact, or creates or joins the call of a group. Beside another call only when that one was put on hold: a slip of a key must not leave anybody.

@@ -9,6 +9,7 @@ use str0m::stats::{MediaEgressStats, MediaIngressStats, PeerStats};
 
 use super::OwnTrack;
 use super::people::PARTICIPANTS_MAX;
+use crate::lip_sync::Skew;
 use crate::session::TrackStats;
 
 /// One second of a session, and totals since it began.
@@ -26,6 +27,8 @@ pub struct GroupSessionStats {
     pub received_loss: Option<f32>,
     /// What the network carries towards the SFU, bits per second.
     pub estimate_bps: Option<u64>,
+    /// Whether a way to the SFU is in use.
+    pub has_way: bool,
     /// What we sent since the last figures, by stream.
     pub own: BTreeMap<OwnTrack, TrackStats>,
     /// What came since the last figures, by whom and from what.
@@ -38,6 +41,8 @@ pub struct GroupSessionStats {
     pub refused_messages: u64,
     /// Key frames we asked others for. Total.
     pub keyframe_requests: u64,
+    /// How far everybody's pictures were shown from their sound; not known here, added by the call.
+    pub skew: BTreeMap<ParticipantId, Skew>,
 }
 
 /// Counts until the next report.
@@ -98,6 +103,7 @@ impl Collector {
         stats.rtt = peer
             .rtt
             .or_else(|| pair.and_then(|pair| pair.current_round_trip_time));
+        stats.has_way = pair.is_some();
         stats.sent_loss = peer.egress_loss_fraction;
         stats.received_loss = peer.ingress_loss_fraction;
         stats

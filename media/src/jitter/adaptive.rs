@@ -12,6 +12,7 @@
 //! made up. With nothing there at all the packet may only be late: sound is made up, but its place is kept, so that
 //! the delay grows by as much. What is too much or too little is then stretched away, a period of the voice at a time.
 
+mod clock;
 mod reach;
 mod stretching;
 
@@ -22,7 +23,7 @@ use super::delay::{DelayTarget, MS};
 use reach::Reach;
 use stretching::Stretching;
 
-use super::{AudioBuffer, AudioBufferStats, AudioFrame, Pull, TARGET_MAX, TARGET_MIN};
+use super::{AudioBuffer, AudioBufferStats, AudioFrame, Pull, SoundClock, TARGET_MAX, TARGET_MIN};
 use crate::codec::AudioDecoder;
 use crate::frame::{BLOCK_SAMPLES, Block, SAMPLE_RATE_HZ};
 
@@ -76,6 +77,8 @@ pub struct JitterBuffer {
     late_in_row: u32,
     /// The delay before it fell silent.
     resumes_with: Option<i64>,
+    /// Delay asked for on account of pictures.
+    wait: i64,
     stretching: Stretching,
     stats: AudioBufferStats,
     samples: Samples,
@@ -130,6 +133,7 @@ impl JitterBuffer {
             ended_quiet: false,
             late_in_row: 0,
             resumes_with: None,
+            wait: 0,
             stretching: Stretching::default(),
             stats: AudioBufferStats::default(),
             samples: Samples::default(),
@@ -150,13 +154,9 @@ impl JitterBuffer {
         self.late_in_row = 0;
         self.is_comfort = false;
         self.resumes_with = None;
-        let target = self.target();
+        let target = self.needed();
         self.delay = delay_target(target);
         self.state = State::Filling { next_seq: None };
-    }
-
-    fn target(&self) -> i64 {
-        self.delay.target(self.packet_samples as i64)
     }
 
     fn next_seq(&self) -> Option<u64> {
@@ -517,15 +517,12 @@ impl AudioBuffer for JitterBuffer {
         }
     }
 
-    fn plays_at(&self) -> Option<(Instant, u64)> {
-        let (State::Playing(_), Some(epoch)) = (&self.state, self.epoch) else {
-            return None;
-        };
-        let base = self.delay.base()?;
-        let plays = base + self.stretching.delay + self.next_media;
-        let micros = u64::try_from(plays).ok()? * 1_000 / MS as u64;
-        let media = u64::try_from(self.next_media).ok()?;
-        Some((epoch + Duration::from_micros(micros), media))
+    fn plays_at(&self) -> Option<SoundClock> {
+        self.clock()
+    }
+
+    fn set_wait(&mut self, wait: Duration) {
+        self.wait = samples(wait);
     }
 
     fn stats(&self) -> AudioBufferStats {

@@ -1,7 +1,7 @@
 //! Thread `audio-decode`: Opus packets → jitter buffer → loudspeaker or file.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -10,7 +10,8 @@ use crate::clock;
 use crate::codec::{CodecError, opus};
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME};
-use crate::jitter::{AudioBuffer, AudioBufferStats, AudioFrame, JitterBuffer, Pull};
+use crate::jitter::{AudioBuffer, AudioBufferStats, AudioFrame, JitterBuffer, Pull, SoundClock};
+use crate::level::LevelMeter;
 use crate::mix::glide::Glide;
 use crate::pace::Pacer;
 use crate::sink::{AudioSink, Nowhere};
@@ -38,7 +39,11 @@ struct Shared {
     stop: AtomicBool,
     /// Bits of the volume wanted.
     volume: AtomicU32,
+    /// Least delay wanted, microseconds.
+    wait_us: AtomicU64,
+    speaking: AtomicBool,
     stats: Slot<AudioBufferStats>,
+    clock: Slot<Option<SoundClock>>,
     failure: Slot<DeviceError>,
 }
 
@@ -92,6 +97,24 @@ impl AudioDecode {
         self.shared.volume.store(volume.to_bits(), Relaxed);
     }
 
+    /// The delay that sound must have at least, for pictures that come later.
+    pub fn set_wait(&self, wait: Duration) {
+        let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
+        self.shared.wait_us.store(micros, Relaxed);
+    }
+
+    /// What plays when: news since this was asked last.
+    #[must_use]
+    pub fn clock(&self) -> Option<Option<SoundClock>> {
+        self.shared.clock.take()
+    }
+
+    /// Whether the far side speaks, by what is heard of it before the volume.
+    #[must_use]
+    pub fn is_speaking(&self) -> bool {
+        self.shared.speaking.load(Relaxed)
+    }
+
     /// What was received, played, made up, late.
     #[must_use]
     pub fn counters(&self) -> AudioBufferStats {
@@ -120,6 +143,7 @@ struct Stage {
     /// None where the device gives the pace.
     pacer: Option<Pacer>,
     volume: Glide,
+    meter: LevelMeter,
 }
 
 impl Stage {
@@ -131,6 +155,7 @@ impl Stage {
             buffer: JitterBuffer::new(Box::new(decoder), target),
             pacer,
             volume: Glide::new(1.0),
+            meter: LevelMeter::default(),
         })
     }
 
@@ -145,17 +170,23 @@ impl Stage {
                 self.buffer.push(at, frame);
             }
             self.volume.set(f32::from_bits(shared.volume.load(Relaxed)));
+            let wait = Duration::from_micros(shared.wait_us.load(Relaxed));
+            self.buffer.set_wait(wait);
             let written = ready.and_then(|()| match self.buffer.pull(clock::now()) {
                 Pull::Play(mut block) | Pull::Concealed(mut block) => {
+                    self.meter.block(Some(&block));
                     self.volume.apply(&mut block);
                     self.sink.write(&block)
                 }
                 Pull::Silence => {
+                    self.meter.block(None);
                     self.volume.silence();
                     self.sink.write(&silence)
                 }
             });
             shared.stats.put(self.buffer.stats());
+            shared.speaking.store(self.meter.is_speaking(), Relaxed);
+            shared.clock.put(self.heard());
             if let Err(error) = written {
                 tracing::warn!(%error, "the loudspeaker ended");
                 shared.failure.put(error);
@@ -163,5 +194,12 @@ impl Stage {
                 self.pacer = Some(Pacer::new(clock::now() + BLOCK_TIME, BLOCK_TIME));
             }
         }
+    }
+
+    /// What the ear hears when: the device still has some of it.
+    fn heard(&self) -> Option<SoundClock> {
+        let clock = self.buffer.plays_at()?;
+        let at = clock.at + self.sink.latency();
+        Some(SoundClock { at, ..clock })
     }
 }

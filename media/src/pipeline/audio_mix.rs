@@ -10,7 +10,7 @@ use hullo_proto::service::sfu::ParticipantId;
 use crate::clock;
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME};
-use crate::jitter::AudioFrame;
+use crate::jitter::{AudioFrame, SoundClock};
 use crate::mix::{Mixer, PEOPLE_MAX, PersonSound};
 use crate::pace::Pacer;
 use crate::sink::{AudioSink, Nowhere};
@@ -30,6 +30,7 @@ type Arrival = (Instant, ParticipantId, AudioFrame);
 enum Wish {
     Volume(ParticipantId, f32),
     VolumeOfAll(f32),
+    Wait(ParticipantId, Duration),
     Remove(ParticipantId),
 }
 
@@ -108,6 +109,11 @@ impl AudioMix {
         self.wish(Wish::VolumeOfAll(volume));
     }
 
+    /// The delay that a person's sound must have at least, for pictures that come later.
+    pub fn set_wait(&self, participant: ParticipantId, wait: Duration) {
+        self.wish(Wish::Wait(participant, wait));
+    }
+
     /// Everybody heard so far who is still here: loudness, speaking or not, and the figures of the jitter buffer. Renewed
     /// every 20 ms.
     #[must_use]
@@ -171,13 +177,20 @@ impl Stage {
                 match wish {
                     Wish::Volume(participant, volume) => self.mixer.set_volume(participant, volume),
                     Wish::VolumeOfAll(volume) => self.mixer.set_volume_of_all(volume),
+                    Wish::Wait(participant, wait) => self.mixer.set_wait(participant, wait),
                     Wish::Remove(participant) => self.mixer.remove(participant),
                 }
             }
             let mixed = self.mixer.pull(clock::now());
             let written =
                 ready.and_then(|()| self.sink.write(mixed.as_deref().unwrap_or(&silence)));
-            shared.people.put(self.mixer.people().collect());
+            let latency = self.sink.latency();
+            shared.people.put(
+                self.mixer
+                    .people()
+                    .map(|person| heard(person, latency))
+                    .collect(),
+            );
             if let Err(error) = written {
                 tracing::warn!(%error, "the loudspeaker ended");
                 shared.failure.put(error);
@@ -186,4 +199,13 @@ impl Stage {
             }
         }
     }
+}
+
+/// What the ear hears when: the device still has some of it.
+fn heard(person: PersonSound, latency: Duration) -> PersonSound {
+    let clock = person.clock.map(|clock| SoundClock {
+        at: clock.at + latency,
+        ..clock
+    });
+    PersonSound { clock, ..person }
 }

@@ -5,10 +5,10 @@ use std::time::Instant;
 use crate::frame::{BLOCK_SAMPLES, Block};
 
 /// Samples of one packet and when the first was captured.
-pub(super) type Packed = (Vec<f32>, Instant);
+pub type Packed = (Vec<f32>, Instant);
 
 /// Gathers one or two blocks.
-pub(super) struct Packer {
+pub struct Packer {
     blocks: usize,
     waiting: Option<Packed>,
 }
@@ -24,12 +24,12 @@ impl Default for Packer {
 
 impl Packer {
     /// Packets of so many blocks, 1 or 2, from the next on.
-    pub(super) fn set_blocks(&mut self, blocks: u8) {
+    pub fn set_blocks(&mut self, blocks: u8) {
         self.blocks = usize::from(blocks.clamp(1, 2));
     }
 
     /// Takes a block; gives a packet's worth when it is complete.
-    pub(super) fn block(&mut self, block: &Block, captured_at: Instant) -> Option<Packed> {
+    pub fn block(&mut self, block: &Block, captured_at: Instant) -> Option<Packed> {
         let (mut samples, began) = self.waiting.take().unwrap_or((Vec::new(), captured_at));
         samples.extend_from_slice(block);
         if samples.len() >= self.blocks * BLOCK_SAMPLES {
@@ -40,7 +40,7 @@ impl Packer {
     }
 
     /// No more blocks for now: gives what waits, silence behind it, so that the end of a fade is heard.
-    pub(super) fn finish(&mut self) -> Option<Packed> {
+    pub fn finish(&mut self) -> Option<Packed> {
         let (mut samples, began) = self.waiting.take()?;
         samples.resize(self.blocks * BLOCK_SAMPLES, 0.0);
         Some((samples, began))

@@ -63,6 +63,10 @@ impl Repair {
         self.pictures.push_back((due, frame));
     }
 
+    pub(super) fn set_wait_max(&mut self, wait: Duration) {
+        self.playout.set_wait_max(wait);
+    }
+
     fn next(&self) -> Option<Instant> {
         let copy = self.copies.front().map(|(at, _)| *at);
         let picture = self.pictures.front().map(|(at, _)| *at);

@@ -6,6 +6,7 @@ use str0m::stats::{MediaEgressStats, MediaIngressStats, PeerStats};
 
 use super::Track;
 use super::path::{Path, SendBudget};
+use crate::lip_sync::Skew;
 use crate::rate::PathFigures;
 
 /// One second of a session, and totals since it began.
@@ -43,6 +44,8 @@ pub struct SessionStats {
     pub refused_candidates: u64,
     /// Key frames we asked the peer for. Total.
     pub keyframe_requests: u64,
+    /// How far pictures were shown from their sound; not known here, added by the call.
+    pub skew: Option<Skew>,
 }
 
 /// One track since the last figures.

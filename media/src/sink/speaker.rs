@@ -78,6 +78,11 @@ impl AudioSink for Speaker {
         true
     }
 
+    /// What waits in the ring; what the device itself still has is not told.
+    fn latency(&self) -> Duration {
+        WAITING
+    }
+
     fn wait(&mut self) -> Result<(), DeviceError> {
         let deadline = clock::now() + self.health.patience();
         let allowed = self.form.samples(WAITING);

@@ -22,6 +22,7 @@ use crate::event::{CallEvent, CallState};
 use crate::report::{AudioSummary, Stats, Summary};
 
 mod figures;
+mod hearing;
 
 /// Everything of the call that is not the engine.
 pub(super) struct Dispatch {
@@ -47,6 +48,7 @@ pub(super) struct Dispatch {
     early_budget: Option<SendBudget>,
     is_thin: bool,
     overrun: u64,
+    hearing: hearing::Hearing,
     /// Which parts of making a connection failed, told with the end that they caused.
     troubles: Vec<String>,
 }
@@ -95,6 +97,7 @@ impl Dispatch {
             early_budget: None,
             is_thin: false,
             overrun: 0,
+            hearing: hearing::Hearing::default(),
             troubles: Vec::new(),
         }
     }
@@ -289,6 +292,7 @@ impl Dispatch {
             }
             Event::Audio(frame) => self.audio(now, frame),
             Event::Video(frame) => self.video(now, frame),
+            Event::SoundWait(wait) => self.sound_wait(wait),
             Event::FirstSent(track) => {
                 let kind = if track == Track::Audio {
                     "audio"
@@ -465,6 +469,7 @@ impl Dispatch {
         report.received.height = pictures.height;
         report.received.freezes = pictures.freezes;
         report.received.concealed_ms = sound.concealed_ms;
+        self.hear_figures(stats, &mut report);
         report.far_paused = self.far.thin;
         report.far_slow = self.far.slow;
         self.watch_pictures(stats, &mut report);
@@ -530,6 +535,7 @@ impl Dispatch {
             duration_ms: elapsed(self.times.connected, self.times.ended).map_or(0, millis),
             undecryptable,
             latency_ms: self.latency.percentiles(),
+            lip_sync_ms: self.hearing.lip_sync.take(),
             ..Summary::default()
         };
         if let Some((media, _)) = self.media.take() {

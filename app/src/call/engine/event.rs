@@ -1,10 +1,10 @@
 //! What goes into the machine of a call and what comes out of it.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hullo_media::frame::EncodedFrame;
-use hullo_media::jitter::AudioFrame;
+use hullo_media::jitter::{AudioFrame, SoundClock};
 use hullo_media::reach::{StreamId, StunServer, TurnServer};
 use hullo_media::session::{SendBudget, SessionStats, Track};
 use hullo_media::sound_policy::SoundSettings;
@@ -59,6 +59,8 @@ pub enum Input<'a> {
     Own(SideState),
     /// Our decoder cannot go on without a key frame.
     WantKeyframe,
+    /// What of the far side our loudspeaker plays when, each 20 ms; `None`: nothing now.
+    SoundPlays(Option<SoundClock>),
 }
 
 /// What comes out.
@@ -118,8 +120,10 @@ pub enum Event {
     Sound(SoundSettings),
     /// A packet of sound, opened; copies of earlier ones follow it.
     Audio(AudioFrame),
-    /// A frame of pictures, opened and decodable from here.
+    /// A frame of pictures, opened and decodable from here, when it is to be shown.
     Video(EncodedFrame),
+    /// The far side's sound must have at least this delay, so that its pictures are in time.
+    SoundWait(Duration),
     /// The first frame of a track left.
     FirstSent(Track),
     /// Our encoder must start anew with a key frame.

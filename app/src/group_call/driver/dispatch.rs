@@ -61,6 +61,8 @@ pub(super) struct Dispatch {
     /// Whose first sound and picture were told.
     first: BTreeSet<Track>,
     looked_at: Option<Instant>,
+    /// When the engine was told last what our loudspeaker plays.
+    clocks_told_at: Option<Instant>,
     epoch: Option<u8>,
     undecryptable: u64,
     /// Pictures sent so far, and of these those that figures of a second have told.
@@ -119,6 +121,7 @@ impl Dispatch {
             is_abandoned: false,
             first: BTreeSet::new(),
             looked_at: None,
+            clocks_told_at: None,
             epoch: None,
             undecryptable: 0,
             pictures_sent: (0, 0),
@@ -214,6 +217,11 @@ impl Dispatch {
                 self.call(CallEvent::Notice(crate::people::sentence(&words)));
             }
             Event::Audio(id, frame) => self.audio(now, id, frame),
+            Event::SoundWait(id, wait) => {
+                if let Some((media, _)) = &self.media {
+                    media.set_sound_wait(id, wait);
+                }
+            }
             Event::Picture(id, track, frame, contiguous) => {
                 self.picture((id, track), frame, contiguous);
             }

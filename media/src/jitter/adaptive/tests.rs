@@ -460,11 +460,26 @@ fn it_says_when_which_moment_plays() {
     let mut call = Call::new();
     assert_eq!(call.buffer.plays_at(), None);
     call.run(200, &even);
-    let (at, media) = call.buffer.plays_at().expect("plays");
+    let clock = call.buffer.plays_at().expect("plays");
     // Captured at its media time, on the way after 20 ms, held for the target.
-    let captured = call.start + Duration::from_micros(media * 1000 / 48);
-    let delay = at.saturating_duration_since(captured).as_millis();
+    let captured = call.start + Duration::from_micros(clock.media_time * 1000 / 48);
+    let delay = clock.at.saturating_duration_since(captured).as_millis();
     assert!((35..=55).contains(&delay), "{delay} ms");
+    let held = clock.delay.as_millis();
+    assert!(delay.abs_diff(held + 20) <= 1, "{delay} and {held} ms");
+}
+
+#[test]
+fn sound_waits_for_pictures_by_the_limit_at_most_and_no_longer_than_it_is_asked_to() {
+    let mut call = Call::new();
+    let alone = call.run(400, &even).delay_ms;
+    for (asked, want) in [(120, 100..=122), (5_000, 150..=190), (0, 0..=40)] {
+        call.buffer.set_wait(Duration::from_millis(asked));
+        let stats = call.run(400, &even);
+        let what = format!("asked for {asked} ms: {stats:?}, {alone} ms before");
+        assert!(want.contains(&stats.delay_ms), "{what}");
+        assert_eq!((stats.concealed_ms, stats.late), (0, 0), "{what}");
+    }
 }
 
 proptest! {

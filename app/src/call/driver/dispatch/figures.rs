@@ -21,6 +21,7 @@ pub(super) fn report(stats: &SessionStats, undecryptable: u64) -> Stats {
             audio_frames: stats.audio.frames_sent,
             video_frames: stats.video.frames_sent,
             video_bitrate_bps: stats.video.bytes_sent * 8,
+            audio_bitrate_bps: stats.audio.bytes_sent * 8,
             queue_ms: stats.confirmed.map(|confirmed| millis(confirmed.queue)),
             nacks: stats.video.nacks_received,
             ..flow(stats.sent, stats.sent_loss)
@@ -29,6 +30,9 @@ pub(super) fn report(stats: &SessionStats, undecryptable: u64) -> Stats {
             audio_frames: stats.audio.frames_received,
             video_frames: stats.video.frames_received,
             video_bitrate_bps: stats.video.bytes_received * 8,
+            audio_bitrate_bps: stats.audio.bytes_received * 8,
+            skew_ms: stats.skew.map(|skew| skew.median_ms),
+            skew_p95_ms: stats.skew.map(|skew| skew.p95_ms),
             jitter_ms: Some(f64::from(stats.audio.jitter_ticks) / 48.0),
             queue_ms: stats.confirmed.map(|_| millis(stats.received_queue)),
             nacks: stats.video.nacks_sent,

@@ -2,11 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use hullo_media::frame::BLOCK_TIME;
 use hullo_media::group_session::{GroupSessionStats, OwnTrack};
+use hullo_media::jitter::SoundClock;
 use hullo_media::session::TrackStats;
+use hullo_proto::group::id::ParticipantId;
 use hullo_proto::group::media_frame::Track;
 
 use super::Dispatch;
+use crate::call::diagnose::diagnose_group;
 use crate::call::media::MediaSpecs;
 use crate::event::{CallEvent, ParticipantChange};
 use crate::group_call::driver::DriverEvent;
@@ -26,6 +30,22 @@ impl Dispatch {
         }
         self.looked_at = Some(now);
         self.count(engine);
+    }
+
+    /// What of everybody our loudspeaker plays when, each 20 ms at the most.
+    pub(in super::super) fn sound_clocks(
+        &mut self,
+        now: Instant,
+    ) -> Vec<(ParticipantId, Option<SoundClock>)> {
+        let is_due = (self.clocks_told_at).is_none_or(|at| now >= at + BLOCK_TIME);
+        let Some((media, _)) = self.media.as_ref().filter(|_| is_due) else {
+            return Vec::new();
+        };
+        self.clocks_told_at = Some(now);
+        let sounds = media.sounds().into_iter();
+        sounds
+            .map(|sound| (sound.participant, sound.clock))
+            .collect()
     }
 
     fn count(&mut self, engine: &Engine) {
@@ -59,6 +79,7 @@ impl Dispatch {
         let own = stats.own.iter();
         let pictures = own.filter(|(track, _)| track.track() != Track::Microphone);
         let of = |track: Track| stats.others.iter().filter(move |((_, of), _)| *of == track);
+        self.figures.second(&stats.skew);
         let pictures_of = || {
             let others = stats.others.iter();
             let pictures = others.filter(|((_, of), _)| *of != Track::Microphone);
@@ -73,12 +94,13 @@ impl Dispatch {
         let jitter_ms = jitter_ticks.max().map(|ticks| f64::from(ticks) / 48.0);
         let (all, told) = self.pictures_sent;
         self.pictures_sent.1 = all;
-        let report = Stats {
+        let mut report = Stats {
             sent: Flow {
                 audio_frames: microphone.map_or(0, |track| track.frames_sent),
                 // A picture in several layers counts once; each layer costs its bits.
                 video_frames: all - told,
                 video_bitrate_bps: pictures.map(|(_, track)| track.bytes_sent * 8).sum(),
+                audio_bitrate_bps: microphone.map_or(0, |track| track.bytes_sent * 8),
                 nacks: stats.own.values().map(|track| track.nacks_received).sum(),
                 ..flow(stats.sent, stats.sent_loss)
             },
@@ -88,6 +110,9 @@ impl Dispatch {
                     .sum(),
                 video_frames: pictures_of().map(|track| track.frames_received).sum(),
                 video_bitrate_bps: pictures_of().map(|track| track.bytes_received * 8).sum(),
+                audio_bitrate_bps: of(Track::Microphone)
+                    .map(|(_, track)| track.bytes_received * 8)
+                    .sum(),
                 jitter_ms,
                 width,
                 height,
@@ -100,12 +125,14 @@ impl Dispatch {
             },
             rtt_ms: stats.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
             estimate_bps: stats.estimate_bps,
-            pair: None,
+            // The server's address is its own; ours is as we know it.
+            pair: stats.has_way.then(|| "host/server".to_owned()),
             undecryptable: self.undecryptable,
             people,
             epoch: self.epoch,
             ..Stats::default()
         };
+        report.words = diagnose_group(&report);
         self.call(CallEvent::Stats(Box::new(report)));
     }
 
@@ -146,6 +173,7 @@ impl Dispatch {
                 height,
             },
             latency_ms: self.latency.percentiles(),
+            lip_sync_ms: self.figures.lip_sync(),
             people,
         };
         // Files are whole, and devices free, before the end is told.
