@@ -1,5 +1,6 @@
 //! The calls there are: starts and feeds their threads, and does what the switchboard says about messages.
 
+mod devices;
 mod group;
 mod turn;
 
@@ -36,6 +37,8 @@ pub struct Calls {
     last_number: u64,
     rng: ChaCha20Rng,
     specs: MediaSpecs,
+    /// The same as they were at the start.
+    given: MediaSpecs,
     devices: Devices,
     reach: Reach,
     /// Somebody draws pictures.
@@ -135,6 +138,7 @@ impl Calls {
             board: Board::default(),
             last_number: 0,
             rng,
+            given: specs.clone(),
             specs,
             devices: Devices::new(),
             reach: Reach::Network,

@@ -23,6 +23,8 @@ pub struct Layers {
     pub log: Vec<Arc<str>>,
     /// What was decided at the start, for the settings.
     pub setup: Setup,
+    /// Camera, microphone and speaker that were chosen since the start: they go before the command line.
+    pub(crate) devices_chosen: [bool; 3],
     /// Until when a second click on hanging up counts.
     pub(crate) hang_up_clicked_until_ms: Option<u64>,
 }
