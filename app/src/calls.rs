@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use group::GroupPart;
+use hullo_media::process::Processing;
 use hullo_proto::call::{
     CallId, CallMachine, CallState as MachineState, Invitation, Media as ProtoMedia, Message,
 };
@@ -37,8 +38,9 @@ pub struct Calls {
     last_number: u64,
     rng: ChaCha20Rng,
     specs: MediaSpecs,
-    /// The same as they were at the start.
+    /// The same as they were at the start, and the names of microphone and speaker then.
     given: MediaSpecs,
+    names_given: [Option<String>; 2],
     devices: Devices,
     reach: Reach,
     /// Somebody draws pictures.
@@ -138,6 +140,7 @@ impl Calls {
             board: Board::default(),
             last_number: 0,
             rng,
+            names_given: [specs.mic_choice.get(), specs.speaker_choice.get()],
             given: specs.clone(),
             specs,
             devices: Devices::new(),
@@ -148,6 +151,11 @@ impl Calls {
             wake,
             group: None,
         }
+    }
+
+    /// What is done to the sound of the microphone from now on, in all calls.
+    pub fn set_processing(&self, processing: Processing) {
+        self.specs.process.set(processing);
     }
 
     /// Where peers of the next call are.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hullo_picture::PixelKind;
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 
@@ -155,7 +156,12 @@ impl<B: Backend> Screen<B> {
                 pictures.all_answered();
                 // Asked for, and known now: it shows them, or the user is told why not.
                 match pixels::screen(self.kind, &self.ability, pixels::cell_of_window()) {
-                    Some(Ok(pixels)) => pictures.set_pixels(pixels),
+                    Some(Ok(pixels)) => {
+                        if pixels.kind() == PixelKind::Kitty {
+                            terminal::forget_pixels_at_the_end();
+                        }
+                        pictures.set_pixels(pixels);
+                    }
                     Some(Err(words)) => events.push(Event::Failed(words)),
                     None => {}
                 }

@@ -20,6 +20,7 @@ use crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, queue};
+use hullo_picture::KITTY_CLEAR;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
@@ -44,6 +45,8 @@ static TIMES_ENTERED: AtomicUsize = AtomicUsize::new(0);
 /// What else was switched on, to be switched off with the rest.
 static HAS_MOUSE: AtomicBool = AtomicBool::new(false);
 static HAS_RELEASES: AtomicBool = AtomicBool::new(false);
+/// Pictures of pixels may be in the terminal's memory.
+static HAS_PIXELS: AtomicBool = AtomicBool::new(false);
 
 /// Buttons and wheel, told in decimal numbers (xterm's modes 1000 and 1006); not the way of the pointer, which is bytes
 /// for nothing.
@@ -128,6 +131,9 @@ fn leaving(words: &str) -> Vec<u8> {
     if HAS_MOUSE.load(Ordering::SeqCst) {
         bytes.extend_from_slice(MOUSE_OFF.as_bytes());
     }
+    if HAS_PIXELS.load(Ordering::SeqCst) {
+        bytes.extend_from_slice(KITTY_CLEAR);
+    }
     // Memory takes all.
     let _ = queue!(
         bytes,
@@ -150,6 +156,7 @@ pub fn restore() {
         give_back("", false);
         HAS_RELEASES.store(false, Ordering::SeqCst);
         HAS_MOUSE.store(false, Ordering::SeqCst);
+        HAS_PIXELS.store(false, Ordering::SeqCst);
     }
 }
 
@@ -232,6 +239,11 @@ pub fn times_resumed() -> usize {
 pub fn set_mouse(is_on: bool) -> &'static str {
     HAS_MOUSE.store(is_on, Ordering::SeqCst);
     if is_on { MOUSE_ON } else { MOUSE_OFF }
+}
+
+/// Pictures by the kitty protocol are sent from now on: the terminal is to forget them when it is given back.
+pub(crate) fn forget_pixels_at_the_end() {
+    HAS_PIXELS.store(true, Ordering::SeqCst);
 }
 
 /// Asks for keys that are let go: what to write for it, once; nothing when it was written.

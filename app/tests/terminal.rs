@@ -257,3 +257,21 @@ fn a_second_terminal_on_a_profile_follows_the_first_line_by_line() {
     tmux.press("q");
     tmux.wait_for("back with 0");
 }
+
+#[test]
+fn what_is_chosen_for_pictures_is_told_and_pixels_without_a_terminal_for_them_are_refused_in_words()
+{
+    if !is_installed("tmux") {
+        return;
+    }
+    let stage = Stage::new(&format!("{MIRROR} --pixels kitty --color 16"), "");
+    let tmux = Tmux::start(USUAL, &stage.command());
+    tmux.wait_for("let no kitty pictures through");
+    tmux.wait_until("characters in their place, and figures", |shown| {
+        has_picture(shown) && shown.contains("pictures/s; 16 colours (--color), quarter blocks")
+    });
+    tmux.press("q");
+    tmux.wait_for("back with 0");
+    tmux.assert_restored();
+    stage.assert_nothing_left();
+}

@@ -28,6 +28,11 @@ pub trait AudioSink: Send {
     /// by the clock.
     fn is_device(&self) -> bool;
 
+    /// What happened to the device since the last look, a sentence: it went away, another took its place.
+    fn news(&mut self) -> Option<String> {
+        None
+    }
+
     /// Blocks until a device wants the next 20 ms, so that they are put together as late as possible.
     ///
     /// # Errors

@@ -39,6 +39,8 @@ const QUEUE_SHORT: Duration = Duration::from_millis(25);
 /// a moment, or a queue that never quite empties would be taken for the way itself.
 const ROUND_TRIP_TIME: Duration = Duration::from_secs(10);
 const PROBE_TIME: Duration = Duration::from_millis(300);
+/// How much faster the next round trip may be at the beginning, at least and at most.
+const START_STEP: (f64, f64) = (1.4, 4.0);
 /// The latest measure of the rate counts this much.
 const DELIVERY_LATEST: f64 = 0.4;
 /// Above this round trip one question at a time: every answer is a keystroke's worth of uplink.
@@ -361,7 +363,12 @@ impl Flow {
             // With a queue the terminal takes in all it can: that is the rate.
             self.rate = self.rate.min(0.9 * self.delivery);
         } else if queue < QUEUE_SHORT && sent * 10 > allowed * 7 {
-            self.rate *= if self.starting { 1.4 } else { 1.04 };
+            self.rate *= if self.starting {
+                // What was taken in is known to be possible; half of it, for one burst may have met empty buffers.
+                (0.5 * self.delivery / self.rate).clamp(START_STEP.0, START_STEP.1)
+            } else {
+                1.04
+            };
         }
         self.rate = self.rate.clamp(RATE_MIN, self.rate_max);
     }

@@ -22,6 +22,8 @@ const PARTS_MAX: usize = 64;
 const PIXEL_BYTES_START: f64 = 1.5;
 /// The share of the room that a finer size must leave, so that sizes do not change back and forth.
 const FINER_SHARE: f64 = 0.6;
+/// Strips that sixels of one picture are written in, at most but for a rest.
+const STRIPS: u16 = 4;
 /// Largest cell taken for true, pixels.
 const CELL_PX_MAX: u16 = 128;
 
@@ -364,16 +366,17 @@ fn sixel_picture(
     let width = usize::from(rect.columns) * cell.0;
     let height = usize::from(rect.rows) * cell.1;
     let source_row = |y: usize| y * size.1 / height;
-    let mut drawn = Vec::with_capacity(width * height * 3);
+    let entries = sixel::entries(rgb, size.0);
+    let mut drawn = Vec::with_capacity(width * height);
     for y in 0..height {
-        let row = &rgb[source_row(y) * size.0 * 3..][..size.0 * 3];
-        for x in 0..width {
-            drawn.extend_from_slice(&row[x * size.0 / width * 3..][..3]);
-        }
+        let row = &entries[source_row(y) * size.0..][..size.0];
+        drawn.extend((0..width).map(|x| row[x * size.0 / width]));
     }
-    let strip_rows = (1..=BAND as u16)
+    // A key's echo waits for a strip at most; each says its colours anew.
+    let whole = (1..=BAND as u16)
         .find(|rows| (usize::from(*rows) * cell.1).is_multiple_of(BAND))
         .unwrap_or(1);
+    let strip_rows = whole * rect.rows.div_ceil(whole * STRIPS).max(1);
     for part in &shown.parts {
         for top in (part.y..part.y + part.rows).step_by(strip_rows.into()) {
             let rows = strip_rows.min(part.y + part.rows - top);
@@ -387,7 +390,7 @@ fn sixel_picture(
             let (row, column) = (top + 1, part.x + 1);
             out.extend_from_slice(format!("\x1b[{row};{column}H").as_bytes());
             let part = Part {
-                rgb: &drawn,
+                entries: &drawn,
                 stride: width,
                 at: (usize::from(part.x - rect.x) * cell.0, at),
                 size: (usize::from(part.columns) * cell.0, down),

@@ -15,36 +15,41 @@ pub(crate) const BAND: usize = 6;
 /// A run shorter than this is shorter written out.
 const RUN_MIN: usize = 4;
 
-/// A part of a picture: red, green, blue, a byte each, rows of `stride` pixels.
+/// The palette's entries of a picture of red, green and blue, `width` pixels across. Dithered by the place in it, so that
+/// a pixel that is drawn several times as large stays one run of one colour.
+pub(crate) fn entries(rgb: &[u8], width: usize) -> Vec<u8> {
+    let (pixels, _) = rgb.as_chunks::<3>();
+    let rows = pixels.chunks(width).enumerate();
+    rows.flat_map(|(y, row)| {
+        let thresholds = BAYER[y % 4].iter().cycle();
+        row.iter()
+            .zip(thresholds)
+            .map(|(pixel, threshold)| entry(*pixel, i32::from(*threshold)))
+    })
+    .collect()
+}
+
+fn entry(pixel: [u8; 3], threshold: i32) -> u8 {
+    let mut entry = 0;
+    for (level, steps) in pixel.into_iter().zip(LEVELS) {
+        let steps = steps as i32 - 1;
+        // Thresholds are in thirty-seconds of a step, the middle of a step half of one.
+        let level = (i32::from(level) * steps * 32 / 255 + threshold + 16).max(0) / 32;
+        entry = entry * (steps + 1) + level.min(steps);
+    }
+    entry as u8
+}
+
+/// A part of a picture in entries of the palette.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part<'a> {
-    pub(crate) rgb: &'a [u8],
+    pub(crate) entries: &'a [u8],
     /// Pixels of a row of the whole picture.
     pub(crate) stride: usize,
     /// Upper left pixel.
     pub(crate) at: (usize, usize),
     /// Pixels across and down; inside the picture.
     pub(crate) size: (usize, usize),
-}
-
-impl Part<'_> {
-    fn pixel(&self, x: usize, y: usize) -> [u8; 3] {
-        let place = ((self.at.1 + y) * self.stride + self.at.0 + x) * 3;
-        [self.rgb[place], self.rgb[place + 1], self.rgb[place + 2]]
-    }
-
-    /// The palette's entry of a pixel, dithered by its place in the whole picture.
-    fn entry(&self, x: usize, y: usize) -> u8 {
-        let threshold = i32::from(BAYER[(self.at.1 + y) % 4][(self.at.0 + x) % 4]);
-        let mut entry = 0;
-        for (level, steps) in self.pixel(x, y).into_iter().zip(LEVELS) {
-            let steps = steps as i32 - 1;
-            // Thresholds are in thirty-seconds of a step, the middle of a step half of one.
-            let level = (i32::from(level) * steps * 32 / 255 + threshold + 16).max(0) / 32;
-            entry = entry * (steps + 1) + level.min(steps);
-        }
-        entry as u8
-    }
 }
 
 /// Red, green and blue of an entry, in per cent as sixel wants them.
@@ -59,8 +64,8 @@ fn percent(entry: usize) -> [u32; 3] {
 pub(crate) fn encode(part: Part<'_>, out: &mut Vec<u8>) {
     let (width, height) = part.size;
     let entries: Vec<u8> = (0..height)
-        .flat_map(|y| (0..width).map(move |x| (x, y)))
-        .map(|(x, y)| part.entry(x, y))
+        .flat_map(|y| &part.entries[(part.at.1 + y) * part.stride + part.at.0..][..width])
+        .copied()
         .collect();
     let mut is_used = [false; COLOURS];
     for &entry in &entries {
@@ -82,12 +87,10 @@ pub(crate) fn encode(part: Part<'_>, out: &mut Vec<u8>) {
 }
 
 fn encode_band(band: &[u8], width: usize, out: &mut Vec<u8>) {
-    let mut columns = vec![[0u8; BAND]; width];
     let mut bits = vec![0u8; COLOURS * width];
     let mut last = [None; COLOURS];
     for (y, row) in band.chunks(width).enumerate() {
         for (x, &entry) in row.iter().enumerate() {
-            columns[x][y] = entry;
             bits[usize::from(entry) * width + x] |= 1 << y;
             last[usize::from(entry)] = last[usize::from(entry)].max(Some(x));
         }
@@ -205,13 +208,17 @@ pub(crate) mod tests {
         text.split(';').map(number).collect()
     }
 
-    fn whole(rgb: &[u8], width: usize, height: usize) -> Part<'_> {
+    fn whole(entries: &[u8], width: usize, height: usize) -> Part<'_> {
         Part {
-            rgb,
+            entries,
             stride: width,
             at: (0, 0),
             size: (width, height),
         }
+    }
+
+    fn sent_whole(rgb: &[u8], width: usize, height: usize) -> Decoded {
+        sent(whole(&entries(rgb, width), width, height))
     }
 
     fn sent(part: Part<'_>) -> Decoded {
@@ -226,11 +233,11 @@ pub(crate) mod tests {
     fn colours_of_the_palette_come_out_as_themselves_and_others_as_their_mean() {
         for colour in [[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 0, 255]] {
             let rgb = [colour; 64].concat();
-            let decoded = sent(whole(&rgb, 8, 8));
+            let decoded = sent_whole(&rgb, 8, 8);
             assert!(decoded.pixels.iter().all(|pixel| *pixel == Some(colour)));
         }
         let rgb = [[100u8, 140, 70]; 32 * 32].concat();
-        let decoded = sent(whole(&rgb, 32, 32));
+        let decoded = sent_whole(&rgb, 32, 32);
         for (channel, wanted) in [100, 140, 70].into_iter().enumerate() {
             let levels = (decoded.pixels.iter()).map(|pixel| i32::from(pixel.unwrap()[channel]));
             let mean = levels.sum::<i32>() / (32 * 32);
@@ -244,9 +251,9 @@ pub(crate) mod tests {
     #[test]
     fn a_part_is_drawn_as_it_stands_in_the_whole() {
         let rgb: Vec<u8> = (0..40 * 30 * 3).map(|i| (i * 7 % 251) as u8).collect();
-        let all = sent(whole(&rgb, 40, 30));
+        let all = sent_whole(&rgb, 40, 30);
         let part = sent(Part {
-            rgb: &rgb,
+            entries: &entries(&rgb, 40),
             stride: 40,
             at: (13, 7),
             size: (20, 11),
@@ -266,7 +273,7 @@ pub(crate) mod tests {
     fn an_even_picture_is_short() {
         let rgb = vec![255; 600 * 60 * 3];
         let mut out = Vec::new();
-        encode(whole(&rgb, 600, 60), &mut out);
+        encode(whole(&entries(&rgb, 600), 600, 60), &mut out);
         assert!(out.len() < 160, "{} bytes", out.len());
     }
 
@@ -278,7 +285,7 @@ pub(crate) mod tests {
             let rgb: Vec<u8> = (0..width * height * 3)
                 .map(|i| ((i as u32 + 1).wrapping_mul(seed | 1) >> 13) as u8)
                 .collect();
-            let decoded = sent(whole(&rgb, width, height));
+            let decoded = sent_whole(&rgb, width, height);
             prop_assert_eq!((decoded.width, decoded.height), (width, height));
             for (pixel, wanted) in decoded.pixels.iter().zip(rgb.as_chunks::<3>().0) {
                 let pixel = pixel.expect("every pixel is drawn");

@@ -1,6 +1,7 @@
 //! Devices chosen while the program runs.
 
-use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec};
+use hullo_media::sound::{SoundDevice, microphones, speakers};
+use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec, camera};
 
 use super::Calls;
 use crate::devices::DeviceKind;
@@ -29,17 +30,34 @@ impl Calls {
             }
             DeviceKind::Microphone => {
                 let chosen = spec.and_then(|spec| spec.parse::<MicSpec>().ok());
+                let name = match &chosen {
+                    Some(MicSpec::Device(name)) => name.clone(),
+                    Some(_) => None,
+                    None => self.names_given[0].clone(),
+                };
                 self.specs.mic = chosen.or(given.mic);
+                // Calls that run hear of it, too.
+                self.specs.mic_choice.set(name);
             }
             DeviceKind::Speaker => {
                 let chosen = spec.and_then(|spec| spec.parse::<SpeakerSpec>().ok());
+                let name = match &chosen {
+                    Some(SpeakerSpec::Device(name)) => name.clone(),
+                    Some(_) => None,
+                    None => self.names_given[1].clone(),
+                };
                 self.specs.speaker = chosen.or(given.speaker);
+                self.specs.speaker_choice.set(name);
             }
         }
     }
 }
 
 fn names(kind: DeviceKind) -> Vec<String> {
-    let _ = kind;
-    Vec::new()
+    let of_sound = |devices: Vec<SoundDevice>| devices.into_iter().map(|device| device.name);
+    match kind {
+        DeviceKind::Camera => camera::names(),
+        DeviceKind::Microphone => of_sound(microphones()).collect(),
+        DeviceKind::Speaker => of_sound(speakers()).collect(),
+    }
 }

@@ -44,6 +44,8 @@ pub(crate) fn device_chosen(kind: DeviceKind, is_in_call: bool) -> &'static str 
         (DeviceKind::Camera, true) => {
             "Kept in your profile: it is used when the camera is switched on next."
         }
-        (_, true) => "Kept in your profile: it is used from the next call on.",
+        (_, true) => {
+            "Kept in your profile: a device is used at once, a test tone or none from the next call on."
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Words of the palette, the menu of a contact, the settings and the log.
 
+use crate::event::SoundPart;
 use crate::layers::{MenuLine, Setup};
 use crate::update::settings::{Item, Source};
 use crate::view::theme::{Theme, ThemeName};
@@ -92,6 +93,7 @@ pub(crate) fn setting(item: Item) -> &'static str {
         Item::Desktop => "Desktop notification",
         Item::Terminal => "Terminal notification",
         Item::Title => "Window title",
+        Item::Sound(part) => super::sound_part(part),
         Item::Camera => "Camera",
         Item::Microphone => "Microphone",
         Item::Speaker => "Speaker",
@@ -128,6 +130,9 @@ pub(crate) fn about_setting(item: Item) -> String {
         Item::Camera => "`hullo --camera device:NAME` for one run.",
         Item::Microphone => "`hullo --mic device:NAME` for one run.",
         Item::Speaker => "`hullo --speaker device:NAME` for one run.",
+        Item::Sound(SoundPart::Echo) => "What the speaker plays is taken out of what is sent.",
+        Item::Sound(SoundPart::Noise) => "Off for music, which is noise to it.",
+        Item::Sound(SoundPart::Gain) => "Quiet voices become louder, loud ones do not clip.",
         Item::RelayOnly => {
             return "On: nobody sees your address. Set by `relay_only` in config.toml.".to_owned();
         }

@@ -9,6 +9,8 @@ mod once;
 mod people;
 mod program;
 mod seat;
+mod sound;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::update;
