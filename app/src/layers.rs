@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use hullo_media::process::Processing;
+
 use crate::attention::AttentionSettings;
 use crate::event::{Contact, ContactId};
 use crate::groups::GroupLine;
@@ -104,7 +106,7 @@ pub struct Setup {
     /// Mouse reports by the file and the defaults.
     pub mouse: bool,
     /// Echo, noise and gain by the file and the defaults.
-    pub sound_given: [bool; 3],
+    pub sound_given: Processing,
     /// The same as the command line says it.
     pub sound_flags: [Option<bool>; 3],
     /// Camera, microphone and speaker as the file names them.

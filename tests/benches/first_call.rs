@@ -17,7 +17,7 @@ use hullo_tests::bench::tools::{Floor, Scripts, build_release, codec_floor};
 use hullo_tests::bench::verdict::{Bar, Point, Verdict, table};
 use hullo_tests::bench::y4m::Shape;
 use hullo_tests::bench::{clip, quality::QualityError};
-use points::{Recorded, cost_points, picture_points, time_points};
+use points::{Recorded, cost_points, picture_points, sound_points, time_points};
 use serde_json::json;
 
 const SHAPE: Shape = Shape {
@@ -114,6 +114,7 @@ fn run() -> Result<bool, Failure> {
     let mut points = picture_points(&talk, &hard);
     points.push(speech_point(&bench, real_speech, &speech));
     points.extend(time_points(&talk, &card));
+    points.extend(sound_points(&talk, &card));
     points.extend(cost_points(&plain, &talk, &floor, &tight));
     let text = table(&points);
     say(&text);

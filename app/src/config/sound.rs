@@ -1,5 +1,6 @@
 //! `[sound]`: which devices, and what is done to the sound of the microphone.
 
+use hullo_media::process::Processing;
 use serde::Deserialize;
 
 /// The table as it stands in the file.
@@ -16,6 +17,18 @@ pub struct SoundConfig {
     pub noise: bool,
     /// Quiet voices are made louder.
     pub gain: bool,
+}
+
+impl SoundConfig {
+    /// What is done to the sound of the microphone.
+    #[must_use]
+    pub fn processing(&self) -> Processing {
+        Processing {
+            echo: self.echo,
+            noise: self.noise,
+            gain: self.gain,
+        }
+    }
 }
 
 impl Default for SoundConfig {

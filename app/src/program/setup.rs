@@ -33,7 +33,7 @@ pub(super) fn setup(
         attention: config.attention.clone(),
         theme: config.theme,
         mouse: config.screen.mouse,
-        sound_given: [config.sound.echo, config.sound.noise, config.sound.gain],
+        sound_given: config.sound.processing(),
         sound_flags: [options.echo, options.noise, options.gain],
         devices_filed: [None, config.sound.mic.clone(), config.sound.speaker.clone()],
         devices: [camera, mic, speaker],
@@ -61,10 +61,11 @@ pub(super) fn configure_sound(specs: &mut MediaSpecs, options: &Options, config:
 
 /// What is done to the sound of a microphone; of a file only what was asked for on the command line.
 pub(super) fn processing(options: &Options, sound: &SoundConfig) -> ProcessSwitch {
+    let given = sound.processing();
     let wanted = Processing {
-        echo: options.echo.unwrap_or(sound.echo),
-        noise: options.noise.unwrap_or(sound.noise),
-        gain: options.gain.unwrap_or(sound.gain),
+        echo: options.echo.unwrap_or(given.echo),
+        noise: options.noise.unwrap_or(given.noise),
+        gain: options.gain.unwrap_or(given.gain),
     };
     let asked = Processing {
         echo: options.echo == Some(true),

@@ -22,7 +22,7 @@ pub(crate) const fn sound_part(part: SoundPart) -> &'static str {
 /// The line of the palette that switches it.
 pub(crate) fn switch_sound_part(part: SoundPart, is_on: bool) -> String {
     let words = sound_part(part).to_lowercase();
-    format!("{words} {}", on_off(!is_on))
+    format!("switch {words} {}", on_off(!is_on))
 }
 
 /// That it is on or off now.

@@ -50,7 +50,7 @@ impl Model {
         (self.layers.sound_switched[at])
             .or(setup.sound_flags[at])
             .or(*part.remembered(&mut settings))
-            .unwrap_or(setup.sound_given[at])
+            .unwrap_or(part.of(setup.sound_given))
     }
 
     /// What is done to the sound of the microphone now.
@@ -89,7 +89,7 @@ pub(super) fn set_processing(
     let at = part.index();
     model.layers.sound_switched[at] = Some(is_on);
     // What is as the file says follows the file again.
-    let given = model.layers.setup.sound_given[at];
+    let given = part.of(model.layers.setup.sound_given);
     *part.remembered(&mut model.settings) = (is_on != given).then_some(is_on);
     effects.push(Effect::Process(model.processing()));
     effects.push(Effect::SaveSettings(model.settings.clone()));

@@ -41,6 +41,19 @@ impl Transcript {
         summary.pointer(&format!("/{path}"))?.as_f64()
     }
 
+    /// What the figure was at most in this share (0..=1) of the seconds.
+    #[must_use]
+    pub fn share_of_stats(&self, path: &str, share: f64) -> Option<f64> {
+        let pointer = format!("/{path}");
+        let mut figures: Vec<f64> = self
+            .events("stats")
+            .filter_map(|line| line.value.pointer(&pointer)?.as_f64())
+            .collect();
+        figures.sort_by(f64::total_cmp);
+        let last = figures.len().checked_sub(1)?;
+        figures.get((last as f64 * share) as usize).copied()
+    }
+
     /// Mean over the seconds of the call of a number in `stats`; zeros of seconds without video count.
     #[must_use]
     pub fn mean_of_stats(&self, path: &str) -> Option<f64> {

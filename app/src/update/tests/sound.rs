@@ -10,7 +10,7 @@ use crate::event::{Levels, Settings, SoundPart};
 #[test]
 fn echo_noise_and_gain_are_switched_and_remembered_until_they_are_as_the_file_says() {
     let mut model = Model::new(Mode::Screen, Look::default());
-    model.layers.setup.sound_given = [true, false, true];
+    model.layers.setup.sound_given.noise = false;
     assert!(model.is_processed(SoundPart::Echo) && !model.is_processed(SoundPart::Noise));
     let effects = update(
         &mut model,
@@ -35,7 +35,6 @@ fn echo_noise_and_gain_are_switched_and_remembered_until_they_are_as_the_file_sa
 #[test]
 fn the_command_line_goes_before_what_is_remembered_and_a_switch_before_both() {
     let mut model = Model::new(Mode::Screen, Look::default());
-    model.layers.setup.sound_given = [true; 3];
     model.layers.setup.sound_flags = [None, Some(true), None];
     let settings = Settings {
         noise: Some(false),
