@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use group::GroupPart;
+use hullo_media::process::Processing;
 use hullo_proto::call::{
     CallId, CallMachine, CallState as MachineState, Invitation, Media as ProtoMedia, Message,
 };
@@ -144,6 +145,11 @@ impl Calls {
             wake,
             group: None,
         }
+    }
+
+    /// What is done to the sound of the microphone from now on, in all calls.
+    pub fn set_processing(&self, processing: Processing) {
+        self.specs.process.set(processing);
     }
 
     /// Where peers of the next call are.

@@ -53,6 +53,15 @@ pub struct Options {
     /// `device[:NAME]`, `file:PATH.wav` or `none`.
     #[arg(long, global = true, value_name = "SPEAKER")]
     pub speaker: Option<SpeakerSpec>,
+    /// Take what the speaker plays out of what the microphone hears; `on` also for a file or `test`.
+    #[arg(long, global = true, value_name = "on|off", value_parser = on_off)]
+    pub echo: Option<bool>,
+    /// Take the noise of the room out; off for music. `on` also for a file or `test`.
+    #[arg(long, global = true, value_name = "on|off", value_parser = on_off)]
+    pub noise: Option<bool>,
+    /// Make quiet voices louder; `on` also for a file or `test`.
+    #[arg(long, global = true, value_name = "on|off", value_parser = on_off)]
+    pub gain: Option<bool>,
     /// Show this as your screen in the call of a group: `file:PATH` (Y4M) or `test`.
     #[arg(long, global = true, value_name = "SCREEN", value_parser = screen)]
     pub screen: Option<CameraSpec>,
@@ -190,6 +199,8 @@ pub enum Action {
     },
     /// Your own camera through the whole picture path, no network.
     Mirror,
+    /// Hear your own voice back through the whole path of sound, with numbers: level, delay, loss, echo, CPU.
+    Test,
     /// What works here and what does not, and what to do about it: terminal, devices, network.
     Doctor,
     /// The configuration: is it right, where is it, what counts.
@@ -345,6 +356,14 @@ fn screen(text: &str) -> Result<CameraSpec, String> {
     }
 }
 
+fn on_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("{text:?} is neither on nor off")),
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
@@ -394,6 +413,7 @@ mod tests {
             &["hullo", "--seconds", "NaN"],
             &["hullo", "--camera", "nonsense"],
             &["hullo", "--screen", "device"],
+            &["hullo", "--echo", "yes"],
             &["hullo", "join"],
             &["hullo", "--json", "--plain"],
             &["hullo", "--color", "mauve"],

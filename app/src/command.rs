@@ -1,6 +1,6 @@
 //! The words a script may send: on stdin in `--plain` and `--json`, and through `hullo ctl`. The same as the keys.
 
-use crate::event::{Command, Meanwhile, Media, PersonChange, Switch};
+use crate::event::{Command, Meanwhile, Media, PersonChange, SoundPart, Switch};
 use crate::seat::VOLUME_PERCENT_MAX;
 
 /// Every word, what follows it, and what it does: what `help` tells. Names with blanks stand in quotes where something
@@ -13,6 +13,17 @@ pub const WORDS: &[(&str, &str, &str)] = &[
     ("deafen", "[on|off|toggle]", "hear nothing and be muted"),
     ("undeafen", "", "hear again"),
     ("video", "on|off|toggle", "your camera"),
+    (
+        "echo",
+        "on|off|toggle",
+        "take the speaker's sound out of yours",
+    ),
+    (
+        "noise",
+        "on|off|toggle",
+        "take the room's noise out of yours",
+    ),
+    ("gain", "on|off|toggle", "quiet voices become louder"),
     (
         "screen",
         "on|off|toggle",
@@ -144,6 +155,9 @@ fn of_switch(first: &str, rest: &str) -> Option<Command> {
         "ptt" => Command::Talk(switch),
         "dnd" => Command::DoNotDisturb(switch),
         "screen" => Command::Screen(switch),
+        "echo" => Command::Process(SoundPart::Echo, switch),
+        "noise" => Command::Process(SoundPart::Noise, switch),
+        "gain" => Command::Process(SoundPart::Gain, switch),
         _ => return None,
     })
 }

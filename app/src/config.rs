@@ -14,6 +14,10 @@
 //! mouse = true                          # clicks choose, the wheel scrolls; selecting text then needs Shift
 //! glyphs = "half"                       # and color, sync, budget_kb_s, pixels: see [`ScreenSettings`]
 //!
+//! [sound]
+//! mic = "Headset"                       # by name or a part of it; the system's default when absent
+//! noise = false                         # echo, noise, gain: what is done to the microphone's sound
+//!
 //! [keys]
 //! mute = ["m", "F2"]                    # actions by name: a key, several, or [] for none
 //!
@@ -41,11 +45,13 @@ use zeroize::Zeroize;
 mod dump;
 mod keys;
 mod screen;
+mod sound;
 mod theme;
 
 pub use screen::{
     Budget, Chosen, Color, GlyphChoice, PixelChoice, ScreenFlags, ScreenSettings, SyncChoice,
 };
+pub use sound::SoundConfig;
 
 use keys::{KeysTable, Span};
 use theme::ThemeTable;
@@ -69,6 +75,8 @@ pub struct Config {
     pub attention: AttentionSettings,
     /// How the screen behaves.
     pub screen: ScreenSettings,
+    /// Which sound devices, and what is done to sound.
+    pub sound: SoundConfig,
     /// What the file sets, as `table.key`.
     #[serde(skip)]
     pub written: BTreeSet<String>,

@@ -12,6 +12,7 @@ use crate::front::Front;
 use crate::program::{Failure, OTHER};
 use crate::report::Report;
 
+mod devices;
 mod network;
 pub mod terminal;
 
@@ -106,7 +107,7 @@ pub struct Surroundings<'a> {
 fn sections(around: Surroundings<'_>) -> impl Iterator<Item = Section> + '_ {
     // A section is looked at when its turn comes, so that what is known already is told before what takes long.
     type Look = for<'a> fn(Surroundings<'a>) -> Section;
-    let looks: [Look; 2] = [terminal::look, network::look];
+    let looks: [Look; 3] = [terminal::look, devices::look, network::look];
     looks.into_iter().map(move |look| look(around))
 }
 

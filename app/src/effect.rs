@@ -1,5 +1,6 @@
 //! All the program may do to the world: plain data out of `update`, executed by the loop in `run`.
 
+use hullo_media::process::Processing;
 use hullo_signalling::history::EntryId;
 
 use crate::attention::AttentionSettings;
@@ -71,6 +72,8 @@ pub enum Effect {
     Attend(AttentionSettings),
     /// True: let the terminal tell of clicks.
     WatchMouse(bool),
+    /// This is done to the sound of the microphone from now on.
+    Process(Processing),
     /// Tell what the log holds.
     ReadLog,
     /// Copy text by OSC 52.

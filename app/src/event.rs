@@ -260,6 +260,15 @@ pub struct Settings {
     /// A ring sound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ring: Option<bool>,
+    /// Echo cancellation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub echo: Option<bool>,
+    /// Noise suppression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<bool>,
+    /// Gain control.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gain: Option<bool>,
     /// The camera, as after `--camera`. So are the next two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub camera: Option<String>,
@@ -426,6 +435,61 @@ pub enum CallEvent {
     Stats(Box<crate::report::Stats>),
     /// Something about devices or the network the user should know; one sentence.
     Notice(String),
+    /// Somebody speaks here who is not heard, because the microphone is muted.
+    TalksMuted,
+    /// How loud it is on both sides now.
+    Levels(Levels),
+}
+
+/// How loud microphone and loudspeaker are, in steps of a meter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Levels {
+    /// What the microphone hears, 0 to [`Levels::MAX`].
+    pub mic: u8,
+    /// What the loudspeaker plays, the same.
+    pub speaker: u8,
+}
+
+impl Levels {
+    /// Steps of a meter: 6 dB each, from -54 dB of full scale, which is the noise of a room, to -6, which is loud.
+    pub const MAX: u8 = 8;
+
+    /// Steps for these levels, dB of full scale.
+    #[must_use]
+    pub fn of(mic_db: f32, speaker_db: f32) -> Self {
+        // Within 0..=MAX by the clamp.
+        let step = |db: f32| ((db + 54.0) / 6.0).ceil().clamp(0.0, f32::from(Self::MAX)) as u8;
+        Self {
+            mic: step(mic_db),
+            speaker: step(speaker_db),
+        }
+    }
+}
+
+/// A part of what is done to the sound of the microphone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SoundPart {
+    /// The far side's sound is taken out.
+    Echo,
+    /// The noise of the room is taken out.
+    Noise,
+    /// Quiet voices are made louder.
+    Gain,
+}
+
+impl SoundPart {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Echo, Self::Noise, Self::Gain];
+
+    /// The word for it in commands, `[sound]` of the configuration and the options of the command line.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Noise => "noise",
+            Self::Gain => "gain",
+        }
+    }
 }
 
 /// What the user or a script asks for.
@@ -453,6 +517,8 @@ pub enum Command {
     Video(Switch),
     /// Pause or resume both.
     Hold(Switch),
+    /// What is done to the sound of the microphone.
+    Process(SoundPart, Switch),
     /// Hear nothing, and be muted.
     Deafen(Switch),
     /// Microphone open until said otherwise or for two minutes.

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use hullo_media::process::Processing;
+
 use crate::attention::AttentionSettings;
 use crate::event::{Contact, ContactId};
 use crate::groups::GroupLine;
@@ -23,6 +25,8 @@ pub struct Layers {
     pub log: Vec<Arc<str>>,
     /// What was decided at the start, for the settings.
     pub setup: Setup,
+    /// Echo, noise and gain as they were switched since the start.
+    pub(crate) sound_switched: [Option<bool>; 3],
     /// Until when a second click on hanging up counts.
     pub(crate) hang_up_clicked_until_ms: Option<u64>,
 }
@@ -99,6 +103,10 @@ pub struct Setup {
     pub theme: Theme,
     /// Mouse reports by the file and the defaults.
     pub mouse: bool,
+    /// Echo, noise and gain by the file and the defaults.
+    pub sound_given: Processing,
+    /// The same as the command line says it.
+    pub sound_flags: [Option<bool>; 3],
     /// `--camera`, `--mic` and `--speaker` as they were given.
     pub devices: [Option<String>; 3],
     /// `--color` was given.

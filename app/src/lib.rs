@@ -50,6 +50,7 @@ pub mod screen;
 pub mod seat;
 pub mod serve;
 pub mod small;
+pub mod sound_test;
 pub mod status;
 pub mod talk;
 pub mod terminal;

@@ -61,7 +61,7 @@ impl FrameSink for Path {
     }
 }
 
-fn ciphers() -> Result<(Sealer, Opener), Failure> {
+pub(crate) fn ciphers() -> Result<(Sealer, Opener), Failure> {
     use rand_chacha::rand_core::Rng as _;
     let mut bytes = [0; 32];
     random()?.fill_bytes(&mut bytes);

@@ -56,6 +56,7 @@ pub fn sentence(report: &Report) -> Option<String> {
         Report::Links { until_ms } => text::open_links(until_ms),
         Report::Notice { text } => text::sentence(text),
         Report::Error { text } => format!("Error: {text}"),
+        Report::Sound(figures) => text::test_figures(figures),
         Report::Status(status) => status.text.clone(),
         Report::Summary(figures) => summary(figures),
         of_a_call => call_sentence(of_a_call)?,

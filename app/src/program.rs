@@ -248,6 +248,7 @@ fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
         }),
         Some(Action::Demo { people }) => demo::run(&options, people, face),
         Some(Action::Mirror) => mirror(&options, &folder, face),
+        Some(Action::Test) => setup::sound_test(&options, &folder, face),
         Some(Action::Doctor) => crate::doctor::run(&options, &folder, &mut *line_front(face)),
         Some(Action::Serve {
             listen,
@@ -346,6 +347,7 @@ fn specs(options: &Options) -> MediaSpecs {
         record_video: options.record_video.clone(),
         screen: options.screen.clone(),
         nobody_looks: false,
+        ..MediaSpecs::default()
     }
 }
 
@@ -394,7 +396,7 @@ fn main_loop(
     seconds: Option<Duration>,
 ) -> Result<(u8, Option<crate::report::Summary>), Failure> {
     let started = Instant::now();
-    let specs = specs_looked_at(options, face);
+    let mut specs = specs_looked_at(options, face);
     let server = options.server.as_deref().map(parse_server).transpose()?;
     // Libraries write on error output while they look for devices.
     let quiet = hullo_media::quiet::redirect_stderr(None).ok();
@@ -420,6 +422,7 @@ fn main_loop(
     choose_server(&net, server, &mode)?;
     let control = listen(&profile, &wake)?;
     let (config, broken) = crate::config::read(&crate::config::path(profile.folder()));
+    setup::configure_sound(&mut specs, options, &config);
     let memory = SettingsFile::of_profile(profile.folder());
     let group_calls = GroupCalls::of_profile(profile.folder());
     let unread_calls = group_calls.as_ref().err().map(ToString::to_string);

@@ -265,6 +265,8 @@ pub enum Report {
         /// The sentence.
         text: String,
     },
+    /// Figures of the last second of `hullo test`.
+    Sound(crate::sound_test::SoundFigures),
     /// The last line of every call.
     Summary(Box<Summary>),
 }

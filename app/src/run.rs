@@ -359,6 +359,7 @@ impl Runner<'_> {
             }
             Effect::Attend(settings) => self.attend(settings),
             Effect::WatchMouse(is_on) => self.front.sequence(terminal::set_mouse(is_on)),
+            Effect::Process(processing) => self.calls.set_processing(processing),
             Effect::ReadLog => return Some(Event::Log(self.log.newest())),
             Effect::Add(link) => return self.tell_net(ChannelCommand::Add { link }),
             Effect::SetName(name) => return self.tell_net(ChannelCommand::SetName(name)),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::ParticipantId;
+use crate::event::{Levels, ParticipantId};
 use crate::layers::Filter;
 use crate::talk::Talk;
 
@@ -108,6 +108,8 @@ pub struct Seat {
     pub talk: Option<Talk>,
     /// When its key was pressed last.
     pub(crate) talk_pressed_at_ms: Option<u64>,
+    /// How loud microphone and loudspeaker are now, once that was told.
+    pub levels: Option<Levels>,
 }
 
 impl Seat {

@@ -15,6 +15,7 @@ mod keys;
 mod layers;
 mod people;
 mod seat;
+mod sound;
 mod stats;
 
 pub use call::*;
@@ -25,6 +26,7 @@ pub use keys::{help, hint};
 pub(crate) use layers::*;
 pub(crate) use people::*;
 pub(crate) use seat::*;
+pub(crate) use sound::*;
 pub(crate) use stats::{NO_STATS, STATS_NONE, STATS_TITLE, stats_sentences, words_of};
 pub use stats::{stats_table, stats_words};
 

@@ -17,6 +17,7 @@ mod once;
 pub mod palette;
 pub(crate) mod people;
 pub mod settings;
+mod sound;
 mod suspend;
 #[cfg(test)]
 mod tests;

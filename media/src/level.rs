@@ -62,7 +62,8 @@ impl LevelMeter {
     }
 }
 
-fn level_db(block: &Block) -> f32 {
+/// Loudness of 20 ms in dB of full scale, from [`LEVEL_DB_MIN`].
+pub(crate) fn level_db(block: &Block) -> f32 {
     let mean = block.iter().map(|sample| sample * sample).sum::<f32>() / block.len() as f32;
     if mean > 0.0 {
         (10.0 * mean.log10()).max(LEVEL_DB_MIN)

@@ -87,15 +87,18 @@ impl LipSync {
 
     /// When the picture of this time (90 kHz ticks) that is ready at `now` is to be shown: at once, or up to [`HOLD_MAX`]
     /// later, and not before the one before it.
-    pub fn due(&mut self, now: Instant, media_time: u64) -> Instant {
+    /// `is_key`: it begins anew, perhaps in another layer, whose times an SFU counts anew.
+    pub fn due(&mut self, now: Instant, media_time: u64, is_key: bool) -> Instant {
         let offset = self.micros(now) - picture_micros(media_time);
         let jumped = self
             .last_offset
             .replace(offset)
             .is_some_and(|last| (offset - last).abs() > JUMP_MAX);
         if jumped {
-            (self.least, self.window_began) = ([None; 2], None);
             self.ready.clear();
+        }
+        if jumped || is_key {
+            (self.least, self.window_began) = ([None; 2], None);
         }
         self.last_picture = Some(now);
         self.note_least(now, offset);

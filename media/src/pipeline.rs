@@ -19,6 +19,7 @@ mod capture;
 mod fade;
 mod freeze;
 mod layers_encode;
+mod news;
 mod packer;
 mod pictures_decode;
 mod video_decode;

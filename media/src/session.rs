@@ -11,6 +11,7 @@
 //!
 //! Sources: RFC 8445 (ICE), RFC 8829 (roles), str0m 0.25 `direct_api`.
 
+mod audio_clock;
 mod hearing;
 mod path;
 mod repair;
@@ -32,8 +33,8 @@ use str0m::media::KeyframeRequestKind;
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Rtc};
 
+pub(crate) use audio_clock::{AudioClock, FRAME_TICKS};
 pub use path::SendBudget;
-pub(crate) use setup::{AudioClock, FRAME_TICKS};
 pub use setup::{Role, SessionError, Track};
 pub use stats::{SessionStats, TrackStats};
 

@@ -7,15 +7,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use cpal::traits::{DeviceTrait, HostTrait};
+use cpal::traits::DeviceTrait;
 use cpal::{
-    BufferSize, Device, Error, ErrorKind, SampleFormat, StreamConfig, SupportedBufferSize,
+    BufferSize, Device, Error, ErrorKind, SampleFormat, Stream, StreamConfig, SupportedBufferSize,
     SupportedStreamConfigRange,
 };
 
 use crate::device::DeviceError;
 use crate::frame::SAMPLE_RATE_HZ;
 use crate::resample::{RATE_HZ_MAX, RATE_HZ_MIN};
+
+mod choose;
+
+pub use choose::{SoundDevice, has_sound_server, microphones, speakers};
+pub(crate) use choose::{default_name, find, is_there};
 
 /// Time that a callback gets or gives at once. Shorter costs wake-ups and under-runs on a busy machine; longer is delay.
 const PERIOD: Duration = Duration::from_millis(10);
@@ -25,10 +30,12 @@ pub(crate) const RING: Duration = Duration::from_millis(200);
 const CALLBACK_MAX: Duration = Duration::from_secs(2);
 /// The same for its first callback: a sound server that was idle may first play out two seconds of silence.
 const FIRST_CALLBACK_MAX: Duration = Duration::from_secs(5);
+/// Longest delay that a device is believed to have: some drivers tell nonsense while they start.
+const DELAY_MAX: Duration = Duration::from_millis(500);
+/// How long closing a device is waited for.
+const CLOSE_MAX: Duration = Duration::from_millis(300);
 /// How long opening a device may take.
 pub(crate) const OPEN_MAX: Duration = Duration::from_secs(3);
-/// Devices named in a message: some systems list dozens of plugins.
-const NAMES_MAX: usize = 8;
 
 /// Which way sound goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +69,15 @@ impl Direction {
     /// What an error of the library means to the user.
     pub(crate) fn error(self, error: &Error) -> DeviceError {
         let what = self.what();
+        let words = error.to_string();
+        if words.contains("Connection refused") || words.contains("Connection terminated") {
+            // The sound server's ALSA plugin has no better word.
+            return DeviceError::Failed {
+                what,
+                message: "the sound server does not answer; start it, or unset PULSE_SERVER"
+                    .to_owned(),
+            };
+        }
         match error.kind() {
             ErrorKind::DeviceNotAvailable | ErrorKind::HostUnavailable => self.no_device(),
             ErrorKind::DeviceBusy => DeviceError::Busy { what },
@@ -80,59 +96,6 @@ impl Direction {
                 what,
                 message: error.to_string(),
             },
-        }
-    }
-}
-
-/// The default device, or the one whose name or id is `name` or else contains it.
-pub(crate) fn find(direction: Direction, name: Option<&str>) -> Result<Device, DeviceError> {
-    let host = cpal::default_host();
-    let Some(name) = name else {
-        let device = match direction {
-            Direction::Microphone => host.default_input_device(),
-            Direction::Speaker => host.default_output_device(),
-        };
-        return device.ok_or_else(|| direction.no_device());
-    };
-    let usable = |device: &Device| match direction {
-        Direction::Microphone => device.supports_input(),
-        Direction::Speaker => device.supports_output(),
-    };
-    let mut devices: Vec<(String, String, Device)> = Vec::new();
-    for device in host
-        .devices()
-        .map_err(|error| direction.error(&error))?
-        .filter(usable)
-    {
-        let title = device
-            .description()
-            .map(|description| description.name().to_owned())
-            .unwrap_or_default();
-        let id = device.id().map(|id| id.id().to_owned()).unwrap_or_default();
-        devices.push((title, id, device));
-    }
-    let exact = devices
-        .iter()
-        .position(|(title, id, _)| title == name || id == name);
-    let found = exact.or_else(|| {
-        devices
-            .iter()
-            .position(|(title, id, _)| title.contains(name) || id.contains(name))
-    });
-    match found {
-        Some(index) => Ok(devices.swap_remove(index).2),
-        None if devices.is_empty() => Err(direction.no_device()),
-        None => {
-            let names: Vec<_> = devices
-                .iter()
-                .take(NAMES_MAX)
-                .map(|(_, id, _)| id.as_str())
-                .collect();
-            Err(DeviceError::NoSuchName {
-                what: direction.what(),
-                name: name.to_owned(),
-                available: names.join(", "),
-            })
         }
     }
 }
@@ -238,6 +201,36 @@ fn choose(direction: Direction, ranges: &[SupportedStreamConfigRange]) -> Option
         .map(|(_, form)| form)
 }
 
+/// A stream that is closed without waiting: closing one whose device went away may hang in the library.
+pub(crate) struct OpenStream {
+    stream: Option<Stream>,
+}
+
+impl OpenStream {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self {
+            stream: Some(stream),
+        }
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        let (stream, (done, closed)) = (self.stream.take(), crossbeam_channel::bounded(1));
+        let closing = std::thread::Builder::new()
+            .name("device-close".into())
+            .spawn(move || {
+                drop(stream);
+                // Whoever waited may be gone.
+                let _ = done.try_send(());
+            });
+        // A device is usually closed within a period, and the next call wants it free.
+        if closing.is_ok() && closed.recv_timeout(CLOSE_MAX).is_err() {
+            tracing::warn!("a sound device does not close; it is left behind");
+        }
+    }
+}
+
 /// What the callbacks of a stream tell the thread that reads or feeds it.
 #[derive(Default)]
 pub(crate) struct Health {
@@ -246,6 +239,10 @@ pub(crate) struct Health {
     moved: AtomicBool,
     /// Under-runs, over-runs: heard as clicks, never fatal.
     glitches: AtomicU64,
+    /// How long sound takes between the device and the callback, as the device says.
+    delay_us: AtomicU64,
+    /// There was a callback.
+    begun: AtomicBool,
 }
 
 impl Health {
@@ -262,6 +259,23 @@ impl Health {
                 health.glitches.fetch_add(1, Relaxed);
             }
         }
+    }
+
+    /// For a callback: how long sound takes between the device and it.
+    pub(crate) fn set_delay(&self, delay: Duration) {
+        let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        self.delay_us.store(micros, Relaxed);
+        self.begun.store(true, Relaxed);
+    }
+
+    /// Whether there was a callback.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Relaxed)
+    }
+
+    /// What the callback said last, within what can be.
+    pub(crate) fn delay(&self) -> Duration {
+        Duration::from_micros(self.delay_us.load(Relaxed)).min(DELAY_MAX)
     }
 
     /// For the thread that waits: the samples asked for are there, the device works.
@@ -287,5 +301,7 @@ impl Health {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod server;
 #[cfg(test)]
 mod tests;

@@ -39,6 +39,8 @@ pub struct SoundLink {
     meter: LossMeter,
     takes_copies: bool,
     rtt: Option<Duration>,
+    queue: Option<Duration>,
+    arrives_bps: Option<u64>,
     available_bps: Option<u64>,
     session_loss: LossReport,
     peer_report: Option<(Instant, LossReport)>,
@@ -57,14 +59,17 @@ impl SoundLink {
         self.takes_copies
     }
 
-    /// What the session measured: round trip, the loss of our packets, and what the network carries in bits per second.
+    /// What the session measured: round trip and the part of it that our packets stand in queues, their loss, and, in bits
+    /// per second, what of them arrives and what the network carries.
     pub fn measured(
         &mut self,
-        rtt: Option<Duration>,
+        (rtt, queue): (Option<Duration>, Option<Duration>),
         loss: LossReport,
-        available_bps: Option<u64>,
+        (arrives_bps, available_bps): (Option<u64>, Option<u64>),
     ) {
-        (self.rtt, self.session_loss, self.available_bps) = (rtt, loss, available_bps);
+        self.arrives_bps = arrives_bps;
+        (self.rtt, self.queue) = (rtt, queue);
+        (self.session_loss, self.available_bps) = (loss, available_bps);
     }
 
     /// What goes with a packet of ours, captured at `captured_at`.
@@ -143,6 +148,8 @@ impl SoundLink {
         let figures = LinkFigures {
             report: self.peer_misses(now),
             rtt: self.rtt,
+            queue: self.queue,
+            arrives_bps: self.arrives_bps,
             available_bps: self.available_bps,
             takes_copies: self.takes_copies,
         };

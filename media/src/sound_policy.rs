@@ -4,12 +4,13 @@
 //! |---|---|---|
 //! | under 1.5 % | 32 kbit/s, nothing else | the same |
 //! | from 1.5 % | a copy of the packet before | the third before |
-//! | from 5 % | of the two before | the third and sixth before |
-//! | from 17 % | of the three before | the third and sixth before |
+//! | from 5 % | of the two before | the third and seventh before |
+//! | from 17 % | of the three before | the third and seventh before |
 //!
 //! Copies are whole packets, so a lost one sounds as if it had come; they replace the codec's own poor copies (FEC), which
 //! take their bits from every packet. FEC is for peers that read no copies, for group calls and for thin links. In all
-//! a packet with its copies and seals costs at most 100 kbit/s, and half of what the network carries.
+//! a packet with its copies and seals costs at most 100 kbit/s, and half of what the network carries. Where that is under
+//! 60 kbit/s packets are of 40 ms, and of 60 ms under 40 kbit/s.
 //!
 //! More protection comes at once and goes only after ten quiet seconds. If loss grows when copies are added to a thin
 //! link, the copies are the cause: they go, and are not tried again for a while.
@@ -22,6 +23,8 @@ use hullo_proto::frame::LossReport;
 pub const BITRATE_MAX_BPS: u32 = 32_000;
 /// Lowest: below it words suffer more than from losing some.
 pub const BITRATE_MIN_BPS: u32 = 16_000;
+/// Lowest in packets of 60 ms, on lines that carry nothing else: still wideband.
+const BITRATE_LEAST_BPS: u32 = 10_000;
 /// Bits per second of sealed sound at most, copies included.
 pub const PAYLOAD_MAX_BPS: u64 = 100_000;
 
@@ -38,6 +41,12 @@ const HEADER_BYTES: u64 = 66;
 const LONG_PACKETS_BPS: u64 = 60_000;
 /// Back to 20 ms above this.
 const SHORT_PACKETS_BPS: u64 = 75_000;
+/// Under this they are of 60 ms.
+const LONGEST_PACKETS_BPS: u64 = 40_000;
+/// Back to 40 ms above this.
+const LONG_AGAIN_BPS: u64 = 48_000;
+/// What reports, feedback and checks of the way take on a thin line, bits per second.
+const RESERVE_BPS: u64 = 8_000;
 /// Loss from which each level of protection is worth its bits.
 const LOSS_OF_LEVEL: [f32; 3] = [0.015, 0.05, 0.17];
 /// A level is left when loss is under this share of what it began at.
@@ -52,12 +61,16 @@ const BURST_LOSS_MIN: f32 = 0.03;
 const SPREAD_RTT_MAX: Duration = Duration::from_millis(400);
 /// A round trip so much over its least means a full queue, whose loss copies make worse.
 const QUEUE_MIN: Duration = Duration::from_millis(80);
+/// A line that was full so lately is full again when more is sent: what it loses is not chance.
+const QUEUE_REMEMBERED: Duration = Duration::from_secs(10);
 /// How long copies have to show that they do no harm.
 const TRIAL: Duration = Duration::from_secs(4);
 /// Loss that grew by so much during it is their fault.
 const HARM: f32 = 0.12;
 /// Links that carry more than this do not lose packets because of copies, bits per second.
 const HARM_BPS_MAX: u64 = 300_000;
+/// Share of what a full line carries that is used from then on, per cent.
+const FULL_PERCENT: u64 = 90;
 /// How long they are not tried again.
 const BAN: Duration = Duration::from_secs(30);
 /// An estimate that fell only because packets are lost at random is not believed below this, bits per second.
@@ -76,7 +89,7 @@ pub struct SoundSettings {
     pub announced_loss_percent: u8,
     /// Which earlier packets go along: 1 is the one before.
     pub copies: &'static [u8],
-    /// Blocks of 20 ms in a packet, 1 or 2.
+    /// Blocks of 20 ms in a packet, 1 to 3.
     pub blocks: u8,
 }
 
@@ -98,6 +111,10 @@ pub struct LinkFigures {
     pub report: LossReport,
     /// Round trip.
     pub rtt: Option<Duration>,
+    /// How long our packets stand in queues on their way, as the far side counts it.
+    pub queue: Option<Duration>,
+    /// What of ours arrives, bits per second, as the far side counts it.
+    pub arrives_bps: Option<u64>,
     /// What the network carries in all, bits per second, as far as is known.
     pub available_bps: Option<u64>,
     /// The far side reads copies.
@@ -109,30 +126,30 @@ pub struct LinkFigures {
 pub struct AudioPolicy {
     level: usize,
     bursty: bool,
-    long: bool,
+    /// Blocks in a packet; 0 before the first look.
+    blocks: u8,
     settings: SoundSettings,
     /// Since when less would do.
     calm_since: Option<Instant>,
     bursty_seen: Option<Instant>,
     rtt_least: Option<Duration>,
+    /// When a queue was last seen.
+    queued_at: Option<Instant>,
     /// Begin of a trial of copies and the loss before it.
     trial: Option<(Instant, f32)>,
     banned_until: Option<Instant>,
+    /// What arrived when copies had filled the line, bits per second: as much as it carries.
+    full_bps: Option<u64>,
 }
 
 impl AudioPolicy {
     /// Takes new figures; the settings, if they changed.
     pub fn update(&mut self, now: Instant, figures: &LinkFigures) -> Option<SoundSettings> {
         self.follow_loss(now, figures.report);
-        let usable = self.usable(figures);
-        self.long = usable
-            < if self.long {
-                SHORT_PACKETS_BPS
-            } else {
-                LONG_PACKETS_BPS
-            };
+        let usable = self.usable(now, figures);
+        self.blocks = blocks(self.blocks, usable);
         let is_thin = usable < HARM_BPS_MAX;
-        self.judge_trial(now, figures.report.loss(), is_thin);
+        self.judge_trial(now, figures, is_thin);
         let banned = self.banned_until.is_some_and(|until| now < until);
         let wanted = if figures.takes_copies && !banned {
             self.wanted_copies(figures.rtt)
@@ -185,25 +202,35 @@ impl AudioPolicy {
             (1, true) => &[3],
             (2, false) => &[1, 2],
             (_, false) => &[1, 2, 3],
-            (_, true) => &[3, 6],
+            (_, true) => &[3, 7],
         }
     }
 
     /// What sound may count on, headers included, bits per second.
-    fn usable(&mut self, figures: &LinkFigures) -> u64 {
+    fn usable(&mut self, now: Instant, figures: &LinkFigures) -> u64 {
         let least = match (self.rtt_least, figures.rtt) {
             (Some(least), Some(rtt)) => Some(least.min(rtt)),
             (least, rtt) => least.or(rtt),
         };
         self.rtt_least = least;
-        let queued = figures
-            .rtt
-            .zip(least)
-            .is_some_and(|(rtt, least)| rtt > least + QUEUE_MIN);
+        let waits = figures.rtt.zip(least).map(|(rtt, least)| rtt - least);
+        if waits
+            .max(figures.queue)
+            .is_some_and(|wait| wait > QUEUE_MIN)
+        {
+            self.queued_at = Some(now);
+        }
+        let queued =
+            (self.queued_at).is_some_and(|at| now.saturating_duration_since(at) < QUEUE_REMEMBERED);
+        if let Some(full) = self.full_bps
+            && self.banned_until.is_some_and(|until| now < until)
+        {
+            return figures.available_bps.map_or(full, |bps| bps.min(full));
+        }
         let Some(available) = figures.available_bps else {
             return u64::MAX;
         };
-        // Estimators take any loss for a full link. A round trip at its least says that the queue is empty.
+        // Estimators take any loss for a full link. A round trip that stayed at its least says that it never was.
         let lossy = figures.report.loss() >= LOSS_OF_LEVEL[1];
         if lossy && !queued && figures.rtt.is_some() {
             available.max(ESTIMATE_FLOOR_BPS)
@@ -212,13 +239,15 @@ impl AudioPolicy {
         }
     }
 
-    fn judge_trial(&mut self, now: Instant, loss: f32, is_thin: bool) {
+    fn judge_trial(&mut self, now: Instant, figures: &LinkFigures, is_thin: bool) {
+        let loss = figures.report.loss();
         let Some((began, before)) = self.trial else {
             return;
         };
         // Where there is room, loss that comes in bursts only seems to have grown.
         if is_thin && loss > before + HARM && now.saturating_duration_since(began) > TRIAL / 4 {
             self.banned_until = Some(now + BAN);
+            self.full_bps = figures.arrives_bps.map(|bps| bps * FULL_PERCENT / 100);
             self.trial = None;
         } else if now.saturating_duration_since(began) > TRIAL {
             self.trial = None;
@@ -227,15 +256,15 @@ impl AudioPolicy {
 
     /// As many of the copies as the rate allows, the nearest being dropped last, and the best bit rate with them.
     fn afford(&self, wanted: &'static [u8], usable_bps: u64, loss: f32) -> SoundSettings {
-        let blocks = if self.long { 2 } else { 1 };
-        let per_second = 50 / u64::from(blocks);
-        let headers = HEADER_BYTES * 8 * per_second;
+        let blocks = self.blocks;
+        let of_one = |bytes: u64| bytes * 8 * 50 / u64::from(blocks);
+        let headers = of_one(HEADER_BYTES) + if blocks > 1 { RESERVE_BPS } else { 0 };
         // Half for sound, the rest for pictures and everybody else; a thin link is sound's alone.
         let share = (usable_bps / 2)
             .max(usable_bps.min(LONG_PACKETS_BPS))
             .saturating_sub(headers);
-        let frame_bytes = share.min(PAYLOAD_MAX_BPS) / 8 / per_second;
-        let copies_max = if self.long {
+        let frame_bytes = share.min(PAYLOAD_MAX_BPS) * u64::from(blocks) / 8 / 50;
+        let copies_max = if blocks > 1 {
             wanted.len().min(1)
         } else {
             wanted.len()
@@ -243,14 +272,18 @@ impl AudioPolicy {
         let bitrate_with = |copies: u64| {
             let packets = frame_bytes.saturating_sub(SEAL_BYTES + COPY_HEAD_BYTES * copies);
             let bytes = packets / (copies + 1);
-            bytes * 8 * per_second
+            of_one(bytes)
         };
         let count = (1..=copies_max)
             .rev()
             .find(|&count| bitrate_with(count as u64) >= u64::from(BITRATE_MIN_BPS))
             .unwrap_or(0);
-        let bitrate = bitrate_with(count as u64)
-            .clamp(u64::from(BITRATE_MIN_BPS), u64::from(BITRATE_MAX_BPS));
+        let least = if blocks == 3 {
+            BITRATE_LEAST_BPS
+        } else {
+            BITRATE_MIN_BPS
+        };
+        let bitrate = bitrate_with(count as u64).clamp(least.into(), BITRATE_MAX_BPS.into());
         let protected = self.level > 0 && count == 0;
         let announced = (loss * 100.0).clamp(ANNOUNCED_MIN, ANNOUNCED_MAX);
         // In steps of five, so that noise does not reconfigure the encoder each second.
@@ -261,6 +294,20 @@ impl AudioPolicy {
             copies: &wanted[..count],
             blocks,
         }
+    }
+}
+
+/// Blocks of 20 ms in a packet on a line that carries `usable` bits per second, after packets of so many blocks.
+fn blocks(before: u8, usable: u64) -> u8 {
+    let (to_one, to_two) = match before {
+        3 => (SHORT_PACKETS_BPS, LONG_AGAIN_BPS),
+        2 => (SHORT_PACKETS_BPS, LONGEST_PACKETS_BPS),
+        _ => (LONG_PACKETS_BPS, LONGEST_PACKETS_BPS),
+    };
+    match usable {
+        _ if usable >= to_one => 1,
+        _ if usable >= to_two => 2,
+        _ => 3,
     }
 }
 
@@ -331,10 +378,10 @@ mod tests {
     #[test]
     fn bursts_spread_the_copies_unless_the_far_side_is_far_away() {
         let mut link = Link::new();
-        assert_eq!(link.run(1, 0.2, 3.0).copies, [3, 6]);
+        assert_eq!(link.run(1, 0.2, 3.0).copies, [3, 7]);
         assert_eq!(
             link.run(5, 0.2, 1.5).copies,
-            [3, 6],
+            [3, 7],
             "a calm moment changes nothing"
         );
         link.figures.rtt = Some(Duration::from_millis(600));
@@ -364,14 +411,17 @@ mod tests {
             (55_000, 2),
             (70_000, 2),
             (80_000, 1),
-            (32_000, 2),
+            (32_000, 3),
+            (45_000, 3),
+            (50_000, 2),
+            (41_000, 2),
         ] {
             link.figures.available_bps = Some(available);
             let settings = link.run(1, 0.0, 0.0);
             assert_eq!(settings.blocks, blocks, "{available} bit/s");
             let headers = HEADER_BYTES * 8 * 50 / u64::from(blocks);
             assert!(
-                payload(settings) + headers <= available.max(36_000),
+                payload(settings) + headers + 3_000 <= available,
                 "{available}: {settings:?}"
             );
         }

@@ -53,6 +53,26 @@ pub trait AudioSource: Send {
     /// [`AudioSource::read`]; false for what is read every 20 ms by the clock.
     fn is_device(&self) -> bool;
 
+    /// False while there is no device: what is read is silence that nobody need hear.
+    fn is_live(&self) -> bool {
+        true
+    }
+
+    /// False while an open device has given nothing yet: some take two seconds.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    /// How long ago the last sample of the last block was heard, as far as the device says.
+    fn delay(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// What happened to the device since the last look, a sentence: it went away, another took its place.
+    fn news(&mut self) -> Option<String> {
+        None
+    }
+
     /// Fills the next 20 ms. A device blocks until it has them.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use hullo_tests::bench::tools::{Floor, Scripts, build_release, codec_floor};
 use hullo_tests::bench::verdict::{Bar, Point, Verdict, table};
 use hullo_tests::bench::y4m::Shape;
 use hullo_tests::bench::{clip, quality::QualityError};
-use points::{Recorded, cost_points, picture_points, time_points};
+use points::{Recorded, cost_points, picture_points, sound_points, time_points};
 use serde_json::json;
 
 const SHAPE: Shape = Shape {
@@ -99,6 +99,7 @@ fn run() -> Result<bool, Failure> {
         mic: "test".to_owned(),
         speaker: "none".to_owned(),
         record_video: None,
+        options: Vec::new(),
     };
     let card = stage.call(&card, &card, bench.length)?;
     say("call 4 of 4: talking heads, not recorded, and the codecs alone");
@@ -114,6 +115,7 @@ fn run() -> Result<bool, Failure> {
     let mut points = picture_points(&talk, &hard);
     points.push(speech_point(&bench, real_speech, &speech));
     points.extend(time_points(&talk, &card));
+    points.extend(sound_points(&talk, &card));
     points.extend(cost_points(&plain, &talk, &floor, &tight));
     let text = table(&points);
     say(&text);
@@ -196,6 +198,7 @@ fn side(y4m: &Path, wav: &Path, speaker: &Path, record_video: Option<PathBuf>) -
         mic: format!("file:{}", wav.display()),
         speaker: format!("file:{}", speaker.display()),
         record_video,
+        options: Vec::new(),
     }
 }
 

@@ -96,6 +96,33 @@ pub(crate) fn time_points(talk: &Recorded, card: &(Transcript, Transcript)) -> V
     ]
 }
 
+/// A packet must be full before it leaves (20 ms), and the codec looks ahead, milliseconds.
+const SOUND_PATH_MS: f64 = 20.0 + 6.5;
+
+/// Sound from mouth to ear, and how far lips are from it.
+pub(crate) fn sound_points(talk: &Recorded, card: &(Transcript, Transcript)) -> Vec<Point> {
+    let one_way = |side: &Transcript| {
+        let waits = side.share_of_stats("received/sound_delay_ms", 0.95)?;
+        let there_and_back = side.mean_of_stats("rtt_ms").unwrap_or(0.0);
+        Some(SOUND_PATH_MS + there_and_back / 2.0 + waits)
+    };
+    let lips = |path: &str| [("a", card.0.summary(path)), ("b", card.1.summary(path))];
+    vec![
+        Point::judge(
+            "sound one way, p95, file devices",
+            "ms",
+            Bar::AtMost(60.0),
+            &[("a", one_way(&talk.callee)), ("b", one_way(&talk.caller))],
+        ),
+        Point::judge(
+            "lips against voice, p95, test devices",
+            "ms",
+            Bar::AtMost(80.0),
+            &lips("lip_sync_ms/p95"),
+        ),
+    ]
+}
+
 /// Processor time against the codecs alone, and memory.
 pub(crate) fn cost_points(
     plain: &(Transcript, Transcript),

@@ -8,6 +8,7 @@ mod camera;
 mod content;
 mod drive;
 mod judge;
+mod lips;
 mod seat;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ pub use camera::Screen;
 use drive::deliver_up;
 pub use judge::Quality;
 use judge::Watch;
+pub use lips::Lips;
 pub use seat::{Heard, Seat};
 
 /// Pictures a second of every camera.

@@ -46,6 +46,10 @@ pub struct Heard {
     pub concealed_share: f64,
     /// How sound was sent at last.
     pub settings: SoundSettings,
+    /// When that changed, milliseconds since the call began, lead included.
+    pub changes: Vec<(u64, SoundSettings)>,
+    /// Least and most delay of the jitter buffer without the lead, milliseconds.
+    pub held_ms: (u64, u64),
 }
 
 /// Repeats itself for a seed (Steele, Lea, Flood: SplitMix64).
@@ -110,6 +114,7 @@ struct Talk {
     heard: Vec<f32>,
     delays_ms: Vec<u64>,
     settings: SoundSettings,
+    changes: Vec<(u64, SoundSettings)>,
 }
 
 impl Talk {
@@ -146,6 +151,7 @@ impl Talk {
             heard: Vec::new(),
             delays_ms: Vec::new(),
             settings: SoundSettings::default(),
+            changes: Vec::new(),
         }
     }
 
@@ -155,6 +161,7 @@ impl Talk {
         let (link, sealer, _) = &mut self.speaker;
         if let Some(settings) = link.settings(now) {
             self.settings = settings;
+            self.changes.push((at_ms, settings));
             self.encoder.apply(&settings);
         }
         // Long packets are for thin links, which these lines are not.
@@ -267,5 +274,7 @@ pub fn talk(lead: &[f32], speech: &[f32], line: Line, seed: u64, takes_copies: b
         delay_p95_ms: delays[(delays.len() - 1) * 95 / 100] as f64 + path_ms,
         concealed_share: (stats.concealed_ms - concealed_before) as f64 / (seconds * 1000.0),
         settings: talk.settings,
+        changes: talk.changes,
+        held_ms: (delays[0], delays[delays.len() - 1]),
     }
 }

@@ -11,7 +11,9 @@ use hullo::call::engine::{Engine, Event, Input, Output, Ways};
 use hullo::call::side::SideState;
 use hullo_media::codec::{VideoDecoder as _, h264, opus};
 use hullo_media::frame::{BLOCK_SAMPLES, EncodedFrame};
-use hullo_media::jitter::{AudioBuffer as _, JitterBuffer, Pull, SoundClock};
+use hullo_media::jitter::{
+    AudioBuffer as _, AudioBufferStats, JitterBuffer, Pull, SoundClock, TARGET_START,
+};
 use hullo_media::pipeline::Packer;
 use hullo_media::session::{SendBudget, SessionStats};
 use hullo_media::sound_policy::SoundSettings;
@@ -33,8 +35,6 @@ pub use picture::Seen;
 
 /// A step moves to the next deadline but never further, so that codecs run on time.
 const STEP_MAX: Duration = Duration::from_millis(5);
-/// Sound waits this long for what is late.
-const BUFFER_TARGET: Duration = Duration::from_millis(80);
 /// The relay between the two takes this long for a message.
 const RELAY_DELAY: Duration = Duration::from_millis(30);
 const SOUND_INTERVAL: Duration = Duration::from_millis(20);
@@ -443,7 +443,7 @@ impl Person {
             voice: opus::Encoder::new().expect("opus"),
             packer: Packer::default(),
             screen: h264::Decoder::new().expect("h264"),
-            buffer: JitterBuffer::new(Box::new(opus::Decoder::new().expect("opus")), BUFFER_TARGET),
+            buffer: JitterBuffer::new(Box::new(opus::Decoder::new().expect("opus")), TARGET_START),
         }
     }
 
@@ -455,6 +455,11 @@ impl Person {
     /// Whether sound and pictures have come.
     pub fn is_served(&self) -> bool {
         self.pictures > 0 && self.blocks_played > 0
+    }
+
+    /// What the jitter buffer saw and did.
+    pub fn sound_stats(&self) -> AudioBufferStats {
+        self.buffer.stats()
     }
 
     fn invitation(&mut self) -> Invitation {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hullo::call::engine::Input;
 use hullo_proto::call::{CallState, Media};
+use hullo_tests::group_media;
 use hullo_tests::world::{Link, World};
 
 const CALLER: usize = 0;
@@ -132,4 +133,40 @@ fn lips_go_with_the_voice_where_10_percent_are_lost() {
 #[test]
 fn lips_go_with_the_voice_where_10_percent_are_lost_in_bursts() {
     hold("10 % lost in bursts", lossy(0.1, 3.0), lossy(0.1, 3.0));
+}
+
+#[test]
+fn lips_go_with_the_voice_in_the_call_of_a_group() {
+    for (name, loss, jitter_ms) in [
+        ("clean", 0.0, 0),
+        ("uneven", 0.0, 20),
+        ("5 % lost", 0.05, 5),
+    ] {
+        let line = group_media::Line {
+            delay: ms(30),
+            jitter: ms(jitter_ms),
+            loss,
+        };
+        let mut world = group_media::World::new(6, 3, |_| line);
+        (0..3).for_each(|index| world.join(index));
+        for person in &mut world.people {
+            person.seats[0].lips = Some(group_media::Lips::default());
+        }
+        world.settle(Duration::from_secs(6));
+        let since = world.now;
+        world.run(Duration::from_secs(12));
+        for (index, person) in world.people.iter().enumerate() {
+            let lips = person.seats[0].lips.as_ref().expect("watched");
+            let skews = lips.p95_ms(since);
+            println!("{name}, person {index}: {skews:?}");
+            assert_eq!(skews.len(), 2, "{name}, person {index}: {skews:?}");
+            for (p95, pictures) in skews {
+                assert!(
+                    pictures >= 60,
+                    "{name}, person {index}: {pictures} pictures"
+                );
+                assert!(p95 <= SKEW_P95_MS, "{name}, person {index}: {p95} ms");
+            }
+        }
+    }
 }

@@ -16,4 +16,5 @@ mod reach;
 mod relay;
 mod sfu;
 mod speech;
+mod thin;
 mod virtual_call;

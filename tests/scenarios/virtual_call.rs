@@ -166,6 +166,8 @@ fn a_frame_moved_to_another_track_is_refused() {
             };
             vec![(other, bytes.to_vec())]
         }));
+    // Pictures that came before wait for their sound.
+    world.drive(hullo_media::lip_sync::HOLD_MAX);
     let before = (
         world.people[CALLEE].pictures,
         world.people[CALLEE].engine.undecryptable(),

@@ -262,6 +262,7 @@ impl Driver {
                 self.engine.handle_input(now, Input::Timeout);
             }
             deadline = self.drain();
+            self.dispatch.watch_sound(now);
             if more {
                 deadline = Some(now);
             }

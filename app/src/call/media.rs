@@ -10,11 +10,14 @@ use std::time::{Duration, Instant};
 
 use hullo_media::clock;
 use hullo_media::device::DeviceError;
+use hullo_media::follow::DeviceChoice;
 use hullo_media::frame::{EncodedFrame, Picture};
 use hullo_media::jitter::{AudioFrame, TARGET_START};
+use hullo_media::level::LEVEL_DB_MIN;
 use hullo_media::pipeline::{
     AudioDecode, AudioEncode, DECODERS_MAX, PictureOf, VideoDecode, VideoEncode, VideoLimits,
 };
+use hullo_media::process::ProcessSwitch;
 use hullo_media::sink::{AudioSink, Nowhere, Recorder, open_speaker};
 use hullo_media::slot::Slot;
 use hullo_media::sound_policy::SoundSettings;
@@ -27,7 +30,9 @@ mod sound;
 
 use super::frames::FrameQueue;
 use super::lease::{Devices, Lease};
+use super::open_sound::open_sound;
 use super::sizes::{SOURCE, Step, worth_sending};
+use super::sound_watch::Heard;
 use crate::report::{AudioSummary, VideoSummary};
 
 /// Pictures per second that leave at most; a terminal shows no more.
@@ -50,6 +55,12 @@ pub struct MediaSpecs {
     pub screen: Option<CameraSpec>,
     /// Pictures of others are neither drawn nor kept nor counted for a program: none are asked for.
     pub nobody_looks: bool,
+    /// What is done to the sound of the microphone; may change at any time.
+    pub process: ProcessSwitch,
+    /// Which microphone is meant where `mic` is a device; may change at any time.
+    pub mic_choice: DeviceChoice,
+    /// Which loudspeaker is meant where `speaker` is a device; may change at any time.
+    pub speaker_choice: DeviceChoice,
 }
 
 impl MediaSpecs {
@@ -201,21 +212,13 @@ pub fn open_in_background(
 fn open(specs: &MediaSpecs, lease: Lease, is_first: bool) -> Opened {
     let mut notices = Vec::new();
     let mut note = |what: &str, error: DeviceError| notices.push(format!("{what}: {error}"));
-    let mic =
-        open_mic(specs.mic.as_ref().unwrap_or(&MicSpec::Device(None))).unwrap_or_else(|error| {
-            note("No microphone, you are not heard", error);
-            None
-        });
-    let spec = specs.speaker.clone().unwrap_or(SpeakerSpec::Device(None));
-    // A file is not opened anew after a hold: what it has would be lost.
-    let speaker = if is_first || matches!(spec, SpeakerSpec::Device(_)) {
-        open_speaker(&spec).unwrap_or_else(|error| {
-            note("No speaker, you hear nothing", error);
-            None
-        })
-    } else {
-        None
-    };
+    let sound = open_sound(specs, is_first);
+    if let Some(error) = sound.mic_error {
+        note("No microphone, you are not heard", error);
+    }
+    if let Some(error) = sound.speaker_error {
+        note("No speaker, you hear nothing", error);
+    }
     let recorder = specs
         .record_video
         .as_ref()
@@ -229,8 +232,8 @@ fn open(specs: &MediaSpecs, lease: Lease, is_first: bool) -> Opened {
         });
     Opened {
         lease,
-        mic,
-        speaker,
+        mic: sound.mic,
+        speaker: sound.speaker,
         recorder,
         notices,
     }
@@ -400,6 +403,20 @@ impl CallMedia {
         self.sound = settings;
         if let Some(encode) = &self.audio_encode {
             encode.set_sound(settings);
+        }
+    }
+
+    /// How loud it is on both sides, and what became of the devices since the last look.
+    pub fn heard(&self) -> Heard {
+        let encode = self.audio_encode.as_ref();
+        let decode = self.audio_decode.as_ref();
+        Heard {
+            mic_db: encode.map_or(LEVEL_DB_MIN, AudioEncode::level_db),
+            speaker_db: decode.map_or(LEVEL_DB_MIN, AudioDecode::level_db),
+            speaks_muted: encode.is_some_and(AudioEncode::speaks_muted),
+            news: (encode.and_then(AudioEncode::news).into_iter())
+                .chain(decode.and_then(AudioDecode::news))
+                .collect(),
         }
     }
 

@@ -47,6 +47,7 @@ impl Config {
         let mouse = settings.mouse.unwrap_or(self.screen.mouse);
         writeln!(out, "\n[screen]\nmouse = {mouse}{}", here(settings.mouse))?;
         writeln!(out, "{}", self.screen.dump())?;
+        self.write_sound(settings, out)?;
         let theme = settings.theme.unwrap_or(self.theme.name).word();
         writeln!(out, "\n[theme]\nname = \"{theme}\"{}", here(settings.theme))?;
         for ((role, _), own) in ROLES.iter().zip(&self.theme.own) {
@@ -65,6 +66,27 @@ impl Config {
                 list(&names),
                 crate::text::help(row.action)
             )?;
+        }
+        Ok(())
+    }
+
+    fn write_sound(&self, settings: &Settings, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "\n[sound]")?;
+        let sound = &self.sound;
+        for (name, device) in [("mic", &sound.mic), ("speaker", &sound.speaker)] {
+            match device {
+                Some(device) => {
+                    writeln!(out, "{name} = {}", toml::Value::from(device.as_str()))?;
+                }
+                None => writeln!(out, "# {name} = the system's default")?,
+            }
+        }
+        for (name, given, own) in [
+            ("echo", sound.echo, settings.echo),
+            ("noise", sound.noise, settings.noise),
+            ("gain", sound.gain, settings.gain),
+        ] {
+            writeln!(out, "{name} = {}{}", own.unwrap_or(given), here(own))?;
         }
         Ok(())
     }
@@ -119,7 +141,7 @@ mod tests {
             "",
             "relay_only = true\n[attention]\nbell = false\non_incoming = [\"say\", \"it's \\\"me\\\"\"]\n\
              [screen]\nmouse = true\ncolor = 16\nglyphs = \"braille\"\nsync = \"off\"\nbudget_kb_s = 30\n\
-             pixels = \"sixel\"\n[theme]\nname = \"light\"\nalarm = \"#ff8800\"\nkey = \"default\"\n\
+             pixels = \"sixel\"\n[sound]\nmic = \"a \\\"b\\\"\"\nnoise = false\n[theme]\nname = \"light\"\nalarm = \"#ff8800\"\nkey = \"default\"\n\
              error = \"light-red\"\n[keys]\nmute = [\"m\", \"F2\"]\nscreen = []\nqr = '\"'\nhold = '\\'",
         ] {
             let config = parse(text).expect("good");
@@ -128,6 +150,7 @@ mod tests {
             assert_eq!(again.theme, config.theme);
             assert_eq!(again.attention, config.attention);
             assert_eq!(again.screen, config.screen);
+            assert_eq!(again.sound, config.sound);
             assert_eq!(again.relay_only, config.relay_only);
         }
     }

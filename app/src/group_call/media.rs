@@ -12,6 +12,7 @@ use hullo_media::frame::{EncodedFrame, Picture};
 use hullo_media::group_session::OwnTrack;
 use hullo_media::jitter::{AudioFrame, TARGET_START};
 use hullo_media::layers::{everything_wanted, share};
+use hullo_media::level::LEVEL_DB_MIN;
 use hullo_media::mix::PersonSound;
 use hullo_media::pipeline::{
     AudioEncode, AudioMix, LayersEncode, PictureOf, PicturesDecode, Published, VideoDecodeCounters,
@@ -25,6 +26,7 @@ use hullo_proto::service::sfu::LayersWanted;
 use super::queue::LayerQueue;
 use crate::call::lease::Lease;
 use crate::call::media::{CardTimes, FRAME_RATE_MAX, MediaSpecs, Opened, Pictures, Tee, numbered};
+use crate::call::sound_watch::Heard;
 use crate::event::Feed;
 use crate::text;
 
@@ -280,6 +282,19 @@ impl GroupMedia {
             _ => 0,
         };
         self.captured_before + running
+    }
+
+    /// How loud it is on both sides, and what became of the devices since the last look.
+    pub fn heard(&self) -> Heard {
+        let (encode, mix) = (self.audio_encode.as_ref(), self.mix.as_ref());
+        Heard {
+            mic_db: encode.map_or(LEVEL_DB_MIN, AudioEncode::level_db),
+            speaker_db: mix.map_or(LEVEL_DB_MIN, AudioMix::level_db),
+            speaks_muted: encode.is_some_and(AudioEncode::speaks_muted),
+            news: (encode.and_then(AudioEncode::news).into_iter())
+                .chain(mix.and_then(AudioMix::news))
+                .collect(),
+        }
     }
 
     /// What broke since the last look, in sentences.

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
+use hullo_media::process::{ProcessSwitch, Processing};
 use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec};
 
-use super::Failure;
+use super::{Face, Failure};
+use crate::call::media::MediaSpecs;
 use crate::cli::Options;
-use crate::config::Config;
+use crate::config::{Config, SoundConfig};
 use crate::layers::Setup;
 use crate::log::{self, Log};
+use crate::report::Report;
 
 /// What was decided at the start.
 pub(super) fn setup(
@@ -30,11 +33,59 @@ pub(super) fn setup(
         attention: config.attention.clone(),
         theme: config.theme,
         mouse: config.screen.mouse,
+        sound_given: config.sound.processing(),
+        sound_flags: [options.echo, options.noise, options.gain],
         devices: [camera, mic, speaker],
         is_colour_given: options.drawing.color.is_some(),
         log: log.place.as_ref().map(|place| place.display().to_string()),
         profile: profile.display().to_string(),
     }
+}
+
+/// Which devices are meant, and what is done to sound: the command line before the file.
+pub(super) fn configure_sound(specs: &mut MediaSpecs, options: &Options, config: &Config) {
+    let sound = &config.sound;
+    let mic = match &options.mic {
+        Some(MicSpec::Device(Some(name))) => Some(name),
+        _ => sound.mic.as_ref(),
+    };
+    let speaker = match &options.speaker {
+        Some(SpeakerSpec::Device(Some(name))) => Some(name),
+        _ => sound.speaker.as_ref(),
+    };
+    specs.mic_choice.set(mic.cloned());
+    specs.speaker_choice.set(speaker.cloned());
+    specs.process = processing(options, sound);
+}
+
+/// What is done to the sound of a microphone; of a file only what was asked for on the command line.
+pub(super) fn processing(options: &Options, sound: &SoundConfig) -> ProcessSwitch {
+    let given = sound.processing();
+    let wanted = Processing {
+        echo: options.echo.unwrap_or(given.echo),
+        noise: options.noise.unwrap_or(given.noise),
+        gain: options.gain.unwrap_or(given.gain),
+    };
+    let asked = Processing {
+        echo: options.echo == Some(true),
+        noise: options.noise == Some(true),
+        gain: options.gain == Some(true),
+    };
+    ProcessSwitch::new(wanted, asked)
+}
+
+/// `hullo test` with what the file says of sound.
+pub(super) fn sound_test(options: &Options, folder: &Path, face: Face) -> Result<u8, Failure> {
+    let (config, broken) = crate::config::read(&crate::config::path(folder));
+    let mut lines = super::line_front(face);
+    if let Some(broken) = broken {
+        let text = crate::people::sentence(&broken.to_string());
+        (lines.report(0, &Report::Notice { text }))
+            .map_err(|_| Failure::other("Nobody reads the output."))?;
+    }
+    let mut specs = super::specs(options);
+    configure_sound(&mut specs, options, &config);
+    crate::sound_test::run(options, &specs, face == Face::Screen, &mut *lines)
 }
 
 /// Begins to log; what failed is to be told once there is somebody to tell.

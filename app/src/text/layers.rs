@@ -1,5 +1,6 @@
 //! Words of the palette, the menu of a contact, the settings and the log.
 
+use crate::event::SoundPart;
 use crate::layers::{MenuLine, Setup};
 use crate::update::settings::{Item, Source};
 use crate::view::theme::{Theme, ThemeName};
@@ -92,6 +93,7 @@ pub(crate) fn setting(item: Item) -> &'static str {
         Item::Desktop => "Desktop notification",
         Item::Terminal => "Terminal notification",
         Item::Title => "Window title",
+        Item::Sound(part) => super::sound_part(part),
         Item::Camera => "Camera",
         Item::Microphone => "Microphone",
         Item::Speaker => "Speaker",
@@ -125,6 +127,9 @@ pub(crate) fn about_setting(item: Item) -> String {
         Item::Desktop => "A notification of the desktop, where there is one.",
         Item::Terminal => "A notification by the terminal itself, where it can.",
         Item::Title => "Who calls, and what is new, in the window's title.",
+        Item::Sound(SoundPart::Echo) => "What the speaker plays is taken out of what is sent.",
+        Item::Sound(SoundPart::Noise) => "Off for music, which is noise to it.",
+        Item::Sound(SoundPart::Gain) => "Quiet voices become louder, loud ones do not clip.",
         Item::Camera => return "Chosen at the start: `hullo --camera device:NAME`.".to_owned(),
         Item::Microphone => return "Chosen at the start: `hullo --mic device:NAME`.".to_owned(),
         Item::Speaker => return "Chosen at the start: `hullo --speaker device:NAME`.".to_owned(),

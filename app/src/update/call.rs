@@ -15,7 +15,7 @@ pub(super) mod talk;
 
 use std::time::Duration;
 
-use super::{notice, once, quit, say, say_long};
+use super::{notice, once, quit, say, say_long, sound};
 use crate::effect::Effect;
 use crate::event::{CallEvent, CallNumber, CallState, Direction, Media, Party, Switch};
 use crate::model::{CALLS_MAX, Call, Model, Overlay, Switches};
@@ -87,6 +87,8 @@ pub(super) fn take(
         }
         CallEvent::Step { words, is_trouble } => step(model, number, words, is_trouble, effects),
         CallEvent::Notice(words) => notice(model, words, effects),
+        CallEvent::TalksMuted => sound::talks_muted(model, number, effects),
+        CallEvent::Levels(levels) => sound::levels(model, number, levels),
     }
 }
 
@@ -536,7 +538,7 @@ fn taken_mut(model: &mut Model) -> Result<(&mut Call, CallNumber), String> {
         .ok_or_else(|| text::NO_CALL.to_owned())
 }
 
-fn switched(switch: Switch, before: bool) -> bool {
+pub(super) fn switched(switch: Switch, before: bool) -> bool {
     match switch {
         Switch::On => true,
         Switch::Off => false,

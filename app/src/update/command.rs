@@ -1,7 +1,7 @@
 //! Commands from stdin, the control socket and the command line: the same deeds as the keys, failures told outside.
 
 use super::call::{self, focus, hold, ring, seat, talk};
-use super::{fail, group, history, menu, people, settings, stop};
+use super::{fail, group, history, menu, people, settings, sound, stop};
 use crate::effect::Effect;
 use crate::event::{Command, GroupNumber, Party, StopReason};
 use crate::model::{Incoming, Model};
@@ -37,6 +37,10 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
         Command::Video(switch) => call::set_camera(model, switch, effects),
         Command::Hold(switch) => hold::set_hold(model, switch, effects),
         Command::Swap => hold::swap(model, effects),
+        Command::Process(part, switch) => {
+            sound::set_processing(model, part, switch, effects);
+            Ok(())
+        }
         Command::Deafen(switch) => seat::set_deafened(model, switch, effects),
         Command::Talk(switch) => talk::set(model, switch, effects),
         Command::Focus(name) => focus::on_name(model, &name, effects),

@@ -6,6 +6,7 @@ use nucleo_matcher::{Config, Matcher};
 
 use super::{command, say};
 use crate::effect::Effect;
+use crate::event::SoundPart;
 use crate::keymap::{self, Action};
 use crate::layers::{Filter, Palette, PaletteDeed, PaletteLine};
 use crate::model::Model;
@@ -38,6 +39,7 @@ pub fn lines(model: &Model) -> Vec<PaletteLine> {
             words: text::help(row.action).to_owned(),
         })
     });
+    let lines = lines.chain(SoundPart::ALL.map(|part| sound_line(model, part)));
     let mut matcher = Matcher::new(Config::DEFAULT);
     let pattern = Pattern::new(
         typed,
@@ -59,6 +61,15 @@ pub fn lines(model: &Model) -> Vec<PaletteLine> {
         });
     }
     lines
+}
+
+/// What is done to the sound of the microphone has no key of its own.
+fn sound_line(model: &Model, part: SoundPart) -> PaletteLine {
+    PaletteLine {
+        does: PaletteDeed::Command(format!("{} toggle", part.word())),
+        keys: String::new(),
+        words: text::switch_sound_part(part, model.is_processed(part)),
+    }
 }
 
 /// A line with the text in which is looked.

@@ -1,8 +1,8 @@
 //! The settings screen: what holds now, where it comes from, and what can be changed while the program runs.
 
-use super::{call, say};
+use super::{call, say, sound};
 use crate::effect::Effect;
-use crate::event::{Settings, Switch};
+use crate::event::{Settings, SoundPart, Switch};
 use crate::layers::Setup;
 use crate::model::Model;
 use crate::text;
@@ -28,6 +28,8 @@ pub enum Item {
     Terminal,
     /// The window's title.
     Title,
+    /// A part of what is done to the sound of the microphone.
+    Sound(SoundPart),
     /// Where pictures come from.
     Camera,
     /// Where sound comes from.
@@ -47,7 +49,7 @@ pub enum Item {
 }
 
 /// All of them, those that can be changed here first.
-pub const ITEMS: [Item; 16] = [
+pub const ITEMS: [Item; 19] = [
     Item::DoNotDisturb,
     Item::Theme,
     Item::Mouse,
@@ -56,6 +58,9 @@ pub const ITEMS: [Item; 16] = [
     Item::Desktop,
     Item::Terminal,
     Item::Title,
+    Item::Sound(SoundPart::Echo),
+    Item::Sound(SoundPart::Noise),
+    Item::Sound(SoundPart::Gain),
     Item::Camera,
     Item::Microphone,
     Item::Speaker,
@@ -88,7 +93,7 @@ impl Item {
     /// Whether Enter changes it.
     #[must_use]
     pub fn can_change(self) -> bool {
-        self.switch().is_some() || matches!(self, Self::DoNotDisturb | Self::Theme)
+        self.switch().is_some() || matches!(self, Self::DoNotDisturb | Self::Theme | Self::Sound(_))
     }
 
     /// Whether it has a value that can come from several places.
@@ -147,6 +152,7 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
         Some(given) => (given.clone(), Source::Flag),
         None => (text::DEVICE_DEFAULT.to_owned(), Source::Default),
     };
+    let levels = model.taken_call().and_then(|call| call.seat.levels);
     match item {
         Item::DoNotDisturb => {
             let is_on = model.settings.do_not_disturb;
@@ -160,9 +166,13 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
             };
             (text::theme(model.theme), source)
         }
+        Item::Sound(part) => {
+            let is_on = text::on_off(model.is_processed(part)).to_owned();
+            (is_on, sound::source(model, part))
+        }
         Item::Camera => device(0),
-        Item::Microphone => device(1),
-        Item::Speaker => device(2),
+        Item::Microphone => metered(device(1), levels.map(|levels| levels.mic)),
+        Item::Speaker => metered(device(2), levels.map(|levels| levels.speaker)),
         Item::RelayOnly => (
             text::on_off(model.is_relay_only).to_owned(),
             of_file("relay_only"),
@@ -199,6 +209,14 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
     }
 }
 
+/// The value of a sound device with its meter, while it is in use.
+fn metered((name, source): (String, Source), level: Option<u8>) -> (String, Source) {
+    match level {
+        Some(level) => (format!("{} {name}", text::meter(level)), source),
+        None => (name, source),
+    }
+}
+
 /// Enter on a setting.
 pub(super) fn change(
     model: &mut Model,
@@ -208,6 +226,10 @@ pub(super) fn change(
     match item {
         Item::DoNotDisturb => {
             call::set_do_not_disturb(model, Switch::Toggle, effects);
+            Ok(())
+        }
+        Item::Sound(part) => {
+            sound::set_processing(model, part, Switch::Toggle, effects);
             Ok(())
         }
         Item::Theme => set_theme(model, model.theme.name.next(), effects),
@@ -230,6 +252,9 @@ pub(super) fn set(
         "desktop" => Item::Desktop,
         "terminal" => Item::Terminal,
         "title" => Item::Title,
+        "echo" => Item::Sound(SoundPart::Echo),
+        "noise" => Item::Sound(SoundPart::Noise),
+        "gain" => Item::Sound(SoundPart::Gain),
         _ => return Err(text::no_such_setting(name)),
     };
     if item == Item::Theme {
@@ -248,6 +273,11 @@ pub(super) fn set(
         "off" => false,
         _ => return Err(text::no_such_value(name, "on, off")),
     };
+    if let Item::Sound(part) = item {
+        let switch = if wanted { Switch::On } else { Switch::Off };
+        sound::set_processing(model, part, switch, effects);
+        return Ok(());
+    }
     set_switch(model, item, Some(wanted), effects)
 }
 
@@ -301,4 +331,5 @@ pub(super) fn take(model: &mut Model, settings: Settings, effects: &mut Vec<Effe
     if model.is_mouse_on() {
         effects.push(Effect::WatchMouse(true));
     }
+    effects.push(Effect::Process(model.processing()));
 }

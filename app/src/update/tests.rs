@@ -8,6 +8,8 @@ mod once;
 mod people;
 mod program;
 mod seat;
+mod sound;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::update;
@@ -574,27 +576,4 @@ fn without_a_screen_the_source_decides_the_size() {
             .iter()
             .any(|effect| matches!(effect, Effect::WantPicture(..)))
     );
-}
-
-#[test]
-fn commands_that_cannot_be_done_are_told_outside() {
-    let mut program = Program::ready();
-    for command in [
-        Command::Mute(Switch::On),
-        Command::Reject,
-        Command::HangUp,
-        Command::Call("nobody".to_owned(), Media::Audio),
-        Command::Add(" ".to_owned()),
-        Command::Name(String::new()),
-    ] {
-        assert_eq!(
-            program.take(Event::Command(command.clone())),
-            [],
-            "{command:?}"
-        );
-        assert!(
-            matches!(program.reports().last(), Some(Report::Error { .. })),
-            "{command:?}"
-        );
-    }
 }

@@ -166,6 +166,11 @@ fn own_state(model: &Model) -> Vec<(String, bool)> {
     if call.own_screen {
         parts.push((format!(" {} ", text::SCREEN_IS_SHOWN), true));
     }
+    // Last: what moves is read when there is room for it.
+    if let Some(levels) = call.seat.levels.filter(|_| !call.is_held()) {
+        parts.push((format!(" {}", text::mic_meter(levels)), false));
+        parts.push((format!(" {}", text::speaker_meter(levels)), false));
+    }
     parts
 }
 

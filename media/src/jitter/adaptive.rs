@@ -65,8 +65,8 @@ pub struct JitterBuffer {
     sound: Vec<f32>,
     /// What was heard last, for stretching.
     heard: Box<Block>,
-    /// Whether some of the sound is made up.
-    sound_concealed: bool,
+    /// Made-up sound is among so many samples of it from the front.
+    concealed_until: usize,
     /// Media time behind the decoded sound.
     next_media: i64,
     /// Samples of the last packet.
@@ -126,7 +126,7 @@ impl JitterBuffer {
             state: State::Filling { next_seq: None },
             sound: Vec::new(),
             heard: Box::new([0.0; BLOCK_SAMPLES]),
-            sound_concealed: false,
+            concealed_until: 0,
             next_media: 0,
             packet_samples: BLOCK_SAMPLES,
             is_comfort: false,
@@ -150,7 +150,7 @@ impl JitterBuffer {
         self.packets.clear();
         self.given_up.clear();
         self.sound.clear();
-        self.sound_concealed = false;
+        self.concealed_until = 0;
         self.late_in_row = 0;
         self.is_comfort = false;
         self.resumes_with = None;
@@ -416,7 +416,7 @@ impl JitterBuffer {
         };
         let made = self.pad(made);
         self.samples.concealed += made as u64;
-        self.sound_concealed = true;
+        self.concealed_until = self.sound.len();
         made
     }
 
@@ -507,8 +507,8 @@ impl AudioBuffer for JitterBuffer {
         }
         self.stats.delay_ms = ms(self.delay(at));
         let block = self.take_block();
-        let concealed = self.sound_concealed;
-        self.sound_concealed &= !self.sound.is_empty();
+        let concealed = self.concealed_until > 0;
+        self.concealed_until = self.concealed_until.saturating_sub(BLOCK_SAMPLES);
         self.samples.played += BLOCK_SAMPLES as u64;
         if concealed {
             Pull::Concealed(block)

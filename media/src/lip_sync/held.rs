@@ -31,9 +31,9 @@ impl<T> HeldPictures<T> {
         self.sync.sound(now, clock);
     }
 
-    /// Takes a picture of this time (90 kHz ticks) until it is due.
-    pub fn push(&mut self, now: Instant, media_time: u64, picture: T) {
-        let due = self.sync.due(now, media_time);
+    /// Takes a picture of this time (90 kHz ticks) until it is due; see [`LipSync::due`].
+    pub fn push(&mut self, now: Instant, media_time: u64, is_key: bool, picture: T) {
+        let due = self.sync.due(now, media_time, is_key);
         self.waiting.push_back((due, media_time, picture));
         if self.waiting.len() > PICTURES_MAX {
             self.waiting.iter_mut().for_each(|(due, ..)| *due = now);

@@ -14,6 +14,7 @@ struct Call {
     sound_ms: u64,
     /// Of it, what the buffer holds.
     delay_ms: u64,
+    is_key: bool,
 }
 
 impl Call {
@@ -26,6 +27,7 @@ impl Call {
             far_zero_ms: 0,
             sound_ms,
             delay_ms: 20,
+            is_key: true,
         }
     }
 
@@ -47,11 +49,17 @@ impl Call {
                     self.sync.sound(now, Some(clock));
                 }
                 let media_time = (taken + self.far_zero_ms) * 90;
-                let due = self.sync.due(now, media_time);
+                let due = self
+                    .sync
+                    .due(now, media_time, std::mem::take(&mut self.is_key));
                 self.sync.shown(due, media_time);
                 (due - now).as_millis() as u64
             })
             .collect()
+    }
+
+    fn take_key(&mut self) {
+        self.is_key = true;
     }
 
     fn skew(&mut self) -> Skew {
@@ -125,13 +133,26 @@ fn clocks_that_have_nothing_in_common_are_brought_together_by_what_arrives_toget
 }
 
 #[test]
+fn a_layer_whose_times_begin_elsewhere_is_followed_at_once() {
+    let mut call = Call::new(200);
+    call.delay_ms = 140;
+    call.far_zero_ms = 7_000_000;
+    call.run(0, 60, |_| 40);
+    call.take_key();
+    // The server counts 250 ms less than before.
+    call.far_zero_ms -= 250;
+    let held = call.run(60, 60, |_| 40);
+    assert!(held[1..].iter().all(|held| *held == 120), "{held:?}");
+}
+
+#[test]
 fn without_sound_nothing_waits() {
     let mut sync = LipSync::default();
     #[allow(clippy::disallowed_methods, reason = "an arbitrary zero")]
     let now = Instant::now();
     for index in 0..50 {
         let now = now + Duration::from_millis(index * PICTURE);
-        assert_eq!(sync.due(now, index * PICTURE * 90), now);
+        assert_eq!(sync.due(now, index * PICTURE * 90, index == 0), now);
         sync.shown(now, index * PICTURE * 90);
     }
     assert_eq!((sync.take_skew(), sync.sound_wait(now)), (None, None));
@@ -150,9 +171,9 @@ fn pictures_keep_their_order_when_sound_suddenly_comes_sooner() {
         delay_max: Duration::from_millis(delay + 150),
     };
     held.sound(at(400), Some(clock(at(400), 200, 150)));
-    held.push(at(400), 390 * 90, 1);
+    held.push(at(400), 390 * 90, true, 1);
     held.sound(at(433), Some(clock(at(433), 400, 0)));
-    held.push(at(433), 423 * 90, 2);
+    held.push(at(433), 423 * 90, false, 2);
     let due = held.deadline().expect("waits");
     assert!(due > at(433));
     assert_eq!(held.pop(at(433)), None);
@@ -175,7 +196,7 @@ fn more_pictures_than_have_room_are_let_go_at_once() {
     };
     for index in 0..40 {
         held.sound(zero, Some(clock));
-        held.push(zero, index * 90, index);
+        held.push(zero, index * 90, index == 0, index);
     }
     let out: Vec<u64> = std::iter::from_fn(|| held.pop(zero)).collect();
     assert_eq!(out, (0..40).collect::<Vec<_>>());
@@ -192,7 +213,7 @@ proptest! {
             let delay = Duration::from_millis(delay);
             let clock = SoundClock { at: now, media_time: sound, delay, delay_max: delay };
             held.sound(now, Some(clock));
-            held.push(now, picture, ());
+            held.push(now, picture, ms % 7 == 0, ());
             prop_assert!(held.deadline().is_none_or(|due| due <= now + HOLD_MAX));
             while held.pop(now).is_some() {}
             held.sound_wait(now);

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
+use super::news::News;
 use crate::clock;
 use crate::codec::{CodecError, opus};
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME};
 use crate::jitter::{AudioBuffer, AudioBufferStats, AudioFrame, JitterBuffer, Pull, SoundClock};
-use crate::level::LevelMeter;
+use crate::level::{LEVEL_DB_MIN, LevelMeter, level_db};
 use crate::mix::glide::Glide;
 use crate::pace::Pacer;
 use crate::sink::{AudioSink, Nowhere};
@@ -43,6 +44,11 @@ struct Shared {
     wait_us: AtomicU64,
     speaking: AtomicBool,
     stats: Slot<AudioBufferStats>,
+    /// Loudness of the last block played, in the bits of an `f32`.
+    level_db: AtomicU32,
+    /// How long the loudspeaker takes, microseconds.
+    speaker_delay_us: AtomicU32,
+    news: News,
     clock: Slot<Option<SoundClock>>,
     failure: Slot<DeviceError>,
 }
@@ -54,6 +60,7 @@ impl AudioDecode {
         let (arrivals, overflow) = bounded(PACKETS_MAX);
         let shared = Arc::new(Shared {
             volume: AtomicU32::new(1.0_f32.to_bits()),
+            level_db: AtomicU32::new(LEVEL_DB_MIN.to_bits()),
             ..Shared::default()
         });
         let thread = {
@@ -124,6 +131,24 @@ impl AudioDecode {
             .map_or_else(AudioBufferStats::default, |(_, stats)| stats)
     }
 
+    /// Loudness of the last 20 ms played, dB of full scale, from [`LEVEL_DB_MIN`].
+    #[must_use]
+    pub fn level_db(&self) -> f32 {
+        f32::from_bits(self.shared.level_db.load(Relaxed))
+    }
+
+    /// How long it takes until a block that is written is heard, as far as the loudspeaker says.
+    #[must_use]
+    pub fn speaker_delay(&self) -> Duration {
+        Duration::from_micros(self.shared.speaker_delay_us.load(Relaxed).into())
+    }
+
+    /// What happened to the loudspeaker, a sentence, once.
+    #[must_use]
+    pub fn news(&self) -> Option<String> {
+        self.shared.news.take()
+    }
+
     /// Why the loudspeaker ended, once. The stream goes on being decoded and counted.
     #[must_use]
     pub fn failure(&self) -> Option<DeviceError> {
@@ -176,14 +201,19 @@ impl Stage {
                 Pull::Play(mut block) | Pull::Concealed(mut block) => {
                     self.meter.block(Some(&block));
                     self.volume.apply(&mut block);
+                    (shared.level_db).store(level_db(&block).to_bits(), Relaxed);
                     self.sink.write(&block)
                 }
                 Pull::Silence => {
                     self.meter.block(None);
                     self.volume.silence();
+                    (shared.level_db).store(LEVEL_DB_MIN.to_bits(), Relaxed);
                     self.sink.write(&silence)
                 }
             });
+            shared.news.put(self.sink.news());
+            let delay_us = u32::try_from(self.sink.latency().as_micros()).unwrap_or(u32::MAX);
+            shared.speaker_delay_us.store(delay_us, Relaxed);
             shared.stats.put(self.buffer.stats());
             shared.speaking.store(self.meter.is_speaking(), Relaxed);
             shared.clock.put(self.heard());

@@ -1,17 +1,18 @@
 //! Thread `audio-encode`: microphone or file → Opus packets.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::FrameSink;
 use super::fade::Fader;
+use super::news::News;
 use super::packer::Packer;
 use crate::clock;
 use crate::codec::opus;
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME, Block, EncodedFrame, FrameKind};
-use crate::level::LevelMeter;
+use crate::level::{LEVEL_DB_MIN, LevelMeter};
 use crate::pace::Pacer;
 use crate::slot::Slot;
 use crate::sound_policy::SoundSettings;
@@ -31,6 +32,11 @@ struct Shared {
     muted: AtomicBool,
     settings: Slot<SoundSettings>,
     speaking: AtomicBool,
+    /// Somebody speaks who is not heard, because the microphone is muted.
+    speaks_muted: AtomicBool,
+    /// Loudness of the last block, in the bits of an `f32`.
+    level_db: AtomicU32,
+    news: News,
     captured: AtomicU64,
     failure: Slot<DeviceError>,
 }
@@ -41,6 +47,7 @@ impl AudioEncode {
     pub fn start(source: Box<dyn AudioSource>, sink: impl FrameSink, muted: bool) -> Self {
         let shared = Arc::new(Shared {
             muted: AtomicBool::new(muted),
+            level_db: AtomicU32::new(LEVEL_DB_MIN.to_bits()),
             ..Shared::default()
         });
         let thread = {
@@ -78,6 +85,25 @@ impl AudioEncode {
     #[must_use]
     pub fn is_speaking(&self) -> bool {
         self.shared.speaking.load(Relaxed)
+    }
+
+    /// Whether somebody speaks into the microphone who is not heard, because it is muted.
+    #[must_use]
+    pub fn speaks_muted(&self) -> bool {
+        self.shared.speaks_muted.load(Relaxed)
+    }
+
+    /// Loudness of the last 20 ms that the microphone heard, muted or not, dB of full scale, from
+    /// [`LEVEL_DB_MIN`](crate::level::LEVEL_DB_MIN).
+    #[must_use]
+    pub fn level_db(&self) -> f32 {
+        f32::from_bits(self.shared.level_db.load(Relaxed))
+    }
+
+    /// What happened to the microphone, a sentence, once.
+    #[must_use]
+    pub fn news(&self) -> Option<String> {
+        self.shared.news.take()
     }
 
     /// Blocks read from the source so far, muted ones included.
@@ -146,11 +172,13 @@ impl<'a> Stage<'a> {
                 }
             };
             self.shared.captured.fetch_add(1, Relaxed);
-            let muted = self.shared.muted.load(Relaxed);
-            let sent = fader.apply(&mut block, muted);
-            meter.block((sent && !muted).then_some(&block));
-            let speaking = !muted && meter.is_speaking();
-            self.shared.speaking.store(speaking, Relaxed);
+            self.shared.news.put(self.source.news());
+            let is_live = self.source.is_live();
+            meter.block(is_live.then_some(&block));
+            let is_muted = self.shared.muted.load(Relaxed);
+            self.tell(&meter, is_muted);
+            // Without a microphone there is nothing to be sent, as while muted.
+            let sent = fader.apply(&mut block, is_muted || !is_live);
             if let Some(settings) = self.shared.settings.take() {
                 encoder.apply(&settings);
                 packer.set_blocks(settings.blocks);
@@ -172,6 +200,15 @@ impl<'a> Stage<'a> {
                 Err(error) => tracing::warn!(%error, "a block of sound was not encoded"),
             }
         }
+    }
+
+    /// What the meter says, for whoever asks.
+    fn tell(&self, meter: &LevelMeter, is_muted: bool) {
+        let speaks = meter.is_speaking();
+        self.shared.speaking.store(speaks && !is_muted, Relaxed);
+        self.shared.speaks_muted.store(speaks && is_muted, Relaxed);
+        let level_db = meter.level_db().to_bits();
+        self.shared.level_db.store(level_db, Relaxed);
     }
 
     /// Waits for the next block and says when its first sample was captured.

@@ -1,16 +1,18 @@
 //! Thread `audio-decode` of a group call: the Opus packets of everybody → jitter buffers → mixed → loudspeaker or file.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use hullo_proto::service::sfu::ParticipantId;
 
+use super::news::News;
 use crate::clock;
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME};
 use crate::jitter::{AudioFrame, SoundClock};
+use crate::level::{LEVEL_DB_MIN, level_db};
 use crate::mix::{Mixer, PEOPLE_MAX, PersonSound};
 use crate::pace::Pacer;
 use crate::sink::{AudioSink, Nowhere};
@@ -49,6 +51,9 @@ struct Shared {
     stop: AtomicBool,
     wishes: Mutex<Vec<Wish>>,
     people: Slot<Vec<PersonSound>>,
+    /// Loudness of the last block played, in the bits of an `f32`.
+    level_db: AtomicU32,
+    news: News,
     failure: Slot<DeviceError>,
 }
 
@@ -64,7 +69,10 @@ impl AudioMix {
     #[must_use]
     pub fn start(sink: Box<dyn AudioSink>, target: Duration) -> Self {
         let (arrivals, overflow) = bounded(PACKETS_MAX);
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            level_db: AtomicU32::new(LEVEL_DB_MIN.to_bits()),
+            ..Shared::default()
+        });
         let thread = {
             let (shared, arrivals) = (Arc::clone(&shared), overflow.clone());
             Thread::spawn("audio-decode", move || {
@@ -122,6 +130,18 @@ impl AudioMix {
             .people
             .peek()
             .map_or(Vec::new(), |(_, people)| people)
+    }
+
+    /// Loudness of the last 20 ms played, dB of full scale, from [`LEVEL_DB_MIN`].
+    #[must_use]
+    pub fn level_db(&self) -> f32 {
+        f32::from_bits(self.shared.level_db.load(Relaxed))
+    }
+
+    /// What happened to the loudspeaker, a sentence, once.
+    #[must_use]
+    pub fn news(&self) -> Option<String> {
+        self.shared.news.take()
     }
 
     /// Why the loudspeaker ended, once. The streams go on being decoded and counted.
@@ -184,6 +204,9 @@ impl Stage {
             let mixed = self.mixer.pull(clock::now());
             let written =
                 ready.and_then(|()| self.sink.write(mixed.as_deref().unwrap_or(&silence)));
+            let level_db = mixed.as_deref().map_or(LEVEL_DB_MIN, level_db);
+            shared.level_db.store(level_db.to_bits(), Relaxed);
+            shared.news.put(self.sink.news());
             let latency = self.sink.latency();
             shared.people.put(
                 self.mixer

@@ -7,7 +7,7 @@ use crate::frame::{BLOCK_SAMPLES, Block};
 /// Samples of one packet and when the first was captured.
 pub type Packed = (Vec<f32>, Instant);
 
-/// Gathers one or two blocks.
+/// Gathers one to three blocks.
 pub struct Packer {
     blocks: usize,
     waiting: Option<Packed>,
@@ -23,9 +23,9 @@ impl Default for Packer {
 }
 
 impl Packer {
-    /// Packets of so many blocks, 1 or 2, from the next on.
+    /// Packets of so many blocks, 1 to 3, from the next on.
     pub fn set_blocks(&mut self, blocks: u8) {
-        self.blocks = usize::from(blocks.clamp(1, 2));
+        self.blocks = usize::from(blocks.clamp(1, 3));
     }
 
     /// Takes a block; gives a packet's worth when it is complete.

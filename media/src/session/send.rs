@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use hullo_proto::frame::{FrameKind, SealedFrame};
 use str0m::media::{Frequency, MediaTime, Mid, Pt};
 
-use super::{Event, Output, Session, Track, setup};
+use super::{Event, FRAME_TICKS, Output, Session, Track, setup};
 
 /// Sealed video frames waiting to be paced out; above this the frame is dropped and counted. Encoding stops at
 /// 100 ms, so this is reached by a key frame that is far too large. More means a longer delay before a freeze is
@@ -33,10 +33,10 @@ impl Session {
         let since_epoch = captured_at.saturating_duration_since(self.epoch);
         let (pt, time) = match track {
             Track::Audio => {
-                let ticks = self.tracks.audio_clock.ticks(
-                    since_epoch,
-                    frame.samples().map_or(setup::FRAME_TICKS, u64::from),
-                );
+                let ticks = self
+                    .tracks
+                    .audio_clock
+                    .ticks(since_epoch, frame.samples().map_or(FRAME_TICKS, u64::from));
                 (
                     setup::OPUS_PT,
                     MediaTime::new(ticks, Frequency::FORTY_EIGHT_KHZ),

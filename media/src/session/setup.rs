@@ -10,7 +10,7 @@ use str0m::rtp::{Extension, ExtensionMap, Ssrc};
 use str0m::{Candidate, Rtc, RtcConfig};
 use thiserror::Error;
 
-use super::SessionConfig;
+use super::{AudioClock, SessionConfig};
 use crate::reach::LocalCandidate;
 use crate::sdp::{
     CodecKind, Description, DescriptionKind, Direction, Setup, Track as DescribedTrack,
@@ -117,32 +117,6 @@ impl Tracks {
         }
     }
 }
-
-/// Turns capture times into RTP time that advances by exactly the length of each frame, so that scheduling noise of the
-/// capture thread does not look like jitter, and follows real time across pauses (mute, hold).
-#[derive(Default)]
-pub(crate) struct AudioClock {
-    next: Option<u64>,
-}
-
-impl AudioClock {
-    /// Ticks of 48 kHz for a frame captured `since_epoch` after the session began, which lasts `frame_ticks`.
-    pub(crate) fn ticks(&mut self, since_epoch: Duration, frame_ticks: u64) -> u64 {
-        let real = u64::try_from(since_epoch.as_micros() * 48 / 1_000).unwrap_or(u64::MAX);
-        let ticks = match self.next {
-            Some(next) if real.abs_diff(next) < CLOCK_SLACK_TICKS => next,
-            Some(next) => next.max(real),
-            None => real,
-        };
-        self.next = Some(ticks.saturating_add(frame_ticks));
-        ticks
-    }
-}
-
-/// Of a frame of 20 ms.
-pub(crate) const FRAME_TICKS: u64 = 960;
-/// 200 ms: a longer gap is a pause, a shorter one scheduling.
-const CLOCK_SLACK_TICKS: u64 = 9_600;
 
 pub(super) fn rtc(now: Instant, config: &SessionConfig) -> (Rtc, Tracks) {
     str0m::crypto::from_feature_flags().install_process_default();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, StreamTrait};
-use cpal::{FromSample, Sample, SampleFormat, SizedSample, Stream};
+use cpal::{FromSample, OutputCallbackInfo, Sample, SampleFormat, SizedSample, Stream};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::AudioSink;
@@ -12,7 +12,7 @@ use crate::clock;
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME, Block, SAMPLE_RATE_HZ};
 use crate::resample::FromBlocks;
-use crate::sound::{Direction, Form, Health, OPEN_MAX, RING, find, form};
+use crate::sound::{Direction, Form, Health, OPEN_MAX, OpenStream, RING, find, form};
 
 const DIRECTION: Direction = Direction::Speaker;
 /// Sound waiting in the ring when the next block is asked for: less clicks when the thread is late, more is delay.
@@ -25,7 +25,7 @@ const DECAY: f32 = 0.98;
 /// A running loudspeaker. Dropping it closes the device.
 pub struct Speaker {
     /// Keeps the device open.
-    _stream: Stream,
+    _stream: OpenStream,
     ring: Producer<f32>,
     health: Arc<Health>,
     form: Form,
@@ -58,7 +58,7 @@ impl Speaker {
         };
         tracing::debug!(?form, "the loudspeaker is open");
         Ok(Self {
-            _stream: stream,
+            _stream: OpenStream::new(stream),
             ring,
             health,
             form,
@@ -78,9 +78,15 @@ impl AudioSink for Speaker {
         true
     }
 
-    /// What waits in the ring; what the device itself still has is not told.
+    fn is_ready(&self) -> bool {
+        self.health.has_begun()
+    }
+
+    /// What waits in the ring, and what the device itself says.
     fn latency(&self) -> Duration {
-        WAITING
+        let waiting = self.ring.buffer().capacity() - self.ring.slots();
+        let waiting = waiting as f64 / f64::from(self.form.rate_hz());
+        self.health.delay() + Duration::from_secs_f64(waiting)
     }
 
     fn wait(&mut self) -> Result<(), DeviceError> {
@@ -153,8 +159,12 @@ where
     let (producer, mut consumer) = RingBuffer::new(form.samples(RING).max(2 * BLOCK_SAMPLES));
     let channels = usize::from(form.config.channels);
     let mut last = 0.0;
-    let callback =
-        move |samples: &mut [T], _: &_| pop_spread(&mut consumer, &mut last, samples, channels);
+    let told = Arc::clone(health);
+    let callback = move |samples: &mut [T], info: &OutputCallbackInfo| {
+        let at = info.timestamp();
+        told.set_delay(at.playback.saturating_duration_since(at.callback));
+        pop_spread(&mut consumer, &mut last, samples, channels);
+    };
     let stream = device.build_output_stream(form.config, callback, health.watch(), Some(OPEN_MAX));
     Ok((stream.map_err(|error| DIRECTION.error(&error))?, producer))
 }

@@ -1,5 +1,4 @@
-use std::process::{Child, Command, Stdio};
-
+use super::server::{SoundServer, skip};
 use super::*;
 use crate::clock;
 use crate::frame::{BLOCK_SAMPLES, Block};
@@ -70,20 +69,16 @@ fn errors_say_what_to_do() {
         let message = Direction::Microphone.error(&Error::from(kind)).to_string();
         assert!(message.contains(want), "{message}");
     }
+    let refused = Error::with_message(
+        ErrorKind::BackendError,
+        "ALSA function 'snd_pcm_open' failed with error 'Connection refused (111)'",
+    );
+    let words = Direction::Microphone.error(&refused).to_string();
+    assert!(words.contains("sound server does not answer"), "{words}");
     let speaker = Direction::Speaker
         .error(&Error::from(ErrorKind::DeviceNotAvailable))
         .to_string();
     assert!(speaker.contains("--speaker none"), "{speaker}");
-}
-
-/// Ends a program when the test ends, however it ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Set in the process that plays and listens; its parent runs the sound server.
@@ -97,56 +92,14 @@ fn a_tone_goes_through_the_speaker_to_the_microphone() {
     if std::env::var_os(INNER).is_some() {
         return play_and_listen();
     }
-    let folder = tempfile::tempdir().expect("a folder");
-    let socket = folder.path().join("sock");
-    let load = |words: String| format!("--load={words}");
-    let server = Command::new("pulseaudio")
-        .args([
-            "-n",
-            "--daemonize=no",
-            "--exit-idle-time=-1",
-            "--use-pid-file=no",
-        ])
-        .arg(load(format!(
-            "module-native-protocol-unix auth-anonymous=1 socket={}",
-            socket.display()
-        )))
-        .arg(load("module-null-sink sink_name=spk rate=48000".to_owned()))
-        .arg(load("module-always-sink".to_owned()))
-        .env("HOME", folder.path())
-        .env("XDG_RUNTIME_DIR", folder.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let Ok(server) = server else {
-        return skip("pulseaudio is not installed");
+    let sink = "module-null-sink sink_name=spk rate=48000";
+    let Some(server) = SoundServer::start(&[sink, "module-always-sink"]) else {
+        return;
     };
-    let _server = Running(server);
-    let deadline = clock::now() + Duration::from_secs(10);
-    while !socket.exists() {
-        if clock::now() > deadline {
-            return skip("pulseaudio does not start here");
-        }
-        std::thread::yield_now();
-    }
-    let config = folder.path().join("asound.conf");
-    let words =
-        "</usr/share/alsa/alsa.conf>\npcm.!default { type pulse }\nctl.!default { type pulse }\n";
-    std::fs::write(&config, words).expect("writable");
-    let inner = Command::new(std::env::current_exe().expect("this test"))
-        .args([
-            "--exact",
-            "sound::tests::a_tone_goes_through_the_speaker_to_the_microphone",
-            "--nocapture",
-        ])
-        .env(INNER, "1")
-        .env("ALSA_CONFIG_PATH", &config)
-        .env("PULSE_SERVER", format!("unix:{}", socket.display()))
-        .env("PULSE_SINK", "spk")
-        .env("PULSE_SOURCE", "spk.monitor")
-        .env("HOME", folder.path())
-        .output()
-        .expect("starts");
+    let inner = server.run_inner(
+        "sound::tests::a_tone_goes_through_the_speaker_to_the_microphone",
+        INNER,
+    );
     let words = String::from_utf8_lossy(&inner.stdout);
     if words.contains("no plugin") {
         return skip("ALSA's pulse plugin is not installed");
@@ -154,10 +107,6 @@ fn a_tone_goes_through_the_speaker_to_the_microphone() {
     let heard = inner.status.success() && words.contains("periods");
     assert!(heard, "{words}{}", String::from_utf8_lossy(&inner.stderr));
     println!("{words}");
-}
-
-fn skip(reason: &str) {
-    eprintln!("skipped: {reason}");
 }
 
 fn play_and_listen() {
@@ -182,39 +131,56 @@ fn play_and_listen() {
             speaker.write(&block).expect("it plays");
         }
     });
-    let mut sound = Vec::new();
-    let (mut block, began) = ([0.0; BLOCK_SAMPLES], clock::now());
-    // Two seconds, of which the last is listened to. The server needs up to two more until it begins.
-    let mut half_at = began;
-    while sound.len() < 2 * 48_000 {
-        let at = CaptureTime {
-            elapsed: Duration::ZERO,
-            clock_us: 0,
-        };
-        microphone.read(at, &mut block).expect("it hears");
-        sound.extend_from_slice(&block);
-        if sound.len() == 48_000 {
-            half_at = clock::now();
-        }
+    // A second in which nothing was lost: the server needs up to two until it begins, and a busy machine loses sound.
+    let mut heard = Heard::default();
+    let began = clock::now();
+    while !heard.is_right() && clock::now() < began + Duration::from_secs(20) {
+        heard = Heard::second(&mut microphone);
     }
-    let took = clock::now() - half_at;
     stop.store(true, Relaxed);
     playing.join().expect("it played");
-    let heard = &sound[48_000..];
-    let rms = (heard.iter().map(|sample| sample * sample).sum::<f32>() / heard.len() as f32).sqrt();
-    let periods = heard
-        .windows(2)
-        .filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0)
-        .count();
     println!(
-        "rms {rms}, {periods} periods in {took:?}, begun after {:?}, {} glitches",
-        half_at - began,
+        "{heard:?}, {} periods, {} glitches",
+        heard.periods,
         microphone.glitches()
     );
-    assert!((rms / (0.4 / 2f32.sqrt()) - 1.0).abs() < 0.1, "rms {rms}");
-    assert!(periods.abs_diff(997) <= 10, "{periods} periods in a second");
-    assert!(
-        took > Duration::from_millis(800) && took < Duration::from_secs(3),
-        "a second took {took:?}"
-    );
+    assert!(heard.is_right(), "{heard:?}");
+}
+
+/// What was heard in a second.
+#[derive(Debug, Default)]
+struct Heard {
+    rms: f32,
+    periods: usize,
+    took: Duration,
+}
+
+impl Heard {
+    fn second(microphone: &mut Microphone) -> Self {
+        let (mut sound, mut block) = (Vec::new(), [0.0; BLOCK_SAMPLES]);
+        let began = clock::now();
+        while sound.len() < 48_000 {
+            let at = CaptureTime {
+                elapsed: Duration::ZERO,
+                clock_us: 0,
+            };
+            microphone.read(at, &mut block).expect("it hears");
+            sound.extend_from_slice(&block);
+        }
+        let energy: f32 = sound.iter().map(|sample| sample * sample).sum();
+        let crosses = |pair: &&[f32]| pair[0] < 0.0 && pair[1] >= 0.0;
+        Self {
+            rms: (energy / sound.len() as f32).sqrt(),
+            periods: sound.windows(2).filter(crosses).count(),
+            took: clock::now() - began,
+        }
+    }
+
+    /// The tone as it was played, in about the time it takes.
+    fn is_right(&self) -> bool {
+        (self.rms / (0.4 / 2f32.sqrt()) - 1.0).abs() < 0.1
+            && self.periods.abs_diff(997) <= 10
+            && self.took > Duration::from_millis(700)
+            && self.took < Duration::from_secs(3)
+    }
 }

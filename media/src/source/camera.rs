@@ -35,6 +35,13 @@ pub struct Camera {
     yuv: Option<YUVBuffer>,
 }
 
+/// Names of the cameras there are.
+#[must_use]
+pub fn names() -> Vec<String> {
+    let cameras = nokhwa::query(ApiBackend::Auto).unwrap_or_default();
+    cameras.iter().map(|camera| camera.human_name()).collect()
+}
+
 impl Camera {
     /// Opens the first camera, or the one whose name contains `name`. Its light stays out until the first picture is
     /// read.

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, StreamTrait};
-use cpal::{FromSample, Sample, SampleFormat, SizedSample, Stream};
+use cpal::{FromSample, InputCallbackInfo, Sample, SampleFormat, SizedSample, Stream};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::{AudioSource, CaptureTime};
 use crate::clock;
 use crate::device::DeviceError;
-use crate::frame::{BLOCK_SAMPLES, Block, SAMPLE_RATE_HZ};
+use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME, Block, SAMPLE_RATE_HZ};
 use crate::resample::ToBlocks;
-use crate::sound::{Direction, Form, Health, OPEN_MAX, RING, find, form};
+use crate::sound::{Direction, Form, Health, OPEN_MAX, OpenStream, RING, find, form};
 
 const DIRECTION: Direction = Direction::Microphone;
 /// Sound that may wait in the ring: what a held-up thread finds beyond is left out, as delay stays and a gap does not.
@@ -23,7 +23,7 @@ const WAIT_MIN: Duration = Duration::from_millis(2);
 /// A running microphone. Dropping it closes the device.
 pub struct Microphone {
     /// Keeps the device open.
-    _stream: Stream,
+    _stream: OpenStream,
     ring: Consumer<f32>,
     health: Arc<Health>,
     form: Form,
@@ -57,7 +57,7 @@ impl Microphone {
         };
         tracing::debug!(?form, "the microphone is open");
         Ok(Self {
-            _stream: stream,
+            _stream: OpenStream::new(stream),
             ring,
             health,
             form,
@@ -112,6 +112,15 @@ impl AudioSource for Microphone {
         true
     }
 
+    fn is_ready(&self) -> bool {
+        self.health.has_begun()
+    }
+
+    fn delay(&self) -> Duration {
+        let waiting = self.ring.slots() as f64 / f64::from(self.form.rate_hz());
+        self.health.delay() + Duration::from_secs_f64(waiting) + BLOCK_TIME
+    }
+
     fn read(&mut self, _at: CaptureTime, block: &mut Block) -> Result<(), DeviceError> {
         let Some(mut resampler) = self.resampler.take() else {
             return self.fill(block);
@@ -153,7 +162,12 @@ where
 {
     let (mut producer, consumer) = RingBuffer::new(form.samples(RING).max(2 * BLOCK_SAMPLES));
     let channels = usize::from(form.config.channels);
-    let callback = move |samples: &[T], _: &_| push_mixed(&mut producer, samples, channels);
+    let told = Arc::clone(health);
+    let callback = move |samples: &[T], info: &InputCallbackInfo| {
+        let at = info.timestamp();
+        told.set_delay(at.callback.saturating_duration_since(at.capture));
+        push_mixed(&mut producer, samples, channels);
+    };
     let stream = device.build_input_stream(form.config, callback, health.watch(), Some(OPEN_MAX));
     Ok((stream.map_err(|error| DIRECTION.error(&error))?, consumer))
 }

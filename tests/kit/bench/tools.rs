@@ -92,6 +92,33 @@ impl Scripts {
         Ok((figure("pesq_wb")?, figure("stoi")?))
     }
 
+    /// Writes what a speaker plays in a simulated room and what the microphone hears there: `far.wav`, `mic_echo.wav`,
+    /// `mic_double.wav` with a voice from 20 s on, and that voice, `near.wav`.
+    ///
+    /// # Errors
+    /// A package is missing or the disk is full.
+    pub fn make_room(&self, said: &Path, folder: &Path) -> Result<(), ToolError> {
+        let mut command = self.python("speech/echo_room.py");
+        run(command.arg("make").arg(said).arg(folder)).map(drop)
+    }
+
+    /// Scores what was made of those: a line for each interval and one for the voice.
+    ///
+    /// # Errors
+    /// A package is missing, or a file holds no sound.
+    pub fn score_room(
+        &self,
+        folder: &Path,
+        echo: &Path,
+        double: &Path,
+    ) -> Result<Vec<Value>, ToolError> {
+        let mut command = self.python("speech/echo_room.py");
+        let output = run(command.arg("score").arg(folder).arg(echo).arg(double))?;
+        let lines = String::from_utf8_lossy(&output.stdout);
+        let lines: Result<Vec<Value>, _> = lines.lines().map(serde_json::from_str).collect();
+        lines.map_err(|_| ToolError::Answer("echo_room.py".to_owned(), "scores"))
+    }
+
     fn python(&self, script: &str) -> Command {
         let mut command = Command::new(&self.python);
         command.arg(self.folder.join(script));
@@ -116,6 +143,16 @@ pub fn codec_floor(
         command.arg("paced");
     }
     let output = run(&mut command)?;
+    parse_floor(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// Runs the loop of codec and processing of sound over a speech file for so many seconds, at the pace of a call.
+///
+/// # Errors
+/// It fails or reports no processor time.
+pub fn sound_floor(program: &Path, wav: &Path, seconds: u64) -> Result<Floor, ToolError> {
+    let mut command = Command::new(program);
+    let output = run(command.arg(wav).arg(seconds.to_string()))?;
     parse_floor(&String::from_utf8_lossy(&output.stdout))
 }
 

@@ -41,6 +41,19 @@ impl Transcript {
         summary.pointer(&format!("/{path}"))?.as_f64()
     }
 
+    /// What the figure was at most in this share (0..=1) of the seconds.
+    #[must_use]
+    pub fn share_of_stats(&self, path: &str, share: f64) -> Option<f64> {
+        let pointer = format!("/{path}");
+        let mut figures: Vec<f64> = self
+            .events("stats")
+            .filter_map(|line| line.value.pointer(&pointer)?.as_f64())
+            .collect();
+        figures.sort_by(f64::total_cmp);
+        let last = figures.len().checked_sub(1)?;
+        figures.get((last as f64 * share) as usize).copied()
+    }
+
     /// Mean over the seconds of the call of a number in `stats`; zeros of seconds without video count.
     #[must_use]
     pub fn mean_of_stats(&self, path: &str) -> Option<f64> {
@@ -84,6 +97,13 @@ impl Transcript {
             cores: last.cpu.saturating_sub(first.cpu).as_secs_f64() / time.as_secs_f64(),
             resident_mb_max: last.resident_bytes_max as f64 / (1_024.0 * 1_024.0),
         })
+    }
+
+    /// Memory resident at most until it was ready, before any call, in megabytes of 1,024² bytes.
+    #[must_use]
+    pub fn idle_mb(&self) -> Option<f64> {
+        let usage = self.events("ready").next()?.usage?;
+        Some(usage.resident_bytes_max as f64 / (1_024.0 * 1_024.0))
     }
 
     /// Every event as it was, for the record.

@@ -187,6 +187,10 @@ impl World {
             );
             self.note(index, &frame);
         }
+        let seat = &mut self.people[index].seats[seat_index];
+        if let Some(lips) = &mut seat.lips {
+            lips.play(now);
+        }
     }
 }
 

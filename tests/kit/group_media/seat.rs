@@ -18,6 +18,7 @@ use str0m_netem::{Netem, NetemConfig};
 
 use super::camera::{Camera, Screen};
 use super::content::Content;
+use super::lips::Lips;
 use super::{Datagram, PICTURE_SIZE, RATE_FPS};
 
 /// Datagrams that one change may cause: a key frame of three layers, retransmissions, a handshake with everybody.
@@ -54,6 +55,8 @@ pub(super) struct Arrived {
     pub(super) track: Track,
     pub(super) sealed: Vec<u8>,
     pub(super) contiguous: bool,
+    /// Number of its first packet, and its time.
+    pub(super) at: (u64, u64),
 }
 
 /// See the module.
@@ -71,6 +74,8 @@ pub struct Seat {
     pub(super) camera: Option<Camera>,
     /// What real cameras showed.
     pub screen: Screen,
+    /// Sound is played and pictures are held for it, in the worlds that watch lips.
+    pub lips: Option<Lips>,
     /// Everything that came of others.
     pub heard: BTreeMap<ParticipantId, Heard>,
     /// What the SFU last asked for.
@@ -128,6 +133,7 @@ impl Seat {
             down: Netem::new(down),
             camera: None,
             screen: Screen::default(),
+            lips: None,
             heard: BTreeMap::new(),
             wanted: LayersWanted::default(),
             stats: None,
@@ -278,12 +284,14 @@ impl Seat {
                 track,
                 bytes,
                 contiguous,
-                ..
+                seq,
+                media_time,
             } => self.arrived.push_back(Arrived {
                 participant,
                 track,
                 sealed: bytes.to_vec(),
                 contiguous,
+                at: (seq, media_time),
             }),
             SessionEvent::KeyframeWanted(OwnTrack::Camera(layer)) => {
                 self.keyframes[layer as usize] = true;
@@ -421,6 +429,7 @@ impl Seat {
             track,
             sealed,
             contiguous,
+            at,
         } = frame;
         let opened = self.call.open(now, *participant, *track, sealed);
         let heard = self.heard.entry(*participant).or_default();
@@ -451,7 +460,18 @@ impl Seat {
             return None;
         }
         let content = Content::decode(&bytes, *track);
-        Some(content.expect("what opens was made by somebody of this world"))
+        let content = content.expect("what opens was made by somebody of this world");
+        if let Some(lips) = &mut self.lips {
+            match track {
+                Track::Microphone => lips.sound(now, *participant, *at, content.captured_at),
+                Track::Camera => {
+                    let is_key = bytes.first().is_some_and(|first| first & 1 == 0);
+                    lips.picture(now, *participant, (at.1, is_key), content.captured_at);
+                }
+                Track::Screen => {}
+            }
+        }
+        Some(content)
     }
 
     /// Says goodbye.

@@ -19,6 +19,7 @@ const DEVICES_AND_CODECS: &[&str] = &[
     "openh264",
     "opus",
     "rubato",
+    "sonora",
 ];
 const SCREEN: &[&str] = &["crossterm", "ratatui"];
 const RUNTIME: &[&str] = &[

@@ -17,6 +17,7 @@ use super::super::latency::Latency;
 use super::super::lease::Devices;
 use super::super::media::{CallMedia, CardTimes, MediaSpecs, Opened, Pictures, open_in_background};
 use super::super::side::SideState;
+use super::super::sound_watch::SoundWatch;
 use super::{Command, Commands, DriverEvent};
 use crate::event::{CallEvent, CallState};
 use crate::report::{AudioSummary, Stats, Summary};
@@ -39,6 +40,7 @@ pub(super) struct Dispatch {
     /// How loud the other side is.
     volume: f32,
     latency: Latency,
+    sound_watch: SoundWatch,
     far: SideState,
     times: Times,
     reason: &'static str,
@@ -89,6 +91,7 @@ impl Dispatch {
             opening: false,
             volume: 1.0,
             latency: Latency::default(),
+            sound_watch: SoundWatch::default(),
             far: SideState::default(),
             times: Times::default(),
             reason: "lost",
@@ -119,8 +122,25 @@ impl Dispatch {
     pub(super) fn wait_max(&self, idle: Duration) -> Duration {
         if self.times.ended.is_some() {
             Duration::from_millis(20)
+        } else if self.media.is_some() {
+            self.sound_watch.wait_max()
         } else {
             idle
+        }
+    }
+
+    /// Looks at what is heard, now and then.
+    pub(super) fn watch_sound(&mut self, now: Instant) {
+        if self.times.ended.is_some() || !self.sound_watch.is_due(now) {
+            return;
+        }
+        if let Some((media, _)) = &self.media {
+            if !self.own.muted {
+                self.sound_watch.unmuted();
+            }
+            for event in self.sound_watch.look(now, media.heard()) {
+                self.call(event);
+            }
         }
     }
 

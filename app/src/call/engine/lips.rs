@@ -5,6 +5,7 @@ use std::time::Instant;
 use hullo_media::frame::EncodedFrame;
 use hullo_media::jitter::SoundClock;
 use hullo_media::session::{self, SessionStats};
+use hullo_proto::frame::FrameKind;
 
 use super::{Engine, Event, Output};
 
@@ -23,7 +24,8 @@ impl Engine {
 
     /// A picture that can be decoded: it is handed on when it is due.
     pub(super) fn take_picture(&mut self, now: Instant, media_time: u64, frame: EncodedFrame) {
-        self.pictures.push(now, media_time, frame);
+        let is_key = frame.kind == FrameKind::VideoKey;
+        self.pictures.push(now, media_time, is_key, frame);
         self.show_pictures(now);
     }
 

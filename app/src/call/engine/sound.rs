@@ -50,7 +50,15 @@ impl Engine {
             || LossReport::new(stats.sent_loss.unwrap_or(0.0), 1.0),
             |confirmed| LossReport::new(confirmed.sound_loss, confirmed.sound_burst),
         );
-        self.sound.measured(stats.rtt, loss, stats.estimate_bps);
+        let queue = stats.confirmed.map(|confirmed| confirmed.queue);
+        // What may be sent is never more than what the line carries, and less while a queue drains.
+        let total = stats.budget.map(|budget| budget.total_bps);
+        let available = stats
+            .estimate_bps
+            .map(|line| total.map_or(line, |total| total.min(line)));
+        let arrives = stats.confirmed.map(|confirmed| confirmed.goodput_bps);
+        self.sound
+            .measured((stats.rtt, queue), loss, (arrives, available));
         self.tell_sound(now);
     }
 

@@ -28,6 +28,7 @@ use crate::call::latency::Latency;
 use crate::call::lease::Devices;
 use crate::call::media::{CardTimes, FRAME_RATE_MAX, MediaSpecs, Pictures};
 use crate::call::sizes::worth_asking;
+use crate::call::sound_watch::SoundWatch;
 use crate::event::{CallEvent, CallState, Feed, ParticipantChange};
 use crate::text;
 
@@ -54,6 +55,7 @@ pub(super) struct Dispatch {
     captures: Captures,
     figures: Figures,
     latency: Latency,
+    sound_watch: SoundWatch,
     times: Times,
     reason: &'static str,
     /// Ends without a word.
@@ -116,6 +118,7 @@ impl Dispatch {
             captures: Captures::default(),
             figures: Figures::default(),
             latency: Latency::default(),
+            sound_watch: SoundWatch::default(),
             times: Times::default(),
             reason: "lost",
             is_abandoned: false,
@@ -155,6 +158,8 @@ impl Dispatch {
     pub(super) fn wait_max(&self, idle: Duration) -> Duration {
         if self.times.ended.is_some() {
             Duration::from_millis(20)
+        } else if self.media.is_some() {
+            self.sound_watch.wait_max()
         } else {
             idle
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use hullo_media::frame::EncodedFrame;
 use hullo_media::jitter::SoundClock;
 use hullo_media::lip_sync::{HeldPictures, Skew};
+use hullo_proto::frame::FrameKind;
 use hullo_proto::group::id::ParticipantId;
 use hullo_proto::group::media_frame::Track;
 
@@ -23,7 +24,9 @@ impl Lips {
         media_time: u64,
         picture: (EncodedFrame, bool),
     ) {
-        (self.0.entry(id).or_default()).push(now, media_time, picture);
+        let is_key = picture.0.kind == FrameKind::VideoKey;
+        let held = self.0.entry(id).or_default();
+        held.push(now, media_time, is_key, picture);
     }
 
     /// Tells what is heard of somebody, and gives the delay that this sound must have from now on, if that changed. Who

@@ -225,3 +225,26 @@ fn the_end_of_the_seconds_tells_whether_there_was_a_call() {
     program.take(ended("hung_up"));
     assert_eq!(program.quit_status(), Some(0));
 }
+
+#[test]
+fn commands_that_cannot_be_done_are_told_outside() {
+    let mut program = Program::ready();
+    for command in [
+        Command::Mute(Switch::On),
+        Command::Reject,
+        Command::HangUp,
+        Command::Call("nobody".to_owned(), Media::Audio),
+        Command::Add(" ".to_owned()),
+        Command::Name(String::new()),
+    ] {
+        assert_eq!(
+            program.take(Event::Command(command.clone())),
+            [],
+            "{command:?}"
+        );
+        assert!(
+            matches!(program.reports().last(), Some(Report::Error { .. })),
+            "{command:?}"
+        );
+    }
+}

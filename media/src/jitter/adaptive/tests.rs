@@ -456,6 +456,30 @@ fn real_opus_comes_through_at_full_length() {
 }
 
 #[test]
+fn one_lost_packet_marks_no_blocks_but_its_own() {
+    // 25 ms: something is left over from every block.
+    let length = 1_200;
+    let mut buffer = JitterBuffer::new(Box::new(Plain(length)), Duration::from_millis(60));
+    let start = Instant::now();
+    let mut marked = 0;
+    for pull in 0..400_u64 {
+        let now = start + STEP * pull as u32;
+        let seq = pull * 4 / 5;
+        if (pull * 4) % 5 < 4 && seq != 40 {
+            let frame = AudioFrame {
+                seq,
+                media_time_samples: seq * length as u64,
+                data: vec![50; 3],
+                is_copy: false,
+            };
+            buffer.push(now, frame);
+        }
+        marked += u64::from(matches!(buffer.pull(now), Pull::Concealed(_)));
+    }
+    assert!((1..=4).contains(&marked), "{marked} blocks are marked");
+}
+
+#[test]
 fn it_says_when_which_moment_plays() {
     let mut call = Call::new();
     assert_eq!(call.buffer.plays_at(), None);

@@ -30,6 +30,14 @@ impl Dispatch {
         }
         self.looked_at = Some(now);
         self.count(engine);
+        if let Some((media, _)) = self.media.as_ref().filter(|_| self.sound_watch.is_due(now)) {
+            if self.captures.microphone {
+                self.sound_watch.unmuted();
+            }
+            for event in self.sound_watch.look(now, media.heard()) {
+                self.call(event);
+            }
+        }
     }
 
     /// What of everybody our loudspeaker plays when, each 20 ms at the most.

@@ -1,0 +1,66 @@
+//! A call by sound over lines that carry hardly that: two whole ends in virtual time.
+
+use std::time::Duration;
+
+use hullo::call::engine::Input;
+use hullo_proto::call::{CallState, Media};
+use hullo_tests::world::{Link, World};
+
+const CALLER: usize = 0;
+const CALLEE: usize = 1;
+
+/// A line of this rate both ways, headers included, as behind a modem.
+fn call(rate_bps: u64) -> World {
+    let link = Link {
+        delay: Duration::from_millis(40),
+        rate_bps: Some(rate_bps),
+        ..Link::default()
+    };
+    let mut world = World::new(7, link, Media::Audio);
+    world.drive_until(Duration::from_secs(5), "ringing", |world| {
+        world.people[CALLER].states.contains(&CallState::Ringing)
+    });
+    world.input(CALLEE, Input::Accept(Media::Audio));
+    world.drive_until(Duration::from_secs(10), "connection", |world| {
+        (world.people.iter()).all(|person| person.states.contains(&CallState::Connected))
+    });
+    world
+}
+
+#[test]
+fn sound_fits_into_32_kbit_s_and_longer_packets_are_why() {
+    // Line, blocks in a packet, and what of the sound may be missing.
+    for (rate_bps, blocks) in [(32_000, 3), (100_000, 1)] {
+        let mut world = call(rate_bps);
+        world.drive(Duration::from_secs(15));
+        let from = world.elapsed();
+        let before = world.people.each_ref().map(|person| person.blocks_played);
+        world.drive(Duration::from_secs(20));
+        for (index, before) in before.into_iter().enumerate() {
+            let person = &world.people[index];
+            let played = person.blocks_played - before;
+            let line = world.line(index);
+            let (carried, wait) = (
+                line.carried_bps(from, world.elapsed()),
+                line.wait(from, world.elapsed(), 0.5),
+            );
+            let settings = person.sound.last().map(|(_, settings)| *settings);
+            let told = format!(
+                "{rate_bps} bit/s, person {index}: {played} of 1000 blocks, {} made up in all, {carried} bit/s carried, queue p50 {wait:?}, {} dropped, {settings:?}, estimate {:?}, {:?}",
+                person.blocks_concealed,
+                line.dropped,
+                person.budgets.last(),
+                person.sound_stats()
+            );
+            println!("{told}");
+            assert!(played >= 970, "{told}");
+            assert!(carried <= rate_bps * 101 / 100, "{told}");
+            assert!(wait <= Duration::from_millis(250), "{told}");
+            assert_eq!(
+                settings.map_or(1, |settings| settings.blocks),
+                blocks,
+                "{told}"
+            );
+        }
+    }
+}
