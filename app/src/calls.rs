@@ -1,5 +1,6 @@
 //! The calls there are: starts and feeds their threads, and does what the switchboard says about messages.
 
+mod devices;
 mod group;
 mod turn;
 
@@ -37,6 +38,9 @@ pub struct Calls {
     last_number: u64,
     rng: ChaCha20Rng,
     specs: MediaSpecs,
+    /// The same as they were at the start, and the names of microphone and speaker then.
+    given: MediaSpecs,
+    names_given: [Option<String>; 2],
     devices: Devices,
     reach: Reach,
     /// Somebody draws pictures.
@@ -136,6 +140,8 @@ impl Calls {
             board: Board::default(),
             last_number: 0,
             rng,
+            names_given: [specs.mic_choice.get(), specs.speaker_choice.get()],
+            given: specs.clone(),
             specs,
             devices: Devices::new(),
             reach: Reach::Network,

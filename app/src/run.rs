@@ -371,6 +371,8 @@ impl Runner<'_> {
             Effect::Add(link) => return self.tell_net(ChannelCommand::Add { link }),
             Effect::SetName(name) => return self.tell_net(ChannelCommand::SetName(name)),
             Effect::Report(report) => self.report(&report),
+            Effect::ListDevices(kind) => self.calls.list_devices(kind),
+            Effect::UseDevice(kind, spec) => self.calls.use_device(kind, spec.as_deref()),
             Effect::MayStop => terminal::may_stop(),
             Effect::Copy(text) => self.front.copy(&text),
             Effect::Quit(status) => self.leave(status),
