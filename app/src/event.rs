@@ -434,8 +434,6 @@ pub enum CallEvent {
         /// It has failed.
         is_trouble: bool,
     },
-    /// `audio` or `video` comes again after an interruption of so many milliseconds.
-    MediaAgain(&'static str, u64),
     /// Figures of the last second.
     Stats(Box<crate::report::Stats>),
     /// Something about devices or the network the user should know; one sentence.

@@ -401,6 +401,9 @@ impl Runner<'_> {
                 }
                 self.event(Event::Call(number, event));
             }
+            DriverEvent::MediaAgain(kind, gap_ms) => {
+                self.report(&Report::MediaAgain { kind, gap_ms });
+            }
             DriverEvent::AddressesLost => {
                 if let Err(error) = self.net.addresses_lost() {
                     tracing::debug!(%error, "the network thread was not told of lost addresses");

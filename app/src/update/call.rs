@@ -81,9 +81,6 @@ pub(super) fn take(
             let direction = if received { "received" } else { "sent" };
             effects.push(Effect::Report(Report::Media { kind, direction }));
         }
-        CallEvent::MediaAgain(kind, gap_ms) => {
-            effects.push(Effect::Report(Report::MediaAgain { kind, gap_ms }));
-        }
         CallEvent::Stats(stats) => {
             effects.push(Effect::Report(Report::Stats(stats.clone())));
             people::measure(model, number, stats);

@@ -308,7 +308,7 @@ impl Dispatch {
         if let Some(last) = last.filter(|_| was_interrupted) {
             let gap = now.saturating_duration_since(last);
             let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
-            self.call(CallEvent::MediaAgain(kind, gap_ms));
+            self.tell(DriverEvent::MediaAgain(kind, gap_ms));
         }
     }
 
