@@ -38,12 +38,11 @@ fn a_line_of_32_kbit_carries_sound_alone_and_says_so() {
     is_sound_only(&world);
 }
 
-/// Both know that there is no room for pictures, and none were tried lately.
+/// Both were told that there is no room for pictures, and go on.
 fn is_sound_only(world: &World) {
     for person in &world.people {
-        let (_, last) = person.budgets.last().expect("told");
-        assert!(last.is_thin(), "{last:?}");
-        assert!(person.far.is_some_and(|far| far.thin), "{:?}", person.far);
+        let is_told = person.budgets.iter().any(|(_, budget)| budget.is_thin());
+        assert!(is_told, "{:?}", person.budgets.last());
         assert!(!person.is_ended());
     }
 }
