@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use hullo_media::device::DeviceError;
-use hullo_media::frame::{BLOCK_SAMPLES, EncodedFrame};
+use hullo_media::frame::EncodedFrame;
 use hullo_media::jitter::{AudioFrame, TARGET_START};
 use hullo_media::level::LEVEL_DB_MIN;
 use hullo_media::pipeline::{AudioDecode, AudioEncode, FrameSink};
@@ -36,6 +36,8 @@ const LINE_EVERY: Duration = Duration::from_secs(1);
 const METER_EVERY: Duration = Duration::from_millis(100);
 /// A microphone that never was louder than this is muted, or hears nothing: the noise of the quietest room is louder.
 const FLAT_DB: f32 = -75.0;
+/// What is taken out of an echo at least, where there is one.
+const ECHO_DB_MIN: f32 = 1.0;
 /// Seconds until a flat microphone is named.
 const FLAT_LINES: u32 = 3;
 
@@ -69,6 +71,7 @@ struct Path {
     ciphers: Mutex<(Sealer, Opener)>,
     decode: Arc<AudioDecode>,
     counts: Arc<Counts>,
+    began: Instant,
 }
 
 #[derive(Default)]
@@ -94,9 +97,12 @@ impl FrameSink for Path {
         let transit = frame.captured_at.elapsed();
         let transit_us = u64::try_from(transit.as_micros()).unwrap_or(u64::MAX);
         self.counts.transit_us.store(transit_us, Relaxed);
+        // By the clock of the microphone, as in a call: a pause while it is replaced is a pause.
+        let since = (frame.captured_at).saturating_duration_since(self.began);
+        let media_time_samples = u64::try_from(since.as_micros() * 48 / 1_000).unwrap_or(u64::MAX);
         self.decode.push(AudioFrame {
             seq: number,
-            media_time_samples: number * BLOCK_SAMPLES as u64,
+            media_time_samples,
             data: opened.frame,
             is_copy: false,
         });
@@ -134,6 +140,7 @@ pub fn run(
         ciphers: Mutex::new(crate::mirror::ciphers()?),
         decode: Arc::clone(&decode),
         counts: Arc::clone(&counts),
+        began: started,
     };
     let encode = AudioEncode::start(mic, path, false);
     let (wake, inbox) = wakes();
@@ -188,7 +195,9 @@ impl Test {
             if self.ends_at.is_some_and(|at| at <= now) {
                 return Ok("seconds");
             }
-            let level = self.encode.level_db();
+            // What the microphone gave: noise suppression and gain make something of nothing.
+            let heard_db = self.switch.figures().heard_db;
+            let level = heard_db.unwrap_or_else(|| self.encode.level_db());
             self.peak_db = self.peak_db.max(level);
             self.loudest_db = self.loudest_db.max(level);
             if let Some(error) = self.encode.failure() {
@@ -233,6 +242,10 @@ impl Test {
     fn figures(&mut self) -> SoundFigures {
         let stats = self.decode.counters();
         let process = self.switch.figures();
+        // Without an echo the canceller's figures mean nothing.
+        let is_echo = process
+            .echo_reduction_db
+            .is_some_and(|db| db >= ECHO_DB_MIN);
         let transit = Duration::from_micros(self.counts.transit_us.load(Relaxed));
         let path_ms = transit.as_secs_f64() * 1_000.0;
         let played_ms = stats.delay_ms as f64 + self.decode.speaker_delay().as_secs_f64() * 1e3;
@@ -245,8 +258,8 @@ impl Test {
             packets: sealed,
             lost,
             concealed_ms: stats.concealed_ms,
-            echo_return_loss_db: process.echo_return_loss_db.map(tenth),
-            echo_reduction_db: process.echo_reduction_db.map(tenth),
+            echo_return_loss_db: process.echo_return_loss_db.filter(|_| is_echo).map(tenth),
+            echo_reduction_db: process.echo_reduction_db.filter(|_| is_echo).map(tenth),
             cpu_percent: self.cpu.percent(),
         }
     }

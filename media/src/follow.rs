@@ -40,6 +40,10 @@ impl System for Microphones {
         Ok(Box::new(Microphone::open(name)?))
     }
 
+    fn is_ready(&self, mic: &AnySource) -> bool {
+        mic.is_ready()
+    }
+
     fn default_name(&self) -> Option<String> {
         default_name(Direction::Microphone)
     }
@@ -61,6 +65,10 @@ impl System for Speakers {
 
     fn open(&self, name: Option<&str>) -> Result<AnySink, DeviceError> {
         Ok(Box::new(Speaker::open(name)?))
+    }
+
+    fn is_ready(&self, speaker: &AnySink) -> bool {
+        speaker.is_ready()
     }
 
     fn default_name(&self) -> Option<String> {

@@ -200,6 +200,7 @@ impl Processor {
             echo_return_loss_db: stats.echo_return_loss.map(|db| db as f32),
             echo_reduction_db: stats.echo_return_loss_enhancement.map(|db| db as f32),
             echo_delay_ms: stats.delay_ms.and_then(|ms| u32::try_from(ms).ok()),
+            heard_db: None,
         }
     }
 }

@@ -28,6 +28,11 @@ pub trait AudioSink: Send {
     /// by the clock.
     fn is_device(&self) -> bool;
 
+    /// False while an open device has asked for nothing yet: some take two seconds.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
     /// What happened to the device since the last look, a sentence: it went away, another took its place.
     fn news(&mut self) -> Option<String> {
         None

@@ -69,6 +69,15 @@ impl Direction {
     /// What an error of the library means to the user.
     pub(crate) fn error(self, error: &Error) -> DeviceError {
         let what = self.what();
+        let words = error.to_string();
+        if words.contains("Connection refused") || words.contains("Connection terminated") {
+            // The sound server's ALSA plugin has no better word.
+            return DeviceError::Failed {
+                what,
+                message: "the sound server does not answer; start it, or unset PULSE_SERVER"
+                    .to_owned(),
+            };
+        }
         match error.kind() {
             ErrorKind::DeviceNotAvailable | ErrorKind::HostUnavailable => self.no_device(),
             ErrorKind::DeviceBusy => DeviceError::Busy { what },
@@ -232,6 +241,8 @@ pub(crate) struct Health {
     glitches: AtomicU64,
     /// How long sound takes between the device and the callback, as the device says.
     delay_us: AtomicU64,
+    /// There was a callback.
+    begun: AtomicBool,
 }
 
 impl Health {
@@ -254,6 +265,12 @@ impl Health {
     pub(crate) fn set_delay(&self, delay: Duration) {
         let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
         self.delay_us.store(micros, Relaxed);
+        self.begun.store(true, Relaxed);
+    }
+
+    /// Whether there was a callback.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Relaxed)
     }
 
     /// What the callback said last, within what can be.

@@ -58,6 +58,11 @@ pub trait AudioSource: Send {
         true
     }
 
+    /// False while an open device has given nothing yet: some take two seconds.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
     /// How long ago the last sample of the last block was heard, as far as the device says.
     fn delay(&self) -> Duration {
         Duration::ZERO

@@ -99,6 +99,7 @@ fn run() -> Result<bool, Failure> {
         mic: "test".to_owned(),
         speaker: "none".to_owned(),
         record_video: None,
+        options: Vec::new(),
     };
     let card = stage.call(&card, &card, bench.length)?;
     say("call 4 of 4: talking heads, not recorded, and the codecs alone");
@@ -197,6 +198,7 @@ fn side(y4m: &Path, wav: &Path, speaker: &Path, record_video: Option<PathBuf>) -
         mic: format!("file:{}", wav.display()),
         speaker: format!("file:{}", speaker.display()),
         record_video,
+        options: Vec::new(),
     }
 }
 

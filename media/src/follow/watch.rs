@@ -7,6 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::DeviceChoice;
+use crate::clock;
 use crate::device::DeviceError;
 use crate::slot::Slot;
 use crate::thread::Thread;
@@ -19,6 +20,10 @@ const LOOK_SELDOM: Duration = Duration::from_secs(3);
 const LOOKS_OFTEN: u32 = 20;
 /// Looks between two attempts to have the chosen device again while another stands in for it.
 const RETURN_LOOKS: u32 = 4;
+/// How long a device that was just opened may take until it gives or takes sound.
+const READY_MAX: Duration = Duration::from_secs(4);
+/// Time between two looks at whether it does.
+const READY_STEP: Duration = Duration::from_millis(20);
 /// Devices on their way to be closed: each has waited for a look at most.
 const NOTES_MAX: usize = 8;
 /// Sentences that nobody has read yet; more say nothing new.
@@ -34,6 +39,11 @@ pub(super) trait System: Send + 'static {
 
     /// Opens the default device, or the one with this name.
     fn open(&self, name: Option<&str>) -> Result<Self::Handle, DeviceError>;
+
+    /// Whether it gives or takes sound by now.
+    fn is_ready(&self, _handle: &Self::Handle) -> bool {
+        true
+    }
 
     /// What the default device is called, where the system says it.
     fn default_name(&self) -> Option<String>;
@@ -95,6 +105,7 @@ impl<H: Send + 'static> Watch<H> {
                         None => follower.look(),
                     };
                     if let Some(handle) = found.handle {
+                        follower.await_ready(&handle, &stop);
                         fresh.put(handle);
                     }
                     for words in found.news {
@@ -188,6 +199,15 @@ impl<S: System> Follower<S> {
             LOOK_SELDOM
         } else {
             LOOK
+        }
+    }
+
+    /// Waits until the device gives or takes sound, so that the one it replaces is heard until then.
+    fn await_ready(&self, handle: &S::Handle, stop: &AtomicBool) {
+        let mut left = READY_MAX;
+        while !left.is_zero() && !stop.load(Relaxed) && !self.system.is_ready(handle) {
+            clock::sleep(READY_STEP);
+            left = left.saturating_sub(READY_STEP);
         }
     }
 

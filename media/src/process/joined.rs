@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::{PART_SAMPLES, ProcessSwitch, Processor};
+use super::{PART_SAMPLES, ProcessFigures, ProcessSwitch, Processor};
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, Block};
+use crate::level::{LEVEL_DB_MIN, level_db};
 use crate::sink::AudioSink;
 use crate::source::{AudioSource, CaptureTime};
 
@@ -43,6 +44,7 @@ pub fn join((mic, speaker): Pair, switch: &ProcessSwitch) -> Pair {
         speaker_delay_ms: Arc::clone(&delay_ms),
         scratch: Vec::with_capacity(FAR_SAMPLES_MAX),
         blocks: 0,
+        heard_db: LEVEL_DB_MIN,
     };
     let speaker = speaker.map(|inner| -> Box<dyn AudioSink> {
         Box::new(HeardSpeaker {
@@ -65,6 +67,8 @@ struct ProcessedMic {
     speaker_delay_ms: Arc<AtomicU32>,
     scratch: Vec<f32>,
     blocks: u32,
+    /// The loudest block since the figures were told.
+    heard_db: f32,
 }
 
 impl ProcessedMic {
@@ -97,6 +101,9 @@ impl AudioSource for ProcessedMic {
 
     fn read(&mut self, at: CaptureTime, block: &mut Block) -> Result<(), DeviceError> {
         self.inner.read(at, block)?;
+        if self.inner.is_live() {
+            self.heard_db = self.heard_db.max(level_db(block));
+        }
         self.take_far();
         self.processor.set(self.switch.get_for(self.is_device));
         let speaker_ms = self.speaker_delay_ms.load(Relaxed);
@@ -105,7 +112,11 @@ impl AudioSource for ProcessedMic {
         self.processor.both(&self.scratch, block);
         self.blocks = (self.blocks + 1) % FIGURES_BLOCKS;
         if self.blocks == 0 {
-            self.switch.tell(self.processor.figures());
+            self.switch.tell(ProcessFigures {
+                heard_db: Some(self.heard_db),
+                ..self.processor.figures()
+            });
+            self.heard_db = LEVEL_DB_MIN;
         }
         Ok(())
     }

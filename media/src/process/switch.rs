@@ -19,6 +19,8 @@ pub struct ProcessFigures {
     pub echo_reduction_db: Option<f32>,
     /// How long the echo took, ms.
     pub echo_delay_ms: Option<u32>,
+    /// The loudest 20 ms of the last second as the microphone gave them, dB of full scale.
+    pub heard_db: Option<f32>,
 }
 
 /// Says what is to be done to the sound of the microphone, from now on and in every call. Clones share it.

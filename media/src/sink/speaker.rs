@@ -78,6 +78,10 @@ impl AudioSink for Speaker {
         true
     }
 
+    fn is_ready(&self) -> bool {
+        self.health.has_begun()
+    }
+
     /// What waits in the ring, and what the device itself says.
     fn latency(&self) -> Duration {
         let waiting = self.ring.buffer().capacity() - self.ring.slots();

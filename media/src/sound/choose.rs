@@ -154,7 +154,11 @@ pub(crate) fn find(direction: Direction, name: Option<&str>) -> Result<Device, D
         Some(index) => Ok(devices.swap_remove(index).device),
         None if devices.is_empty() && at_server.is_empty() => Err(direction.no_device()),
         None => {
-            let told = at_server.iter().chain(&devices).take(NAMES_MAX);
+            // ALSA's list is mostly plugins; they are told where there is nothing else.
+            let cards = devices
+                .iter()
+                .filter(|device| is_card(device) || at_server.is_empty());
+            let told = at_server.iter().chain(cards).take(NAMES_MAX);
             let names: Vec<&str> = told.map(|device| device.id.as_str()).collect();
             Err(DeviceError::NoSuchName {
                 what: direction.what(),

@@ -69,6 +69,12 @@ fn errors_say_what_to_do() {
         let message = Direction::Microphone.error(&Error::from(kind)).to_string();
         assert!(message.contains(want), "{message}");
     }
+    let refused = Error::with_message(
+        ErrorKind::BackendError,
+        "ALSA function 'snd_pcm_open' failed with error 'Connection refused (111)'",
+    );
+    let words = Direction::Microphone.error(&refused).to_string();
+    assert!(words.contains("sound server does not answer"), "{words}");
     let speaker = Direction::Speaker
         .error(&Error::from(ErrorKind::DeviceNotAvailable))
         .to_string();

@@ -112,6 +112,10 @@ impl AudioSource for Microphone {
         true
     }
 
+    fn is_ready(&self) -> bool {
+        self.health.has_begun()
+    }
+
     fn delay(&self) -> Duration {
         let waiting = self.ring.slots() as f64 / f64::from(self.form.rate_hz());
         self.health.delay() + Duration::from_secs_f64(waiting) + BLOCK_TIME

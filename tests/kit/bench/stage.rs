@@ -17,7 +17,7 @@ const CALL_SLACK: Duration = Duration::from_secs(30);
 /// Devices and files of one side of a call, each in the words of the command line.
 #[derive(Clone, Debug)]
 pub struct Side {
-    /// `--camera`.
+    /// `--camera`; nothing in a call without pictures.
     pub camera: String,
     /// `--mic`.
     pub mic: String,
@@ -25,12 +25,17 @@ pub struct Side {
     pub speaker: String,
     /// `--record-video`, where the pictures from the far side are to be kept.
     pub record_video: Option<PathBuf>,
+    /// What else is said on its command line.
+    pub options: Vec<String>,
 }
 
 impl Side {
     fn arguments(&self) -> Vec<String> {
-        let mut arguments = words(&["--video", "--camera", &self.camera, "--mic", &self.mic]);
-        arguments.extend(words(&["--speaker", &self.speaker]));
+        let mut arguments = words(&["--mic", &self.mic, "--speaker", &self.speaker]);
+        if !self.camera.is_empty() {
+            arguments.extend(words(&["--video", "--camera", &self.camera]));
+        }
+        arguments.extend(self.options.iter().cloned());
         if let Some(file) = &self.record_video {
             arguments.extend(["--record-video".to_owned(), file.display().to_string()]);
         }
@@ -165,13 +170,14 @@ esac
             mic: "file:a.wav".to_owned(),
             speaker: "none".to_owned(),
             record_video: Some(PathBuf::from("out.y4m")),
+            options: vec!["--echo".to_owned(), "on".to_owned()],
         };
         let (callee, caller) = stage.call(&side, &side, Duration::from_secs(3)).unwrap();
         assert_eq!(callee.summary("setup_ms"), Some(1.0));
         assert_eq!(caller.summary("setup_ms"), Some(2.0));
         let said = caller.values()[0]["arguments"].to_string();
         for part in [
-            "call alice-2 --video --camera test --mic file:a.wav",
+            "call alice-2 --mic file:a.wav --speaker none --video --camera test --echo on",
             "--record-video out.y4m",
             "--seconds 3",
         ] {

@@ -146,6 +146,16 @@ pub fn codec_floor(
     parse_floor(&String::from_utf8_lossy(&output.stdout))
 }
 
+/// Runs the loop of codec and processing of sound over a speech file for so many seconds, at the pace of a call.
+///
+/// # Errors
+/// It fails or reports no processor time.
+pub fn sound_floor(program: &Path, wav: &Path, seconds: u64) -> Result<Floor, ToolError> {
+    let mut command = Command::new(program);
+    let output = run(command.arg(wav).arg(seconds.to_string()))?;
+    parse_floor(&String::from_utf8_lossy(&output.stdout))
+}
+
 fn parse_floor(stdout: &str) -> Result<Floor, ToolError> {
     let whole = serde_json::from_str(stdout).ok();
     let report: Value = whole

@@ -99,6 +99,13 @@ impl Transcript {
         })
     }
 
+    /// Memory resident at most until it was ready, before any call, in megabytes of 1,024² bytes.
+    #[must_use]
+    pub fn idle_mb(&self) -> Option<f64> {
+        let usage = self.events("ready").next()?.usage?;
+        Some(usage.resident_bytes_max as f64 / (1_024.0 * 1_024.0))
+    }
+
     /// Every event as it was, for the record.
     #[must_use]
     pub fn values(&self) -> Vec<Value> {
