@@ -211,9 +211,10 @@ pub enum Action {
     },
     /// Tell a running hullo what to do.
     Ctl {
-        /// `mute`, `unmute`, `toggle`, `ptt on|off`, `deafen [on|off|toggle]`, `video on|off|toggle`, `hold`, `hangup`,
-        /// `accept`, `reject`, `focus NAME|speaker|off`, `volume NAME PERCENT`, `who`, `status`, `dnd on|off|toggle`,
-        /// `join GROUP`, `screen on|off|toggle`, `send NAME TEXT`, `seen NAME`.
+        /// A word and what follows it: `mute`, `unmute`, `toggle`, `ptt on|off`, `deafen`, `video on|off|toggle`, `hold`, `swap`,
+        /// `hangup`, `accept`, `answer hold|end`, `reject`, `ignore`, `call NAME`, `join GROUP`, `screen on|off|toggle`,
+        /// `focus NAME|speaker|off`, `volume NAME PERCENT`, `silence NAME`, `who`, `figures`, `status`, `dnd on|off|toggle`,
+        /// `send NAME TEXT`, `seen NAME`, `set SETTING VALUE`, …; `hullo ctl help` tells them all, a line each.
         #[arg(required = true, num_args = 1..)]
         command: Vec<String>,
     },

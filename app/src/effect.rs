@@ -4,6 +4,7 @@ use hullo_media::process::Processing;
 use hullo_signalling::history::EntryId;
 
 use crate::attention::AttentionSettings;
+use crate::devices::DeviceKind;
 use crate::event::{
     CallNumber, ContactId, Feed, GroupNumber, Media, ParticipantId, Party, PersonChange, Settings,
 };
@@ -78,6 +79,10 @@ pub enum Effect {
     ReadLog,
     /// Copy text by OSC 52.
     Copy(String),
+    /// Tell which devices of this kind there are.
+    ListDevices(DeviceKind),
+    /// This device is used from now on; `None`: the usual one.
+    UseDevice(DeviceKind, Option<String>),
     /// All is said that was to be said before Ctrl-Z stops the program.
     MayStop,
     /// Leave with this status (DESIGN §8).

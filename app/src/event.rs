@@ -11,6 +11,7 @@ pub use hullo_signalling::group::GroupNumber;
 use serde::{Deserialize, Serialize};
 
 use crate::conversation::HistoryEvent;
+use crate::devices::DeviceKind;
 use crate::groups::GroupLine;
 use crate::view::look::Look;
 use crate::view::theme::ThemeName;
@@ -134,6 +135,8 @@ pub enum Event {
     },
     /// What this profile remembers between runs, as read at the start.
     Settings(Settings),
+    /// These devices of a kind are there, by name.
+    Devices(DeviceKind, Vec<String>),
     /// The newest lines of the log, oldest first.
     Log(Vec<Arc<str>>),
     /// A conversation changed.

@@ -363,7 +363,7 @@ fn can_step(model: &Model) -> bool {
     match model.overlay {
         Some(Overlay::Help(_)) => crate::view::help_scroll_max(model) > 0,
         Some(Overlay::Log(_)) => crate::view::log_scroll_max(model) > 0,
-        Some(Overlay::Contact(_) | Overlay::Settings(_)) => true,
+        Some(Overlay::Contact(_) | Overlay::Settings(_) | Overlay::Devices(_)) => true,
         Some(_) => false,
         None => {
             let has_roster = (model.taken_call()).is_some_and(|call| call.seat.is_roster_open);
@@ -377,7 +377,7 @@ fn can_step(model: &Model) -> bool {
 fn can_confirm(model: &Model) -> bool {
     match &model.overlay {
         Some(Overlay::Add(field)) => !field.text().is_empty(),
-        Some(Overlay::Contact(_)) => true,
+        Some(Overlay::Contact(_) | Overlay::Devices(_)) => true,
         Some(Overlay::Settings(at)) => ITEMS.get(*at).is_some_and(|item| item.can_change()),
         Some(_) => false,
         None => match model.writing_to() {

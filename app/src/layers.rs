@@ -25,6 +25,8 @@ pub struct Layers {
     pub log: Vec<Arc<str>>,
     /// What was decided at the start, for the settings.
     pub setup: Setup,
+    /// Camera, microphone and speaker that were chosen since the start: they go before the command line.
+    pub(crate) devices_chosen: [bool; 3],
     /// Echo, noise and gain as they were switched since the start.
     pub(crate) sound_switched: [Option<bool>; 3],
     /// Until when a second click on hanging up counts.
@@ -107,6 +109,8 @@ pub struct Setup {
     pub sound_given: Processing,
     /// The same as the command line says it.
     pub sound_flags: [Option<bool>; 3],
+    /// Camera, microphone and speaker as the file names them.
+    pub devices_filed: [Option<String>; 3],
     /// `--camera`, `--mic` and `--speaker` as they were given.
     pub devices: [Option<String>; 3],
     /// `--color` was given.

@@ -23,6 +23,7 @@ pub mod config;
 pub mod control;
 pub mod conversation;
 pub mod demo;
+pub mod devices;
 pub mod doctor;
 pub mod effect;
 pub mod event;

@@ -13,6 +13,7 @@ use hullo_signalling::history::Unseen;
 use ratatui::style::Style;
 
 use crate::conversation::{Conversation, Drafts, WallClock};
+use crate::devices::DeviceMenu;
 use crate::event::{
     CallNumber, CallState, Contact, ContactId, Direction, Feed, GroupNumber, Media, ParticipantId,
     Party, RunningCall, Settings,
@@ -186,6 +187,8 @@ pub enum Overlay {
     Contact(ContactMenu),
     /// The settings, the chosen one by its place.
     Settings(usize),
+    /// The devices of a kind, to choose one.
+    Devices(DeviceMenu),
     /// The log, scrolled back by so many lines.
     Log(u16),
     /// The figures of the call.

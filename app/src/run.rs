@@ -169,6 +169,9 @@ impl Runner<'_> {
                 self.wake(wake);
             }
             let late = self.calls.ring_late(Instant::now());
+            if self.calls.waits_for_turn() {
+                self.ask_turn();
+            }
             self.outcomes(late);
             self.notes.waiting.expire(Instant::now());
             self.look_for_attention();
@@ -322,6 +325,10 @@ impl Runner<'_> {
                         if matches!(party, crate::event::Party::Contact(_)) {
                             self.ask_turn();
                         }
+                        if self.calls.waits_for_turn() {
+                            let text = crate::text::ASKING_TURN.to_owned();
+                            self.report(&Report::Notice { text });
+                        }
                         self.outcomes(outcomes);
                     }
                     Err(words) => return Some(Event::Failed(words)),
@@ -364,6 +371,8 @@ impl Runner<'_> {
             Effect::Add(link) => return self.tell_net(ChannelCommand::Add { link }),
             Effect::SetName(name) => return self.tell_net(ChannelCommand::SetName(name)),
             Effect::Report(report) => self.report(&report),
+            Effect::ListDevices(kind) => self.calls.list_devices(kind),
+            Effect::UseDevice(kind, spec) => self.calls.use_device(kind, spec.as_deref()),
             Effect::MayStop => terminal::may_stop(),
             Effect::Copy(text) => self.front.copy(&text),
             Effect::Quit(status) => self.leave(status),
@@ -391,6 +400,9 @@ impl Runner<'_> {
                     self.event(failed);
                 }
                 self.event(Event::Call(number, event));
+            }
+            DriverEvent::MediaAgain(kind, gap_ms) => {
+                self.report(&Report::MediaAgain { kind, gap_ms });
             }
             DriverEvent::AddressesLost => {
                 if let Err(error) = self.net.addresses_lost() {
@@ -450,7 +462,10 @@ impl Runner<'_> {
                 sent_ago,
             }) => (contact, payload, sent_ago),
             NetEvent::Lobby(event) => return self.lobby_event(event),
-            NetEvent::Turn(grant) => return self.calls.granted(Instant::now(), grant),
+            NetEvent::Turn(grant) => {
+                let outcomes = self.calls.granted(Instant::now(), grant);
+                return self.outcomes(outcomes);
+            }
             other => {
                 let is_up = matches!(
                     other,
@@ -473,6 +488,9 @@ impl Runner<'_> {
         };
         let contact = ContactId(contact.0);
         let outcomes = self.calls.message(Instant::now(), contact, message, age);
+        if self.calls.waits_for_turn() {
+            self.ask_turn();
+        }
         self.outcomes(outcomes);
     }
 

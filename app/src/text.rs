@@ -8,6 +8,7 @@ mod history;
 use std::time::Duration;
 
 mod call;
+mod devices;
 mod drawing;
 mod group_stats;
 mod groups;
@@ -19,6 +20,7 @@ mod sound;
 mod stats;
 
 pub use call::*;
+pub(crate) use devices::*;
 pub(crate) use drawing::*;
 pub(crate) use group_stats::{group_stats_table, group_stats_words};
 pub(crate) use groups::*;

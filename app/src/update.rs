@@ -6,6 +6,7 @@
 pub(crate) mod call;
 mod command;
 pub(crate) mod deadline;
+mod devices;
 pub mod field;
 mod group;
 pub(crate) mod history;
@@ -96,6 +97,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Call(number, change) => call::take(model, number, change, effects_of),
         Event::Missed { party, why } => call::ring::missed(model, party, why, effects_of),
         Event::Settings(settings) => settings::take(model, settings, effects_of),
+        Event::Devices(kind, names) => devices::listed(model, kind, names),
         Event::Log(lines) => model.layers.log = lines,
         Event::History(news) => history::take(model, news, effects_of),
         Event::Failed(words) => take_failure(model, words, effects_of),

@@ -176,6 +176,10 @@ fn draw<'m>(model: &'m Model, area: Rect, buffer: &mut Canvas<'_, 'm>) -> Option
             layers::draw_settings(model, *at, panes.main, buffer);
             None
         }
+        Some(Overlay::Devices(menu)) => {
+            layers::draw_devices(model, menu, panes.main, buffer);
+            None
+        }
         Some(Overlay::Log(back)) => {
             layers::draw_log(model, *back, panes.main, buffer);
             None

@@ -28,7 +28,9 @@ pub enum GroupEnd {
     #[error("you are no longer a member of the group")]
     Removed,
     /// The connection was there and went away.
-    #[error("the connection to the group's server was lost")]
+    #[error(
+        "the group's server fell silent and did not come back: it was stopped, or your network is gone"
+    )]
     Lost,
     /// Something else; says what to do.
     #[error("{0}")]

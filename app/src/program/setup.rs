@@ -35,6 +35,7 @@ pub(super) fn setup(
         mouse: config.screen.mouse,
         sound_given: config.sound.processing(),
         sound_flags: [options.echo, options.noise, options.gain],
+        devices_filed: [None, config.sound.mic.clone(), config.sound.speaker.clone()],
         devices: [camera, mic, speaker],
         is_colour_given: options.drawing.color.is_some(),
         log: log.place.as_ref().map(|place| place.display().to_string()),

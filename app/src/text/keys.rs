@@ -88,6 +88,7 @@ fn confirm(model: &Model) -> &'static str {
         _ if is_chosen_from(model) => "do it",
         _ if model.is_typing_above() => "keep",
         Some(Overlay::Settings(_)) => "change",
+        Some(Overlay::Devices(_)) => "choose",
         Some(Overlay::Add(_)) => "add",
         _ if model.writing_to().is_some() => "send",
         _ if is_running_there(model) => "join",

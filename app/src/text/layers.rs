@@ -127,12 +127,12 @@ pub(crate) fn about_setting(item: Item) -> String {
         Item::Desktop => "A notification of the desktop, where there is one.",
         Item::Terminal => "A notification by the terminal itself, where it can.",
         Item::Title => "Who calls, and what is new, in the window's title.",
+        Item::Camera => "`hullo --camera device:NAME` for one run.",
+        Item::Microphone => "`hullo --mic device:NAME` for one run.",
+        Item::Speaker => "`hullo --speaker device:NAME` for one run.",
         Item::Sound(SoundPart::Echo) => "What the speaker plays is taken out of what is sent.",
         Item::Sound(SoundPart::Noise) => "Off for music, which is noise to it.",
         Item::Sound(SoundPart::Gain) => "Quiet voices become louder, loud ones do not clip.",
-        Item::Camera => return "Chosen at the start: `hullo --camera device:NAME`.".to_owned(),
-        Item::Microphone => return "Chosen at the start: `hullo --mic device:NAME`.".to_owned(),
-        Item::Speaker => return "Chosen at the start: `hullo --speaker device:NAME`.".to_owned(),
         Item::RelayOnly => {
             return "On: nobody sees your address. Set by `relay_only` in config.toml.".to_owned();
         }

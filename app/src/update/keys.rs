@@ -4,7 +4,7 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 
 use super::call::{self, focus, hold, ring, seat, talk};
 use super::palette::{self, Then};
-use super::{command, group, history, layers, menu, notice, people, say, settings, stop};
+use super::{command, devices, group, history, layers, menu, notice, people, say, settings, stop};
 use crate::effect::Effect;
 use crate::event::{GroupNumber, Meanwhile, Media, StopReason, Switch};
 use crate::keymap::{self, Action};
@@ -262,6 +262,10 @@ fn confirm(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
             Ok(())
         }
         Some(Overlay::Contact(_)) => menu::confirm(model, effects),
+        Some(Overlay::Devices(_)) => {
+            devices::confirm(model, effects);
+            Ok(())
+        }
         Some(Overlay::Settings(at)) => {
             let item = settings::ITEMS[(*at).min(settings::ITEMS.len() - 1)];
             settings::change(model, item, effects)
@@ -289,6 +293,10 @@ fn step(model: &mut Model, by: isize) -> Result<(), String> {
     let log_last = crate::view::log_scroll_max(model);
     match &mut model.overlay {
         Some(Overlay::Contact(open)) => menu::step(open, by > 0),
+        Some(Overlay::Devices(menu)) => {
+            let last = menu.lines().len() - 1;
+            menu.chosen = menu.chosen.saturating_add_signed(by).min(last);
+        }
         Some(Overlay::Settings(at)) => {
             *at = at.saturating_add_signed(by).min(settings::ITEMS.len() - 1);
         }
@@ -347,7 +355,7 @@ pub(super) fn forget_ended(model: &mut Model) {
 }
 
 fn close(model: &mut Model) -> Result<(), String> {
-    if menu::close(model) {
+    if menu::close(model) || devices::close(model) {
         return Ok(());
     }
     if let (None, Some(conversation)) = (&model.overlay, &mut model.conversation)

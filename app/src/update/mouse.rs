@@ -83,6 +83,7 @@ fn chosen_line(model: &mut Model) -> Option<&mut usize> {
     match &mut model.overlay {
         Some(Overlay::Contact(menu)) => Some(&mut menu.chosen),
         Some(Overlay::Settings(chosen)) => Some(chosen),
+        Some(Overlay::Devices(menu)) => Some(&mut menu.chosen),
         _ => None,
     }
 }

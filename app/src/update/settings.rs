@@ -1,6 +1,7 @@
 //! The settings screen: what holds now, where it comes from, and what can be changed while the program runs.
 
-use super::{call, say, sound};
+use super::{call, devices, say, sound};
+use crate::devices::DeviceKind;
 use crate::effect::Effect;
 use crate::event::{Settings, SoundPart, Switch};
 use crate::layers::Setup;
@@ -93,7 +94,19 @@ impl Item {
     /// Whether Enter changes it.
     #[must_use]
     pub fn can_change(self) -> bool {
-        self.switch().is_some() || matches!(self, Self::DoNotDisturb | Self::Theme | Self::Sound(_))
+        let is_other = matches!(self, Self::DoNotDisturb | Self::Theme | Self::Sound(_));
+        self.switch().is_some() || self.device().is_some() || is_other
+    }
+
+    /// The kind of device behind it.
+    #[must_use]
+    pub fn device(self) -> Option<DeviceKind> {
+        Some(match self {
+            Self::Camera => DeviceKind::Camera,
+            Self::Microphone => DeviceKind::Microphone,
+            Self::Speaker => DeviceKind::Speaker,
+            _ => return None,
+        })
     }
 
     /// Whether it has a value that can come from several places.
@@ -148,9 +161,13 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
             None => (text::on_off(item.given(setup)).to_owned(), of_file(key)),
         };
     }
-    let device = |at: usize| match &setup.devices[at] {
-        Some(given) => (given.clone(), Source::Flag),
-        None => (text::DEVICE_DEFAULT.to_owned(), Source::Default),
+    let device = |at: usize| match (model.chosen_device(DeviceKind::ALL[at]), &setup.devices[at]) {
+        (Some(chosen), _) => (text::device_spec(chosen), Source::Here),
+        (None, Some(given)) => (given.clone(), Source::Flag),
+        (None, None) => match &setup.devices_filed[at] {
+            Some(name) => (name.clone(), Source::File),
+            None => (text::DEVICE_DEFAULT.to_owned(), Source::Default),
+        },
     };
     let levels = model.taken_call().and_then(|call| call.seat.levels);
     match item {
@@ -233,6 +250,12 @@ pub(super) fn change(
             Ok(())
         }
         Item::Theme => set_theme(model, model.theme.name.next(), effects),
+        Item::Camera | Item::Microphone | Item::Speaker => {
+            if let Some(kind) = item.device() {
+                devices::open(model, kind, effects);
+            }
+            Ok(())
+        }
         other => set_switch(model, other, None, effects),
     }
 }
@@ -244,6 +267,15 @@ pub(super) fn set(
     value: &str,
     effects: &mut Vec<Effect>,
 ) -> Result<(), String> {
+    let mut kinds = DeviceKind::ALL.into_iter();
+    if let Some(kind) = kinds.find(|kind| kind.word() == name) {
+        let spec = (value != "default").then(|| value.to_owned());
+        if let Some(spec) = &spec {
+            kind.check(spec)?;
+        }
+        devices::choose(model, kind, spec, effects);
+        return Ok(());
+    }
     let item = match name {
         "theme" => Item::Theme,
         "mouse" => Item::Mouse,
@@ -331,5 +363,6 @@ pub(super) fn take(model: &mut Model, settings: Settings, effects: &mut Vec<Effe
     if model.is_mouse_on() {
         effects.push(Effect::WatchMouse(true));
     }
+    devices::use_remembered(model, effects);
     effects.push(Effect::Process(model.processing()));
 }

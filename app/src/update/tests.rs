@@ -1,6 +1,7 @@
 //! What the program decides: keys, commands, calls, leaving.
 
 mod calls;
+mod devices;
 mod groups;
 mod history;
 mod layers;

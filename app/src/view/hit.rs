@@ -64,7 +64,7 @@ pub fn hit(model: &Model, column: u16, row: u16) -> Option<Hit> {
 pub fn has_lines(model: &Model) -> bool {
     let overlay = matches!(
         model.overlay,
-        Some(Overlay::Contact(_) | Overlay::Settings(_))
+        Some(Overlay::Contact(_) | Overlay::Settings(_) | Overlay::Devices(_))
     );
     model.layers.palette.is_some() || overlay
 }

@@ -8,6 +8,7 @@ use ratatui::widgets::{Clear, Widget};
 use super::fit;
 use super::overlay::{below, draw_field, inset};
 use super::theme::Role;
+use crate::devices::DeviceMenu;
 use crate::layers::{ContactMenu, MenuStep, PaletteDeed, PaletteLine};
 use crate::model::{Model, Overlay};
 use crate::text;
@@ -178,8 +179,27 @@ pub(super) fn lines_place(model: &Model, area: Rect) -> Option<(Rect, usize, usi
             let place = settings_list(inner, u16::try_from(about.len()).unwrap_or(1) + 1);
             Some((place, first(place, *chosen, ITEMS.len()), ITEMS.len()))
         }
+        Some(Overlay::Devices(menu)) => {
+            let (place, count) = (below(inner, 2), menu.lines().len());
+            Some((place, first(place, menu.chosen, count), count))
+        }
         _ => None,
     }
+}
+
+/// Draws the devices of a kind, to choose one.
+pub(super) fn draw_devices(model: &Model, menu: &DeviceMenu, area: Rect, buffer: &mut Buffer) {
+    Clear.render(area, buffer);
+    let inner = inset(area);
+    let bold = model.paint(Role::Title).add_modifier(Modifier::BOLD);
+    fit::put(buffer, inner, 0, text::devices_title(menu.kind), bold);
+    let words = text::devices_words(menu.kind, menu.names.as_deref());
+    fit::put(buffer, inner, 1, words, Style::new());
+    let lines: Vec<String> = (menu.lines().iter())
+        .map(|line| text::shown(&text::device_line(menu.kind, line)))
+        .collect();
+    let chosen = menu.chosen.min(lines.len() - 1);
+    draw_list(&lines, chosen, below(inner, 2), buffer);
 }
 
 /// What the chosen setting is for, in lines of this width.

@@ -231,7 +231,12 @@ fn more(model: &Model, cells: usize) -> Vec<String> {
         (Some(Overlay::Invite(_)), _) => vec![text::INVITE_MAKING.to_owned()],
         (Some(Overlay::Words(contact)), _) => words(model, *contact),
         (Some(Overlay::Help(_)), _) => vec![text::HELP_TOO_LONG.to_owned()],
-        (Some(Overlay::Contact(_) | Overlay::Settings(_) | Overlay::Log(_)), _) => {
+        (
+            Some(
+                Overlay::Contact(_) | Overlay::Settings(_) | Overlay::Devices(_) | Overlay::Log(_),
+            ),
+            _,
+        ) => {
             vec![text::LAYER_TOO_LONG.to_owned()]
         }
         (Some(Overlay::Stats), call) => (call.as_ref())

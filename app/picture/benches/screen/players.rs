@@ -13,6 +13,9 @@ use crate::{COLUMNS, ROWS};
 /// Rows below the picture, so that no player scrolls.
 const ROWS_BELOW: u16 = 2;
 
+/// What mpv writes before it leaves.
+const CURSOR_BACK: &[u8] = b"\x1b>\x1b[?25h";
+
 /// What is compared with.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Player {
@@ -58,10 +61,17 @@ pub(crate) fn play(clip: &Clip, player: Player) -> Run {
     let (bytes, seconds) = run(&arguments, &clip.path);
     let mut frames = cut(&bytes, start.as_bytes());
     if player == Player::MpvTct {
-        // What comes before the first picture is none, and mpv clears the screen behind the last one: in a mean of
-        // squares that black screen would stand for all of them.
+        // What comes before the first picture is none.
         frames.remove(0);
+        // Behind the last one mpv gives the cursor back, clears the screen and goes to its corner once more: no picture
+        // either, and in a mean of squares that black screen would outweigh all others.
         frames.pop();
+        if let Some(last) = frames.last_mut() {
+            let end = last
+                .windows(CURSOR_BACK.len())
+                .rposition(|here| here == CURSOR_BACK);
+            last.truncate(end.unwrap_or(last.len()));
+        }
     }
     let time = (player == Player::MpvTct).then(|| {
         let (_, without) = run(&[&mpv[..], &["--vo=null"]].concat(), &clip.path);

@@ -72,7 +72,9 @@ pub(super) fn take(
         name: name.clone(),
         on,
     }));
-    if on.is_none() || change == "left" {
+    // In the demo all come at once, and the first words say what to press.
+    let is_read = model.is_demo && model.message.is_some();
+    if (on.is_none() || change == "left") && !is_read {
         super::say(model, text::came_or_went(&name, change, count));
     }
 }

@@ -288,3 +288,25 @@ fn muted_stands_out_without_colour_at_every_size() {
         );
     }
 }
+
+#[test]
+fn a_device_is_chosen_from_those_that_are_there() {
+    let events = |names: &[&str]| {
+        let mut events = start();
+        events.push(Event::Command(Command::Set(
+            "camera".to_owned(),
+            "device:Webcam: front".to_owned(),
+        )));
+        events.push(letter(','));
+        let at = crate::update::settings::ITEMS
+            .iter()
+            .position(|item| *item == crate::update::settings::Item::Camera);
+        events.extend((0..at.expect("a setting")).map(|_| key(KeyCode::Down)));
+        events.push(key(KeyCode::Enter));
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        events.push(Event::Devices(crate::devices::DeviceKind::Camera, names));
+        events
+    };
+    layer("devices", events(&["Built-in \u{1b}[2J", "Webcam: front"]));
+    layer("devices_none", events(&[]));
+}

@@ -1,0 +1,63 @@
+//! Devices chosen while the program runs.
+
+use hullo_media::sound::{SoundDevice, microphones, speakers};
+use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec, camera};
+
+use super::Calls;
+use crate::devices::DeviceKind;
+use crate::event::Event;
+use crate::run::Wake;
+
+impl Calls {
+    /// Looks which devices there are, on a thread of its own: a sound server may take its time.
+    pub fn list_devices(&self, kind: DeviceKind) {
+        let wake = self.wake.clone();
+        crate::threads::detach("devices", move || {
+            let names = names(kind);
+            // The loop is gone only when the program is.
+            let _ = wake.send(Wake::Event(Event::Devices(kind, names)));
+        });
+    }
+
+    /// Uses this device from now on; `None`: the one that the command line named, or the system's default. What is no
+    /// specification was remembered by another version, and changes nothing.
+    pub fn use_device(&mut self, kind: DeviceKind, spec: Option<&str>) {
+        let given = self.given.clone();
+        match kind {
+            DeviceKind::Camera => {
+                let chosen = spec.and_then(|spec| spec.parse::<CameraSpec>().ok());
+                self.specs.camera = chosen.or(given.camera);
+            }
+            DeviceKind::Microphone => {
+                let chosen = spec.and_then(|spec| spec.parse::<MicSpec>().ok());
+                let name = match &chosen {
+                    Some(MicSpec::Device(name)) => name.clone(),
+                    Some(_) => None,
+                    None => self.names_given[0].clone(),
+                };
+                self.specs.mic = chosen.or(given.mic);
+                // Calls that run hear of it, too.
+                self.specs.mic_choice.set(name);
+            }
+            DeviceKind::Speaker => {
+                let chosen = spec.and_then(|spec| spec.parse::<SpeakerSpec>().ok());
+                let name = match &chosen {
+                    Some(SpeakerSpec::Device(name)) => name.clone(),
+                    Some(_) => None,
+                    None => self.names_given[1].clone(),
+                };
+                self.specs.speaker = chosen.or(given.speaker);
+                self.specs.speaker_choice.set(name);
+            }
+        }
+    }
+}
+
+fn names(kind: DeviceKind) -> Vec<String> {
+    let of_sound = |devices: Vec<SoundDevice>| devices.into_iter().map(|device| device.name);
+    match kind {
+        DeviceKind::Camera => camera::names(),
+        DeviceKind::Microphone => of_sound(microphones()).collect(),
+        DeviceKind::Speaker => of_sound(speakers()).collect(),
+    }
+}
