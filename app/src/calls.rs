@@ -197,8 +197,7 @@ impl Calls {
     /// Calls somebody, or goes for the call of a group.
     ///
     /// # Errors
-    /// The machine's or the configuration's: no network address, no thread, no TURN server where only those may be
-    /// used; in words that say what to do.
+    /// The machine's: no network address, no thread; in words that say what to do.
     pub fn start(
         &mut self,
         now: Instant,
@@ -210,7 +209,7 @@ impl Calls {
             Party::Group(group) => return self.start_group(group, media),
         };
         if !self.servers.allows_calls() {
-            return Err(crate::text::NO_TURN.to_owned());
+            return Ok(self.start_with_turn(party, media));
         }
         let call_id = CallId::random(&mut self.rng);
         let machine = CallMachine::call(call_id, proto_media(media), self.fork(), now);
@@ -233,8 +232,8 @@ impl Calls {
         message: Message,
         age: Duration,
     ) -> Vec<Outcome> {
+        let mut outcomes = self.no_longer_waits(contact, &message);
         let verdicts = self.board.message(now, contact, message, age);
-        let mut outcomes = Vec::new();
         self.carry_out(now, verdicts, &mut outcomes);
         outcomes
     }
@@ -298,8 +297,7 @@ impl Calls {
         };
         let call_id = invitation.call_id;
         if !self.servers.allows_calls() {
-            outcomes.push(Outcome::Send(contact, Message::End(call_id)));
-            return outcomes.extend(missed(contact, call_id, Unrung::NoTurn));
+            return outcomes.extend(self.ring_with_turn(contact, invitation));
         }
         let machine = match CallMachine::incoming(now, invitation, self.fork()) {
             Ok(machine) => machine,

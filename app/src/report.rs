@@ -240,6 +240,13 @@ pub enum Report {
         /// `sent` or `received`.
         direction: &'static str,
     },
+    /// The first frame of a kind from the far side after an interruption.
+    MediaAgain {
+        /// `audio` or `video`.
+        kind: &'static str,
+        /// Time without any.
+        gap_ms: u64,
+    },
     /// Figures of the last second.
     Stats(Box<Stats>),
     /// The link to the server changed.

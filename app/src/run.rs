@@ -169,6 +169,9 @@ impl Runner<'_> {
                 self.wake(wake);
             }
             let late = self.calls.ring_late(Instant::now());
+            if self.calls.waits_for_turn() {
+                self.ask_turn();
+            }
             self.outcomes(late);
             self.notes.waiting.expire(Instant::now());
             self.look_for_attention();
@@ -322,6 +325,10 @@ impl Runner<'_> {
                         if matches!(party, crate::event::Party::Contact(_)) {
                             self.ask_turn();
                         }
+                        if self.calls.waits_for_turn() {
+                            let text = crate::text::ASKING_TURN.to_owned();
+                            self.report(&Report::Notice { text });
+                        }
                         self.outcomes(outcomes);
                     }
                     Err(words) => return Some(Event::Failed(words)),
@@ -394,6 +401,9 @@ impl Runner<'_> {
                 }
                 self.event(Event::Call(number, event));
             }
+            DriverEvent::MediaAgain(kind, gap_ms) => {
+                self.report(&Report::MediaAgain { kind, gap_ms });
+            }
             DriverEvent::AddressesLost => {
                 if let Err(error) = self.net.addresses_lost() {
                     tracing::debug!(%error, "the network thread was not told of lost addresses");
@@ -452,7 +462,10 @@ impl Runner<'_> {
                 sent_ago,
             }) => (contact, payload, sent_ago),
             NetEvent::Lobby(event) => return self.lobby_event(event),
-            NetEvent::Turn(grant) => return self.calls.granted(Instant::now(), grant),
+            NetEvent::Turn(grant) => {
+                let outcomes = self.calls.granted(Instant::now(), grant);
+                return self.outcomes(outcomes);
+            }
             other => {
                 let is_up = matches!(
                     other,
@@ -475,6 +488,9 @@ impl Runner<'_> {
         };
         let contact = ContactId(contact.0);
         let outcomes = self.calls.message(Instant::now(), contact, message, age);
+        if self.calls.waits_for_turn() {
+            self.ask_turn();
+        }
         self.outcomes(outcomes);
     }
 

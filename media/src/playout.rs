@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 const LATENESS_MAX: usize = 150;
 /// Share of pictures that must not be late, per cent.
 const IN_TIME_PERCENT: usize = 97;
+/// On a line that loses packets parity heals most at once, and the few that take a round trip are those that would be seen
+/// as a freeze: of twice as many pictures none must be late.
+const LATENESS_MAX_LOSSY: usize = 300;
+const IN_TIME_PERCENT_LOSSY: usize = 100;
 /// Pictures wait no longer: beyond it a call feels like a radio.
 const WAIT_MAX: Duration = Duration::from_millis(350);
 /// Lateness below this is scheduling, not worth any delay.
@@ -40,8 +44,9 @@ pub struct Playout {
 
 impl Playout {
     /// When the picture with this far time (90 kHz ticks, unwrapped), come whole at `now`, is due: not before `now`, not
-    /// before the one before it, and at most 350 ms later than the quickest would have come.
-    pub fn due(&mut self, now: Instant, media_time: u64) -> Instant {
+    /// before the one before it, and at most 350 ms later than the quickest would have come. `is_lossy`: some packets come
+    /// a round trip late.
+    pub fn due(&mut self, now: Instant, media_time: u64, is_lossy: bool) -> Instant {
         let mut transit = self.transit(now, media_time);
         if transit.unsigned_abs() > micros(JUMP_MAX).unsigned_abs() {
             *self = Self {
@@ -60,7 +65,7 @@ impl Playout {
             .copied()
             .unwrap_or(transit);
         let late = transit.saturating_sub(least).max(0);
-        self.note_lateness(u32::try_from(late).unwrap_or(u32::MAX));
+        self.note_lateness(u32::try_from(late).unwrap_or(u32::MAX), is_lossy);
         let left = u64::try_from(micros(self.wait) - late).unwrap_or(0);
         let due = now + Duration::from_micros(left);
         let due = self
@@ -104,14 +109,19 @@ impl Playout {
         self.least[0] = Some(self.least[0].map_or(transit, |least| least.min(transit)));
     }
 
-    fn note_lateness(&mut self, late_us: u32) {
+    fn note_lateness(&mut self, late_us: u32, is_lossy: bool) {
+        let (kept, percent) = if is_lossy {
+            (LATENESS_MAX_LOSSY, IN_TIME_PERCENT_LOSSY)
+        } else {
+            (LATENESS_MAX, IN_TIME_PERCENT)
+        };
         self.lateness.push_back(late_us);
-        if self.lateness.len() > LATENESS_MAX {
+        while self.lateness.len() > kept {
             self.lateness.pop_front();
         }
         let mut sorted: Vec<u32> = self.lateness.iter().copied().collect();
         sorted.sort_unstable();
-        let index = (sorted.len() * IN_TIME_PERCENT / 100).min(sorted.len() - 1);
+        let index = (sorted.len() * percent / 100).min(sorted.len() - 1);
         let needed = Duration::from_micros(u64::from(sorted[index]));
         let needed = if needed < WAIT_MIN {
             Duration::ZERO
@@ -142,7 +152,7 @@ mod tests {
                 // In order: nothing comes out before what is in front of it.
                 arrived = arrived.max(index * INTERVAL_MS + 40 + late(index));
                 let now = zero + Duration::from_millis(arrived);
-                playout.due(now, index * INTERVAL_MS * TICKS_PER_MS)
+                playout.due(now, index * INTERVAL_MS * TICKS_PER_MS, false)
             })
             .collect();
         let gap = |pair: &[Instant]| u64::try_from((pair[1] - pair[0]).as_millis()).unwrap();
@@ -200,7 +210,7 @@ mod tests {
             (264, 66 * 90),
         ] {
             let now = zero + Duration::from_millis(at_ms);
-            let due = playout.due(now, ticks);
+            let due = playout.due(now, ticks, false);
             assert!(due >= now && due <= now + WAIT_MAX);
         }
     }

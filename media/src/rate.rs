@@ -60,9 +60,13 @@ const GROW_TOWARDS_PERCENT: f64 = 30.0;
 const GROW_PERCENT: f64 = 1.0;
 const GROW_PERCENT_FASTER: f64 = 1.6;
 const GROW_PERCENT_MAX: f64 = 18.0;
-/// On a line that loses packets each queue makes repairs late, so that it is tried more slowly.
-const GROW_PERCENT_LOSSY: f64 = 3.0;
+/// On a line that loses packets each queue makes repairs late, so that it is tried more slowly: this much, and more only
+/// once nothing queued for [`LOSSY_QUIET`].
+const GROW_PERCENT_LOSSY: f64 = 1.0;
+const LOSSY_QUIET: Duration = Duration::from_secs(8);
 const LOSS_LOSSY: f32 = 0.03;
+/// Share of such a line that is used when the queue is gone, per cent.
+const HOLD_PERCENT_LOSSY: u64 = 90;
 /// Growth a second while the line was never full, per cent.
 const GROW_SEARCHING_PERCENT: f64 = 25.0;
 /// While searching, the line is taken to carry so much more than is sent, per cent.
@@ -70,6 +74,22 @@ const SEARCH_LINE_PERCENT: u64 = 110;
 /// At most this much of what arrives may be asked for: unused allowance must not grow without proof.
 const UNPROVEN_PERCENT: u64 = 150;
 const UNPROVEN_BPS: u64 = 60_000;
+/// One cut takes away half at most: what arrived within a moment without any says little of the line.
+const CUT_PERCENT_MAX: u64 = 50;
+/// A line that was full from the first moment on shows no queue, for nothing came through it quickly; what it drops looks
+/// like chance. So where this share is lost of little, much less is sent for a while.
+const LOSS_SUSPECT: f32 = 0.12;
+const SUSPECT_BPS_MAX: u64 = 400_000;
+/// It must be so for this long: a moment in which nothing came is over by then.
+const SUSPECT_FOR: Duration = Duration::from_millis(1_500);
+/// Share of what arrives that is sent then, per cent.
+const TRIAL_PERCENT: u64 = 60;
+/// For so long: sound follows within two seconds, and then the queue runs empty.
+const TRIAL_TIME: Duration = Duration::from_millis(3_500);
+/// Losses that are still more than this share of those before were chance, and what was sent before is sent again.
+const TRIAL_SHARE: f32 = 0.6;
+/// The next trial is this much later; it doubles.
+const TRIAL_INTERVAL: Duration = Duration::from_secs(15);
 /// Two cuts in a row are at least so far apart: the effect of the first must be seen.
 const CUT_INTERVAL: Duration = Duration::from_millis(300);
 /// Losses are slower to judge.
@@ -81,6 +101,12 @@ pub(crate) const SILENCE: Duration = Duration::from_millis(800);
 const BEHIND_PERCENT: u64 = 85;
 const BEHIND_FOR: Duration = Duration::from_secs(1);
 const RESET_INTERVAL: Duration = Duration::from_secs(5);
+/// The library takes any loss for a full line; on one that loses packets by chance it is set again sooner.
+const BEHIND_PERCENT_LOSSY: u64 = 95;
+const BEHIND_FOR_LOSSY: Duration = Duration::from_millis(300);
+const RESET_INTERVAL_LOSSY: Duration = Duration::from_millis(1_500);
+/// At once when pictures wait for its pacer, and not again before this.
+const RESET_INTERVAL_WAITING: Duration = Duration::from_millis(500);
 
 /// Smallest of the steps in which the library is told what we would like to send.
 const WISH_BPS_MIN: u64 = 50_000;
@@ -129,6 +155,18 @@ pub struct RateController {
     behind_since: Option<Instant>,
     last_take: Instant,
     before_silence_bps: Option<u64>,
+    trial: Option<Trial>,
+    next_trial: (Option<Instant>, Duration),
+    suspect_since: Option<Instant>,
+}
+
+/// Less is sent to see whether what is lost was too much.
+#[derive(Debug)]
+struct Trial {
+    until: Instant,
+    loss: f32,
+    /// What was sent, and what the line was taken to carry.
+    before: (u64, Option<u64>),
 }
 
 impl RateController {
@@ -153,6 +191,9 @@ impl RateController {
             behind_since: None,
             last_take: now,
             before_silence_bps: None,
+            trial: None,
+            next_trial: (None, TRIAL_INTERVAL),
+            suspect_since: None,
         }
     }
 
@@ -179,14 +220,18 @@ impl RateController {
             return Some(self.begin_again(now));
         }
         let loss = self.grown_loss(now, figures.loss);
+        if self.try_less(now, figures) {
+            return None;
+        }
         if figures.queue > QUEUE_OVER {
             self.over(now, figures);
         } else if loss > LOSS_OVER && figures.goodput_bps > 0 {
             self.lossy(now, figures);
         } else if self.phase == Phase::Draining && figures.queue < QUEUE_GONE {
             self.phase = Phase::Holding;
+            let hold = self.hold_percent(now);
             if let Some(line) = self.line_bps {
-                self.aim(self.target_bps.max(line * HOLD_PERCENT / 100));
+                self.aim(self.target_bps.max(line * hold / 100));
             }
         } else if figures.queue < QUEUE_GONE {
             self.grow(now, figures, elapsed);
@@ -258,7 +303,49 @@ impl RateController {
         let percent = DRAIN_PERCENT.saturating_sub(excess).max(DRAIN_PERCENT_MIN);
         self.line_bps = Some(line);
         self.phase = Phase::Draining;
-        self.aim(line * percent / 100);
+        let least = self.target_bps * CUT_PERCENT_MAX / 100;
+        self.aim((line * percent / 100).max(least));
+    }
+
+    /// Whether less is sent now to see what becomes of the losses.
+    fn try_less(&mut self, now: Instant, figures: &PathFigures) -> bool {
+        if let Some(trial) = self.trial.take_if(|trial| trial.until <= now) {
+            let loss = self.mean_loss(now, LOSS_SHORT);
+            self.losses.clear();
+            if loss > trial.loss * TRIAL_SHARE {
+                (self.target_bps, self.line_bps) = trial.before;
+            }
+            return true;
+        }
+        // A queue that shows itself needs no trial.
+        if self.trial.is_some() {
+            return figures.queue <= QUEUE_OVER;
+        }
+        let loss = self.mean_loss(now, LOSS_SHORT);
+        let is_due = self.next_trial.0.is_none_or(|at| at <= now);
+        let is_suspect = loss > LOSS_SUSPECT
+            && figures.queue <= QUEUE_OVER
+            && (1..SUSPECT_BPS_MAX).contains(&figures.goodput_bps);
+        if !is_suspect {
+            self.suspect_since = None;
+            return false;
+        }
+        let since = *self.suspect_since.get_or_insert(now);
+        if !is_due || now.saturating_duration_since(since) < SUSPECT_FOR {
+            return false;
+        }
+        let interval = self.next_trial.1;
+        self.next_trial = (Some(now + interval), interval * 2);
+        self.trial = Some(Trial {
+            until: now + TRIAL_TIME,
+            loss,
+            before: (self.target_bps, self.line_bps),
+        });
+        let less = figures.goodput_bps * TRIAL_PERCENT / 100;
+        self.line_bps = Some(less);
+        self.phase = Phase::Draining;
+        self.aim(less);
+        true
     }
 
     fn lossy(&mut self, now: Instant, figures: &PathFigures) {
@@ -266,7 +353,8 @@ impl RateController {
         if self.may_cut(now, LOSS_CUT_INTERVAL) {
             self.line_bps = Some(figures.goodput_bps);
             self.phase = Phase::Draining;
-            self.aim(self.target_bps.min(figures.goodput_bps));
+            let least = self.target_bps * CUT_PERCENT_MAX / 100;
+            self.aim(self.target_bps.min(figures.goodput_bps.max(least)));
         }
     }
 
@@ -299,11 +387,12 @@ impl RateController {
         let quiet = now.saturating_duration_since(self.last_over).as_secs_f64();
         let percent = if self.phase == Phase::Searching {
             GROW_SEARCHING_PERCENT
-        } else if self.target_bps < line * HOLD_PERCENT / 100 {
+        } else if self.target_bps < line * self.hold_percent(now) / 100 {
             GROW_TOWARDS_PERCENT
         } else {
-            let most = if self.mean_loss(now, LOSS_LONG) > LOSS_LOSSY {
-                GROW_PERCENT_LOSSY
+            let most = if self.is_lossy(now) {
+                let longer = (quiet - LOSSY_QUIET.as_secs_f64()).max(0.0);
+                (GROW_PERCENT_LOSSY + longer).min(GROW_PERCENT_MAX)
             } else {
                 GROW_PERCENT_MAX
             };
@@ -311,6 +400,18 @@ impl RateController {
         };
         let more = self.target_bps as f64 * percent / 100.0 * elapsed.as_secs_f64().min(1.0);
         self.aim((self.target_bps + more as u64).min(unproven));
+    }
+
+    fn is_lossy(&self, now: Instant) -> bool {
+        self.mean_loss(now, LOSS_LONG) > LOSS_LOSSY
+    }
+
+    fn hold_percent(&self, now: Instant) -> u64 {
+        if self.is_lossy(now) {
+            HOLD_PERCENT_LOSSY
+        } else {
+            HOLD_PERCENT
+        }
     }
 
     /// Loss beyond what the path loses anyway.
@@ -336,6 +437,7 @@ impl RateController {
     fn begin_again(&mut self, now: Instant) -> u64 {
         let before = self.before_silence_bps.take().unwrap_or(self.target_bps);
         self.losses.clear();
+        self.trial = None;
         self.phase = Phase::Holding;
         self.line_bps = Some(self.line_bps.unwrap_or(before).max(before));
         self.aim(before / 2);
@@ -345,22 +447,42 @@ impl RateController {
         self.target_bps
     }
 
+    /// Pictures wait for the library's pacer on a line that loses packets by chance. `Some`: it must start anew from this
+    /// estimate, bits per second.
+    pub(crate) fn held_back(&mut self, now: Instant) -> Option<u64> {
+        let is_due = now.saturating_duration_since(self.last_reset) >= RESET_INTERVAL_WAITING;
+        let is_its_fault = self.estimate_bps < self.target_bps && self.before_silence_bps.is_none();
+        (is_due && is_its_fault).then(|| self.set_library(now))
+    }
+
     /// Whether the library's estimate holds back what the line is known to carry.
     fn reset(&mut self, now: Instant, figures: &PathFigures) -> Option<u64> {
-        let behind = self.estimate_bps < self.target_bps * BEHIND_PERCENT / 100;
+        let (percent, patience, interval) = if self.is_lossy(now) {
+            (BEHIND_PERCENT_LOSSY, BEHIND_FOR_LOSSY, RESET_INTERVAL_LOSSY)
+        } else {
+            (BEHIND_PERCENT, BEHIND_FOR, RESET_INTERVAL)
+        };
+        let behind = self.estimate_bps < self.target_bps * percent / 100;
         if !behind || figures.queue >= QUEUE_GONE {
             self.behind_since = None;
             return None;
         }
         let since = *self.behind_since.get_or_insert(now);
-        let due = now.saturating_duration_since(since) >= BEHIND_FOR
-            && now.saturating_duration_since(self.last_reset) >= RESET_INTERVAL;
-        due.then(|| {
-            self.last_reset = now;
-            self.behind_since = None;
-            self.estimate_bps = self.target_bps;
-            self.target_bps
-        })
+        let due = now.saturating_duration_since(since) >= patience
+            && now.saturating_duration_since(self.last_reset) >= interval;
+        due.then(|| self.set_library(now))
+    }
+
+    fn set_library(&mut self, now: Instant) -> u64 {
+        self.last_reset = now;
+        self.behind_since = None;
+        if self.phase == Phase::Searching {
+            // The search is over, or the library would begin it anew with bursts of several times this.
+            self.phase = Phase::Holding;
+            self.line_bps = Some(self.target_bps);
+        }
+        self.estimate_bps = self.target_bps;
+        self.target_bps
     }
 
     fn judge_pictures(&mut self, now: Instant) {

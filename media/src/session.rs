@@ -13,6 +13,7 @@
 
 mod audio_clock;
 mod hearing;
+mod parity;
 mod path;
 mod repair;
 mod send;
@@ -64,6 +65,8 @@ pub struct SessionConfig {
     pub desired_bitrate_bps: u64,
     /// Both programs said that they start the side channel.
     pub side_channel: bool,
+    /// The peer's program reads parity over the packets of a picture.
+    pub peer_takes_parity: bool,
 }
 
 /// SCTP stream of the side channel, agreed without a handshake on it.
@@ -188,6 +191,7 @@ pub struct Session {
     last_keyframe_request: Option<Instant>,
     path: path::Path,
     repair: repair::Repair,
+    parity: (parity::ParityOut, parity::ParityIn),
     stats: stats::Collector,
 }
 
@@ -221,6 +225,10 @@ impl Session {
             last_keyframe_request: None,
             path: path::Path::new(now, config),
             repair: repair::Repair::default(),
+            parity: (
+                parity::ParityOut::new(config.peer_takes_parity),
+                parity::ParityIn::default(),
+            ),
             stats: stats::Collector::default(),
         };
         session.drain();
@@ -331,16 +339,28 @@ impl Session {
             self.stats.refused_datagrams += 1;
             return;
         }
-        let Ok(receive) = Receive::new(Protocol::Udp, source, destination, bytes) else {
-            return;
-        };
         self.stats.received(bytes.len());
-        self.path.received(bytes.len());
+        self.path.received(self.now, bytes.len());
         self.repair.arrived(self.now, bytes);
         if self.connected && self.hearing.note(self.now, source, bytes) {
             self.outputs.push_back(Output::Event(Event::Resumed));
         }
-        self.feed(Some(receive));
+        if !parity::ParityIn::is_parity(bytes) {
+            self.feed_datagram(source, destination, bytes);
+        }
+        for made in self.parity.1.came(self.now, bytes) {
+            self.stats.recovered += 1;
+            self.drain();
+            self.repair.arrived(self.now, &made);
+            self.feed_datagram(source, destination, &made);
+        }
+    }
+
+    fn feed_datagram(&mut self, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) {
+        match Receive::new(Protocol::Udp, source, destination, bytes) {
+            Ok(receive) => self.feed(Some(receive)),
+            Err(_) => self.stats.refused_datagrams += 1,
+        }
     }
 
     fn remote_candidate(&mut self, line: &str) {
@@ -436,8 +456,10 @@ impl Session {
                     }
                     self.stats.sent(transmit.contents.len());
                     let (source, destination) = (transmit.source, transmit.destination);
-                    let bytes = transmit.contents.into();
+                    let bytes: Vec<u8> = transmit.contents.into();
+                    let parity = self.parity.0.leaving(self.now, &bytes);
                     self.transmit(source, destination, bytes);
+                    self.transmit_parity(source, destination, parity);
                 }
                 Ok(str0m::Output::Event(event)) => self.translate(event),
                 Err(_) => {
@@ -479,7 +501,9 @@ impl Session {
                     bytes: data.data,
                 };
                 if track == Track::Video {
-                    return self.repair.picture(self.now, data.time.numer(), frame);
+                    let is_lossy = self.parity.1.is_lossy(self.now);
+                    let time = data.time.numer();
+                    return self.repair.picture(self.now, time, frame, is_lossy);
                 }
                 self.path.sound_came(**data.seq_range.start());
                 frame
@@ -494,7 +518,12 @@ impl Session {
                 return;
             }
             str0m::Event::AppSpecificFeedback(feedback) => {
-                return self.path.take_report(self.now, &feedback.payload);
+                if self.path.take_report(self.now, &feedback.payload)
+                    && let Some(loss) = self.path.random_loss()
+                {
+                    self.parity.0.lost(self.now, loss);
+                }
+                return;
             }
             str0m::Event::ChannelOpen(id, _) if Some(id) == self.side => {
                 self.side_open = true;

@@ -212,19 +212,46 @@ impl Drop for Networks {
 /// A TURN server in the server's network, ended when dropped.
 pub struct Coturn(Child);
 
+/// Whom it serves, and whom it carries to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnKind {
+    /// [`TURN_USER`].
+    Users,
+    /// The same, and its deny list holds everybody.
+    Denying,
+    /// Whoever has credentials made from [`TURN_SECRET`].
+    Secret,
+}
+
+/// File name of its certificate, PEM.
+pub const TURN_CERTIFICATE: &str = "turn.pem";
+/// What it shares with whoever hands out credentials.
+pub const TURN_SECRET: &str = "north-by-northwest";
 /// Who may use it.
 pub const TURN_USER: (&str, &str) = ("me", "s3cret");
 
 impl Coturn {
-    /// Starts `turnserver` with a strict configuration in `folder`.
+    /// Starts `turnserver` with a strict configuration in `folder`; TLS on port 5349 with a certificate for [`SERVER`] that
+    /// is left there as [`TURN_CERTIFICATE`]. UDP also on port 3479, to be seen from there, too.
     ///
     /// # Errors
     /// It is not installed.
-    pub fn start(networks: &Networks, folder: &Path) -> Result<Self, String> {
+    pub fn start(networks: &Networks, folder: &Path, kind: TurnKind) -> Result<Self, String> {
         let (user, password) = TURN_USER;
+        let who = match kind {
+            TurnKind::Users | TurnKind::Denying => format!("lt-cred-mech\nuser={user}:{password}"),
+            TurnKind::Secret => format!("use-auth-secret\nstatic-auth-secret={TURN_SECRET}"),
+        };
+        let denied = match kind {
+            // The public network: whoever is there is refused, also another user of the relay.
+            TurnKind::Denying => "denied-peer-ip=198.18.0.0-198.18.255.255\n",
+            TurnKind::Users | TurnKind::Secret => "",
+        };
+        make_certificate(folder)?;
         let config = format!(
-            "listening-ip={SERVER}\nrelay-ip={SERVER}\nlistening-port=3478\nlt-cred-mech\nuser={user}:{password}\n\
-             realm=example.org\nno-cli\nno-tls\nno-dtls\nno-tcp-relay\nno-multicast-peers\nsimple-log\n\
+            "listening-ip={SERVER}\nrelay-ip={SERVER}\nlistening-port=3478\naux-server={SERVER}:3479\ntls-listening-port=5349\n{who}\n{denied}\
+             cert={0}/{TURN_CERTIFICATE}\npkey={0}/turn.key\n\
+             realm=example.org\nno-cli\nno-dtls\nno-tcp-relay\nno-multicast-peers\nsimple-log\n\
              log-file={0}/turn.log\npidfile={0}/turn.pid\nuserdb={0}/turn.db\n\
              denied-peer-ip=10.0.0.0-10.255.255.255\ndenied-peer-ip=172.16.0.0-172.31.255.255\n\
              denied-peer-ip=192.168.0.0-192.168.255.255\ndenied-peer-ip=169.254.0.0-169.254.255.255\n\
@@ -252,6 +279,15 @@ impl Drop for Coturn {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+fn make_certificate(folder: &Path) -> Result<(), String> {
+    let made = rcgen::generate_simple_self_signed([SERVER.to_owned()]);
+    let made = made.map_err(|error| error.to_string())?;
+    let write = |name: &str, text: String| std::fs::write(folder.join(name), text);
+    write(TURN_CERTIFICATE, made.cert.pem())
+        .and_then(|()| write("turn.key", made.signing_key.serialize_pem()))
+        .map_err(|error| error.to_string())
 }
 
 /// What of this machine is missing for such tests; `None`: nothing.

@@ -9,6 +9,8 @@ use hullo::call::engine::Input;
 use hullo_proto::call::{CallState, Media};
 use hullo_tests::world::{Link, World};
 
+mod thin;
+
 const CALLER: usize = 0;
 const CALLEE: usize = 1;
 
@@ -156,7 +158,7 @@ fn a_halved_line_is_followed_and_its_return_is_found() {
         println!(
             "{rate_bps}: two seconds after halving {under} % asked, eight after the return {used} %"
         );
-        assert!(under <= 105, "{rate_bps}: {under} % of the halved line");
+        assert!(under <= 100, "{rate_bps}: {under} % of the halved line");
         assert!(
             used >= 80,
             "{rate_bps}: {used} % of the line that came back"
@@ -211,32 +213,36 @@ fn an_outage_is_survived() {
     }
 }
 
+/// Freezes, their time and the harmonic mean of pictures a second in a minute of a line of 500 kbit/s that loses one packet
+/// in twenty, both ways, and is kept full by the camera.
+fn minute_of_losses(seed: u64) -> (u64, Duration, f64) {
+    let lossy = Link {
+        loss: 0.05,
+        ..line(500_000)
+    };
+    let mut world = call(seed, lossy);
+    world.drive(seconds(5.0));
+    let now = world.now;
+    let key_frames = world.people[CALLEE].seen.key_frames;
+    world.drive(seconds(60.0));
+    let seen = &world.people[CALLEE].seen;
+    let ((freezes, frozen), fps) = (seen.freezes(now), seen.harmonic_fps(now));
+    let key_frames = seen.key_frames - key_frames;
+    println!(
+        "seed {seed}: {freezes} freezes, {frozen:?}, {fps:.2} pictures a second, {key_frames} key frames"
+    );
+    (freezes, frozen, fps)
+}
+
 #[test]
-fn pictures_under_loss() {
-    // What holds today, with the line kept full by the camera; docs/benchmarks.md says what is aimed at.
-    for seed in 1..=3 {
-        let lossy = Link {
-            loss: 0.05,
-            ..line(500_000)
+fn pictures_move_evenly_where_one_packet_in_twenty_is_lost() {
+    for seed in 1..=4 {
+        let is_even = || {
+            let (freezes, frozen, fps) = minute_of_losses(seed);
+            freezes <= 1 && frozen <= seconds(0.5) && fps >= 14.0
         };
-        let mut world = call(seed, lossy);
-        world.drive(seconds(5.0));
-        let now = world.now;
-        let key_frames = world.people[CALLEE].seen.key_frames;
-        world.drive(seconds(60.0));
-        if seed == 1 {
-            print(&world, seconds(1.0));
-        }
-        let seen = &world.people[CALLEE].seen;
-        let (freezes, frozen) = seen.freezes(now);
-        let fps = seen.harmonic_fps(now);
-        let key_frames = seen.key_frames - key_frames;
-        println!(
-            "seed {seed}: {freezes} freezes, {frozen:?}, {fps:.2} pictures a second, {key_frames} key frames"
-        );
-        assert!(freezes <= 20, "seed {seed}: {freezes} freezes");
-        assert!(frozen <= seconds(8.0), "seed {seed}: {frozen:?}");
-        assert!(fps >= 7.0, "seed {seed}: {fps}");
+        // The WebRTC library's own randomness has no seed: one minute in some twenty is worse by a freeze.
+        assert!(is_even() || is_even(), "seed {seed}: twice uneven");
     }
 }
 

@@ -87,6 +87,8 @@ pub enum DriverEvent {
     Call(CallEvent),
     /// The machine lost addresses: connections from these are dead, even if nobody has noticed.
     AddressesLost,
+    /// `audio` or `video` comes again after an interruption of so many milliseconds.
+    MediaAgain(&'static str, u64),
     /// The call is over and everything is closed.
     Finished(Box<Summary>),
 }

@@ -26,7 +26,7 @@ use hullo_media::reach::{self, StunServer, TurnServer};
 use hullo_media::session::{self, Role, SendBudget, Track};
 use hullo_media::sound_link::SoundLink;
 use hullo_proto::call::{
-    CallEvent, CallMachine, CallState, Input as MachineInput, Output as MachineOutput,
+    CallEvent, CallMachine, CallState, EndReason, Input as MachineInput, Output as MachineOutput,
 };
 use hullo_proto::frame::{FrameKind, OpenError};
 
@@ -58,6 +58,10 @@ pub struct Engine {
     last_sound: Option<u64>,
     recovery: Recovery,
     ciphers: Option<Ciphers>,
+    /// The far side reads parity over pictures.
+    takes_parity: bool,
+    /// A relay refused to carry to an address of the far side: common, and worth telling when the call fails.
+    peer_refused: Option<String>,
     own: SideState,
     /// The line carries no pictures now.
     is_thin: bool,
@@ -97,6 +101,8 @@ impl Engine {
             last_sound: None,
             recovery: Recovery::default(),
             ciphers: None,
+            takes_parity: false,
+            peer_refused: None,
             own,
             is_thin: false,
             far: SideState::default(),
@@ -322,6 +328,7 @@ impl Engine {
                     self.ciphers = None;
                     self.pictures.clear();
                     self.let_go(now, |_| true);
+                    self.tell_refusal(&state);
                 }
                 self.outputs.push_back(Output::Event(Event::State(state)));
             }
@@ -365,6 +372,18 @@ impl Engine {
                 }
             }
             CallEvent::RemoteCandidates(candidates) => self.add_candidates(now, &candidates),
+        }
+    }
+
+    fn tell_refusal(&mut self, state: &CallState) {
+        let is_networks = matches!(
+            state,
+            CallState::Ended(EndReason::FailedToConnect | EndReason::Lost | EndReason::FarHungUp)
+        );
+        if let Some(words) = self.peer_refused.take().filter(|_| is_networks) {
+            let is_trouble = true;
+            self.outputs
+                .push_back(Output::Event(Event::Step { words, is_trouble }));
         }
     }
 

@@ -20,6 +20,8 @@ use super::streams::{StreamEvent, Streams};
 const NAMES_MAX: usize = 32;
 /// Between two looks for names that were found.
 const LOOK: Duration = Duration::from_millis(50);
+/// After the first STUN server answered the others get so long: which kind of NAT there is takes two.
+const OTHERS_TIME_MAX: Duration = Duration::from_secs(1);
 /// Of all streams: each is asked whenever the loop turns.
 const STREAMS: Token = Token(usize::MAX - 1);
 
@@ -61,6 +63,7 @@ pub fn look(servers: &CallServers, rng: ChaCha20Rng, time_max: Duration) -> io::
             unknown: Vec::new(),
         },
         deadline: None,
+        seen_at: None,
     };
     for address in addresses {
         probe.input(reach::Input::Local(address));
@@ -79,6 +82,8 @@ struct Probe {
     names: Receiver<Resolved>,
     found: Ways,
     deadline: Option<Instant>,
+    /// When the first STUN server answered.
+    seen_at: Option<Instant>,
 }
 
 impl Probe {
@@ -126,11 +131,12 @@ impl Probe {
         let count =
             |wanted: fn(&Step) -> bool| self.found.steps.iter().filter(|step| wanted(step)).count();
         let relays = count(|step| matches!(step, Step::Relayed(_) | Step::RelayFailed(..)));
-        let has_seen = count(|step| matches!(step, Step::Reflexive)) > 0;
         let silent = count(|step| matches!(step, Step::StunSilent(_)));
         let asks = servers.policy == reach::Policy::All && !servers.stun.is_empty();
-        let stun_done =
-            !asks || (has_seen && servers.stun.len() < 2) || silent >= servers.stun.len();
+        let has_seen = self
+            .seen_at
+            .is_some_and(|at| servers.stun.len() < 2 || at.elapsed() >= OTHERS_TIME_MAX);
+        let stun_done = !asks || has_seen || silent >= servers.stun.len();
         relays + self.found.unknown.len() >= servers.turn.len() && stun_done
     }
 
@@ -170,7 +176,12 @@ impl Probe {
                 }
                 Output::Write(stream, bytes) => self.streams.write(stream, &bytes),
                 Output::Disconnect(stream) => self.streams.disconnect(stream),
-                Output::Event(reach::Event::Step(step)) => self.found.steps.push(step),
+                Output::Event(reach::Event::Step(step)) => {
+                    if step == Step::Reflexive {
+                        self.seen_at.get_or_insert_with(Instant::now);
+                    }
+                    self.found.steps.push(step);
+                }
                 Output::Event(_) => {}
             }
         }

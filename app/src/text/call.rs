@@ -45,8 +45,12 @@ pub(crate) fn missed_because(name: &str, why: Unrung) -> String {
     }
 }
 
+/// Only relayed calls are allowed, no relay for them is known yet, and our server may have one.
+pub(crate) const ASKING_TURN: &str =
+    "relay_only is set: your server is asked for a TURN server first.";
+
 /// Only relayed calls are allowed, and no relay for them is known.
-pub const NO_TURN: &str = "No call is possible: relay_only is set in config.toml, and no TURN server is. Name one under [[turn]], or remove relay_only to call directly, which shows your IP address.";
+pub const NO_TURN: &str = "No call is possible: relay_only is set in config.toml, and no TURN server is, nor does your server give one. Name one under [[turn]], or remove relay_only to call directly, which shows your IP address.";
 
 /// Our line carries no pictures now, only so many bits per second; `None`: it does again.
 pub(crate) fn pictures_paused(line_bps: Option<u64>) -> String {

@@ -60,7 +60,7 @@ impl Encoder {
         })
     }
 
-    /// Encodes 20 or 40 ms into one packet.
+    /// Encodes 20, 40 or 60 ms into one packet.
     ///
     /// # Errors
     /// The library failed, or the length is another; the next may be tried.

@@ -33,7 +33,7 @@ pub struct PathFigures {
     pub sound_burst: f32,
     /// Round trip, once one was measured.
     pub rtt: Option<Duration>,
-    /// Time since the report before this one arrived.
+    /// Longest time without any datagram since the report before this one: single reports are lost on full lines.
     pub after_silence: Duration,
 }
 
@@ -50,6 +50,10 @@ pub(crate) struct PathMeter {
     /// The far side's counts of what came from us, by its clock.
     confirmed: VecDeque<(u32, u32)>,
     last_report_at: Option<Instant>,
+    /// When the newest datagram came.
+    heard_at: Option<Instant>,
+    /// Longest time without one since the last report.
+    gap: Duration,
     rtt: Option<Duration>,
     sound: SoundFate,
 }
@@ -75,6 +79,8 @@ impl PathMeter {
             first_apart: None,
             confirmed: VecDeque::new(),
             last_report_at: None,
+            heard_at: None,
+            gap: Duration::ZERO,
             rtt: None,
             sound: SoundFate::default(),
         }
@@ -86,7 +92,9 @@ impl PathMeter {
     }
 
     /// A datagram of `bytes` came.
-    pub(crate) fn received(&mut self, bytes: usize) {
+    pub(crate) fn received(&mut self, now: Instant, bytes: usize) {
+        let before = self.heard_at.replace(now).unwrap_or(now);
+        self.gap = self.gap.max(now.saturating_duration_since(before));
         self.received_datagrams = self.received_datagrams.wrapping_add(1);
         let bytes = u32::try_from(bytes + HEADER_BYTES).unwrap_or(0);
         self.received_bytes = self.received_bytes.wrapping_add(bytes);
@@ -150,10 +158,8 @@ impl PathMeter {
                 self.confirmed.pop_front();
             }
         }
-        let after_silence = self
-            .last_report_at
-            .replace(now)
-            .map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        self.last_report_at = Some(now);
+        let after_silence = std::mem::take(&mut self.gap);
         PathFigures {
             goodput_bps: self.goodput(),
             queue: Duration::from_millis(u64::from(report.queue_ms)),
@@ -165,9 +171,9 @@ impl PathMeter {
         }
     }
 
-    /// When the last report came.
-    pub(crate) fn last_report_at(&self) -> Option<Instant> {
-        self.last_report_at
+    /// When the far side was last heard, once it has sent a report.
+    pub(crate) fn heard_at(&self) -> Option<Instant> {
+        self.last_report_at.and(self.heard_at)
     }
 
     /// Share of the far side's datagrams of the last second that did not come, 0..=1.
@@ -201,10 +207,18 @@ impl PathMeter {
             return 0;
         };
         let wanted = ticks(GOODPUT_WINDOW);
-        let first = (self.confirmed.iter().rev().skip(1))
-            .find(|(stamp, _)| last.wrapping_sub(*stamp) >= wanted)
-            .or(self.confirmed.front());
-        let Some(&(first, before)) = first else {
+        let mut first = None;
+        for &(stamp, before) in self.confirmed.iter().rev().skip(1) {
+            // Behind a moment in which nothing came stands another line.
+            if first.is_some_and(|(_, after)| after == before) {
+                break;
+            }
+            first = Some((stamp, before));
+            if last.wrapping_sub(stamp) >= wanted {
+                break;
+            }
+        }
+        let Some((first, before)) = first else {
             return 0;
         };
         let elapsed = u64::from(last.wrapping_sub(first));
@@ -333,13 +347,13 @@ mod tests {
             for packet in 0..10 {
                 a.sent();
                 if !lost(tick * 10 + packet) {
-                    b.received(972);
+                    b.received(now, 972);
                 }
             }
             let report = a.report(now);
             a.sent();
             let there = now + Duration::from_millis(delay_ms(tick));
-            b.received(72);
+            b.received(there, 72);
             b.take(there, &report);
             let back = b.report(there);
             figures.push(a.take(there + Duration::from_millis(20), &back));

@@ -169,7 +169,7 @@ impl fmt::Display for Step {
             Self::PeerRefused(name) => {
                 write!(
                     f,
-                    "relay {name} does not carry to an address of the other side"
+                    "relay {name} refuses to carry to an address of the other side (403)"
                 )
             }
             Self::NoRelay => {

@@ -5,21 +5,28 @@ use std::time::{Duration, Instant};
 
 use str0m::bwe::Bitrate;
 
-use super::{Event, Output, Session, SessionConfig, Track, setup};
+use super::{Event, Output, Session, SessionConfig, Track, parity, setup};
 use crate::rate::{HEADER_BYTES, PathFigures, PathMeter, PathReport, RateController, SILENCE};
 
 /// Reports go out so often. More costs 0.8 kbit/s for each a second, fewer notice a full line later.
 const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 /// On a thin line the reports themselves must be few.
 const REPORT_INTERVAL_THIN: Duration = Duration::from_millis(400);
+/// On one that is just enough for sound fewer still.
+const REPORT_INTERVAL_THINNEST: Duration = Duration::from_millis(700);
 /// A line under this is thin: it has no room for what only serves to measure it.
-const THIN_BPS: u64 = 60_000;
-/// One in so many of the library's feedback packets (20 a second) leaves on a thin line.
-const THIN_FEEDBACK_EVERY: u32 = 8;
+const THIN_BPS: u64 = 100_000;
+const THINNEST_BPS: u64 = 40_000;
+/// One in so many of the library's feedback packets (20 a second, and what it asks for again) leaves on a thin line.
+const THIN_FEEDBACK_EVERY: u32 = 16;
 /// Pictures that wait longer than this are not encoded in the first place.
 const QUEUE_LONG: Duration = Duration::from_millis(100);
-/// They are again below this.
-const QUEUE_SHORT: Duration = Duration::from_millis(40);
+/// The same on a line that loses packets: the library's pacer is slow there, and one left out is as bad as one lost.
+const QUEUE_LONG_LOSSY: Duration = Duration::from_millis(160);
+/// They are again below this: one picture is left out, not two.
+const QUEUE_SHORT: Duration = Duration::from_millis(80);
+/// A line in whose queue datagrams stand no longer than this is not full.
+const QUEUE_NONE: Duration = Duration::from_millis(40);
 /// Loss from which what is sent again leaves twice: one in thirty of those would be lost a second time.
 const LOSS_RANDOM: f32 = 0.03;
 /// Sound and what the protocols need have at least this, so that unmuting does not overflow the line, bits per second.
@@ -108,7 +115,7 @@ impl Path {
     /// Whether packets are lost on a line that is not full, so that what is sent again may be lost again.
     pub(super) fn loses_at_random(&self) -> bool {
         (self.last_figures.as_ref())
-            .is_some_and(|figures| figures.loss >= LOSS_RANDOM && figures.queue < QUEUE_SHORT)
+            .is_some_and(|figures| figures.loss >= LOSS_RANDOM && figures.queue < QUEUE_NONE)
     }
 
     /// Round trip as last measured.
@@ -116,8 +123,8 @@ impl Path {
         self.last_figures.as_ref().and_then(|figures| figures.rtt)
     }
 
-    pub(super) fn received(&mut self, bytes: usize) {
-        self.meter.received(bytes);
+    pub(super) fn received(&mut self, now: Instant, bytes: usize) {
+        self.meter.received(now, bytes);
     }
 
     pub(super) fn sound_came(&mut self, seq: u64) {
@@ -167,6 +174,10 @@ impl Path {
                 self.wire.other += bytes;
             }
             Kind::Padding => {}
+            // Asked for again, while no pictures are sent: nobody can show it.
+            Kind::Picture if is_thin && self.told.is_some_and(|told| told.is_thin()) => {
+                return false;
+            }
             Kind::Picture => self.wire.pictures += bytes,
             Kind::Feedback | Kind::Other => self.wire.other += bytes,
         }
@@ -174,15 +185,23 @@ impl Path {
         true
     }
 
-    /// Takes a report of the far side; other bytes are ignored.
-    pub(super) fn take_report(&mut self, now: Instant, payload: &[u8]) {
+    /// Takes a report of the far side; other bytes are ignored. True when it was one.
+    pub(super) fn take_report(&mut self, now: Instant, payload: &[u8]) -> bool {
         let Some(report) = PathReport::read(payload).filter(|_| self.reports) else {
-            return;
+            return false;
         };
         let figures = self.meter.take(now, &report);
         self.rate.sound(self.other_bps.max(SOUND_RESERVE_BPS));
         self.reset = self.rate.take(now, &figures).or(self.reset);
         self.last_figures = Some(figures);
+        true
+    }
+
+    /// Share of our datagrams that the far side missed although the line was not full; `None` while a queue stands.
+    pub(super) fn random_loss(&self) -> Option<f32> {
+        (self.last_figures.as_ref())
+            .filter(|figures| figures.queue < QUEUE_NONE)
+            .map(|figures| figures.loss)
     }
 
     fn close_window(&mut self, now: Instant) {
@@ -195,8 +214,8 @@ impl Path {
         self.window_began = now;
         self.other_bps = (self.other_bps + wire.other * 8_000 / millis) / 2;
         if let Some(overhead) = (wire.pictures * 256).checked_div(wire.frames) {
-            // Sent again at once is part of the price; more than double is a burst of an outage.
-            self.overhead_256 = (self.overhead_256 + overhead.clamp(256, 512)) / 2;
+            // Parity and what is sent again at once are part of the price; more than treble is a burst of an outage.
+            self.overhead_256 = (self.overhead_256 + overhead.clamp(256, 768)) / 2;
         }
     }
 
@@ -249,8 +268,8 @@ impl Kind {
             return Self::Other;
         }
         if (192..=223).contains(&second) {
-            // Transport-wide feedback: RTPFB (205), format 15.
-            let is_feedback = second == 205 && first & 0x1f == 15;
+            // Transport-wide feedback and requests to send again: RTPFB (205), formats 15 and 1.
+            let is_feedback = second == 205 && matches!(first & 0x1f, 1 | 15);
             return if is_feedback {
                 Self::Feedback
             } else {
@@ -262,7 +281,7 @@ impl Kind {
         match second & 0x7f {
             _ if without_stream => Self::Padding,
             setup::H264_RTX_PT if is_padded => Self::Padding,
-            setup::H264_PT | setup::H264_RTX_PT => Self::Picture,
+            setup::H264_PT | setup::H264_RTX_PT | parity::PARITY_PT => Self::Picture,
             _ => Self::Other,
         }
     }
@@ -282,11 +301,10 @@ impl Session {
         if now < self.path.next_report {
             return;
         }
-        let is_thin = self.path.told.is_some_and(|told| told.total_bps < THIN_BPS);
-        let interval = if is_thin {
-            REPORT_INTERVAL_THIN
-        } else {
-            REPORT_INTERVAL
+        let interval = match self.path.told.map(|told| told.total_bps) {
+            Some(..THINNEST_BPS) => REPORT_INTERVAL_THINNEST,
+            Some(..THIN_BPS) => REPORT_INTERVAL_THIN,
+            _ => REPORT_INTERVAL,
         };
         self.path.next_report = now + interval;
         if !self.connected {
@@ -294,7 +312,7 @@ impl Session {
         }
         self.path.close_window(now);
         self.send_report();
-        let silent = (self.path.meter.last_report_at())
+        let silent = (self.path.meter.heard_at())
             .is_some_and(|last| now.saturating_duration_since(last) >= SILENCE + interval);
         if silent {
             self.path.rate.silent();
@@ -340,11 +358,16 @@ impl Session {
             return;
         }
         let delay = self.video_queue_delay(self.tracks.mid(Track::Video));
-        let waiting = if self.path.waiting {
-            delay > QUEUE_SHORT
-        } else {
-            delay > QUEUE_LONG
+        let limit = match (self.path.waiting, self.parity.0.is_on(self.now)) {
+            (true, _) => QUEUE_SHORT,
+            (false, false) => QUEUE_LONG,
+            (false, true) => QUEUE_LONG_LOSSY,
         };
+        let waiting = delay > limit;
+        if delay > QUEUE_SHORT && self.parity.0.is_on(self.now) {
+            let held_back = self.path.rate.held_back(self.now);
+            self.path.reset = held_back.or(self.path.reset);
+        }
         if waiting != self.path.waiting {
             self.path.waiting = waiting;
             self.outputs

@@ -44,6 +44,8 @@ pub struct SessionStats {
     pub refused_candidates: u64,
     /// Key frames we asked the peer for. Total.
     pub keyframe_requests: u64,
+    /// Lost packets of pictures that parity brought back. Total.
+    pub recovered: u64,
     /// How far pictures were shown from their sound; not known here, added by the call.
     pub skew: Option<Skew>,
 }
@@ -78,6 +80,7 @@ pub(super) struct Collector {
     pub(super) refused_datagrams: u64,
     pub(super) refused_candidates: u64,
     pub(super) keyframe_requests: u64,
+    pub(super) recovered: u64,
     last: Option<Instant>,
 }
 
@@ -151,6 +154,7 @@ impl Collector {
         stats.refused_datagrams = self.refused_datagrams;
         stats.refused_candidates = self.refused_candidates;
         stats.keyframe_requests = self.keyframe_requests;
+        stats.recovered = self.recovered;
         stats
     }
 

@@ -21,6 +21,7 @@ fn config(role: Role) -> SessionConfig {
         start_bitrate_bps: 500_000,
         desired_bitrate_bps: 2_000_000,
         side_channel: true,
+        peer_takes_parity: true,
     }
 }
 

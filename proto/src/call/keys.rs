@@ -18,6 +18,8 @@ pub struct CallKeys {
     pub peer_public: [u8; 32],
     /// How the other side expects its frames.
     pub layout: Layout,
+    /// It reads parity over the packets of a picture.
+    pub takes_parity: bool,
 }
 
 /// The frame layout of a one-to-one call.

@@ -63,6 +63,7 @@ pub struct CallMachine {
     remote_count: usize,
     ignored_messages: u64,
     restarts: Restarts,
+    peer_takes_parity: bool,
 }
 
 /// What is awaited, with what only that wait needs.
@@ -126,6 +127,7 @@ impl CallMachine {
         mut rng: ChaCha20Rng,
     ) -> Result<Self, Refused> {
         let (peer_public, layout) = acceptable(&invitation, &mut rng)?;
+        let takes_parity = takes_parity(invitation.hullo.as_ref());
         let Invitation { call_id, media, .. } = invitation;
         let state = State::AwaitAccept {
             peer_public,
@@ -133,6 +135,7 @@ impl CallMachine {
             deadline: now + RING_TIMEOUT,
         };
         let mut machine = Self::new(call_id, media, Role::Callee, rng, state);
+        machine.peer_takes_parity = takes_parity;
         machine.transmit(Message::Ringing(call_id));
         machine.event(CallEvent::Incoming { media });
         machine.tell(CallState::Ringing);
@@ -227,6 +230,7 @@ impl CallMachine {
             remote_count: 0,
             ignored_messages: 0,
             restarts: Restarts::default(),
+            peer_takes_parity: false,
         }
     }
 
@@ -362,6 +366,7 @@ impl CallMachine {
         // They drop it anyway; where their own call ended before they heard of ours, this stops the ringing.
         self.transmit(Message::End(self.call_id));
         (self.call_id, self.role) = (theirs.call_id, Role::Callee);
+        self.peer_takes_parity = takes_parity(theirs.hullo.as_ref());
         match acceptable(theirs, &mut self.rng) {
             Err(refused) => self.end_and_say(EndReason::PeerIncompatible(refused.to_string())),
             Ok((peer_public, layout)) => {
@@ -381,6 +386,7 @@ impl CallMachine {
             return;
         };
         let own_public = own.public();
+        self.peer_takes_parity = takes_parity(offer.hullo.as_ref());
         match agree(&own, offer) {
             Err(refused) => self.end_and_say(EndReason::PeerIncompatible(refused.to_string())),
             Ok((secret, peer_public, layout)) => {
@@ -490,6 +496,7 @@ impl CallMachine {
             own_public,
             peer_public,
             layout,
+            takes_parity: self.peer_takes_parity,
         }
     }
 
@@ -526,6 +533,10 @@ impl CallMachine {
     fn event(&mut self, event: CallEvent) {
         self.outputs.push_back(Output::Event(event));
     }
+}
+
+fn takes_parity(hullo: Option<&Hullo>) -> bool {
+    hullo.is_some_and(|hullo| hullo.parity)
 }
 
 /// The caller's key and the layout of an invitation that can lead to an encrypted call.

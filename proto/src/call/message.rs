@@ -159,6 +159,8 @@ pub struct Hullo {
     pub codecs: Vec<String>,
     /// Whether the sender starts the data channel for mute, wanted size and hold.
     pub side_channel: bool,
+    /// Whether the sender reads parity over the packets of a picture, so that it may be sent some.
+    pub parity: bool,
     /// What the sender calls itself, at most 64 characters, without control characters. A claim, not an identity.
     pub name: Option<String>,
 }
@@ -291,6 +293,7 @@ impl Hullo {
             layouts: vec!["hullo".into()],
             codecs: vec!["h264".into()],
             side_channel: true,
+            parity: true,
             name: None,
         }
     }

@@ -180,6 +180,8 @@ struct HulloBody {
     codecs: Vec<String>,
     #[serde(default)]
     side_channel: bool,
+    #[serde(default)]
+    parity: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
 }
@@ -420,6 +422,7 @@ fn parse_hullo(body: HulloBody) -> Result<Hullo, MessageError> {
         layouts,
         codecs,
         side_channel,
+        parity,
         name,
     } = body;
     let fits = |list: &[String]| {
@@ -436,6 +439,7 @@ fn parse_hullo(body: HulloBody) -> Result<Hullo, MessageError> {
         layouts,
         codecs,
         side_channel,
+        parity,
         name,
     })
 }
@@ -528,6 +532,7 @@ fn write_hullo(hullo: &Hullo) -> HulloBody {
         layouts,
         codecs,
         side_channel,
+        parity,
         name,
     } = hullo.clone();
     HulloBody {
@@ -535,6 +540,7 @@ fn write_hullo(hullo: &Hullo) -> HulloBody {
         layouts,
         codecs,
         side_channel,
+        parity,
         name,
     }
 }

@@ -66,6 +66,8 @@ struct Times {
     first_sound: Option<Instant>,
     first_picture: Option<Instant>,
     ended: Option<Instant>,
+    /// Of sound and pictures: when the last frame came, and whether an interruption followed it.
+    last: [(Option<Instant>, bool); 2],
 }
 
 impl Dispatch {
@@ -272,6 +274,7 @@ impl Dispatch {
                 received: true,
             });
         }
+        self.came(now, 0, "audio");
         if let Some((media, _)) = &self.media
             && !self.own.hold
         {
@@ -290,6 +293,7 @@ impl Dispatch {
                 received: true,
             });
         }
+        self.came(now, 1, "video");
         if let Some((media, _)) = &self.media
             && !self.own.hold
         {
@@ -297,11 +301,27 @@ impl Dispatch {
         }
     }
 
+    /// A frame of a kind came; tells how long none did when an interruption was told.
+    fn came(&mut self, now: Instant, which: usize, kind: &'static str) {
+        let (last, was_interrupted) =
+            std::mem::replace(&mut self.times.last[which], (Some(now), false));
+        if let Some(last) = last.filter(|_| was_interrupted) {
+            let gap = now.saturating_duration_since(last);
+            let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
+            self.tell(DriverEvent::MediaAgain(kind, gap_ms));
+        }
+    }
+
     pub(super) fn event(&mut self, now: Instant, event: Event) {
         self.check_queue();
         match event {
             Event::State(state) => self.state(now, &state),
-            Event::Interrupted => self.call(CallEvent::State(CallState::Reconnecting)),
+            Event::Interrupted => {
+                for (_, was_interrupted) in &mut self.times.last {
+                    *was_interrupted = true;
+                }
+                self.call(CallEvent::State(CallState::Reconnecting));
+            }
             Event::Resumed => self.connected_again(),
             Event::Step { words, is_trouble } => {
                 if is_trouble {

@@ -79,6 +79,7 @@ impl Engine {
             return false;
         }
         self.ciphers = Some(Ciphers::new(keys));
+        self.takes_parity = keys.takes_parity;
         let addresses = self.addresses.clone();
         self.open_path(now, 0, role, &addresses);
         true
@@ -91,6 +92,7 @@ impl Engine {
             desired_bitrate_bps: DESIRED_BITRATE_BPS,
             // Every program that speaks our layout has it.
             side_channel: true,
+            peer_takes_parity: self.takes_parity,
         };
         let mut session = Session::new(now, &config);
         session.count_from(*self.epoch.get_or_insert(now));
@@ -444,6 +446,9 @@ impl Engine {
                     Step::StunSilent(_) | Step::RelayFailed(..) | Step::NoRelay
                 );
                 let words = step.to_string();
+                if matches!(step, Step::PeerRefused(_)) {
+                    self.peer_refused = Some(words.clone());
+                }
                 let event = Event::Step { words, is_trouble };
                 self.outputs.push_back(Output::Event(event));
             }
