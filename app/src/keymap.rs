@@ -337,19 +337,22 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
         | Action::Log
         | Action::Filter
         | Action::Contact => can_open(model, action),
-        Action::Close => {
-            has_text_field(model)
-                || model.overlay.is_some()
-                || model.filter().is_some()
-                || model.roster().is_some()
-                || model.call.as_ref().is_some_and(|call| !call.is_live())
-        }
+        Action::Close => can_close(model),
         Action::Back => {
             let is_open = model.overlay.is_some() || model.roster().is_some();
             is_open || (is_free && !has_text_field(model))
         }
         Action::Interrupt => true,
     }
+}
+
+/// Whether something lies on top, or a call that has ended stands there.
+fn can_close(model: &Model) -> bool {
+    has_text_field(model)
+        || model.overlay.is_some()
+        || model.filter().is_some()
+        || model.roster().is_some()
+        || model.call.as_ref().is_some_and(|call| !call.is_live())
 }
 
 /// Whether it is known which call of a group `join` means, and we are in none.

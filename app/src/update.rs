@@ -62,23 +62,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::GroupCallStarted { group, by } => group::call_begun(model, group, by, effects_of),
         Event::GroupCallRuns(group, running) => group::runs(model, group, running, effects_of),
         Event::Contacts(contacts) => take_contacts(model, contacts, effects_of),
-        Event::Profile {
-            name,
-            short_id,
-            key,
-            has_server,
-        } => {
-            take_profile(
-                model,
-                Profile {
-                    name,
-                    short_id,
-                    key,
-                    has_server,
-                },
-                effects_of,
-            );
-        }
+        event @ Event::Profile { .. } => take_profile(model, event, effects_of),
         Event::Server { up, reason } => take_server(model, up, reason, effects_of),
         Event::Invited { link } => people::take_link(model, link),
         Event::Code { code, link } => people::take_code(model, code, link, effects_of),
@@ -201,7 +185,22 @@ fn take_contacts(model: &mut Model, contacts: Vec<Contact>, effects: &mut Vec<Ef
     model.contacts = Some(contacts);
 }
 
-fn take_profile(model: &mut Model, profile: Profile, effects: &mut Vec<Effect>) {
+fn take_profile(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
+    let Event::Profile {
+        name,
+        short_id,
+        key,
+        has_server,
+    } = event
+    else {
+        return;
+    };
+    let profile = Profile {
+        name,
+        short_id,
+        key,
+        has_server,
+    };
     if model
         .profile
         .as_ref()

@@ -21,6 +21,8 @@ mod groups;
 mod kit;
 #[path = "cli/links.rs"]
 mod links;
+#[path = "cli/sound.rs"]
+mod sound;
 #[path = "cli/stopped.rs"]
 mod stopped;
 

@@ -100,8 +100,8 @@ fn remedy_without_device(what: &str, ssh: Option<&str>) -> String {
     match ssh {
         Some(from) => format!(
             "You are on ssh from {from}: its devices are not here. Run hullo on that machine, or let its sound server be \
-             reached from here: `ssh -t -R /tmp/sound.sock:$XDG_RUNTIME_DIR/pulse/native HOST \
-             'PULSE_SERVER=unix:/tmp/sound.sock hullo'`. Without, --mic file: and --speaker none work."
+             reached from here: `ssh -t -R SOCKET:$XDG_RUNTIME_DIR/pulse/native HOST 'PULSE_SERVER=unix:SOCKET hullo'`, \
+             SOCKET being a new file in your home folder on HOST. Without, --mic file: and --speaker none work."
         ),
         None if what == "microphone" => {
             "Attach one; until then calls work without: you hear, and are not heard.".to_owned()

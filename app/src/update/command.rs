@@ -37,10 +37,6 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
         Command::Video(switch) => call::set_camera(model, switch, effects),
         Command::Hold(switch) => hold::set_hold(model, switch, effects),
         Command::Swap => hold::swap(model, effects),
-        Command::Process(part, switch) => {
-            sound::set_processing(model, part, switch, effects);
-            Ok(())
-        }
         Command::Deafen(switch) => seat::set_deafened(model, switch, effects),
         Command::Talk(switch) => talk::set(model, switch, effects),
         Command::Focus(name) => focus::on_name(model, &name, effects),
@@ -48,13 +44,36 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
         Command::Silence(name, switch) => seat::silence(model, &name, switch, effects),
         Command::Who => who(model, effects),
         Command::Figures => figures(model, effects),
+        Command::Choose(number) => return choose(model, number, effects),
+        Command::Quit => {
+            stop(model, StopReason::Quit, effects);
+            Ok(())
+        }
+        other => run_beside(model, other, effects),
+    };
+    if let Err(words) = done {
+        let words = model.keymap.fill(&words);
+        fail(model, words, effects);
+    }
+}
+
+/// The same for what is no call's: people, messages, settings.
+fn run_beside(
+    model: &mut Model,
+    command: Command,
+    effects: &mut Vec<Effect>,
+) -> Result<(), String> {
+    match command {
+        Command::Process(part, switch) => {
+            sound::set_processing(model, part, switch, effects);
+            Ok(())
+        }
         Command::Help => {
             tell_all(crate::command::help(), effects);
             Ok(())
         }
         Command::Remove(name) => menu::remove(model, &name, effects),
         Command::Set(name, value) => settings::set(model, &name, &value, effects),
-        Command::Choose(number) => return choose(model, number, effects),
         Command::DoNotDisturb(switch) => {
             call::set_do_not_disturb(model, switch, effects);
             Ok(())
@@ -82,14 +101,8 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
             effects.push(Effect::Report(Report::Status(status)));
             Ok(())
         }
-        Command::Quit => {
-            stop(model, StopReason::Quit, effects);
-            Ok(())
-        }
-    };
-    if let Err(words) = done {
-        let words = model.keymap.fill(&words);
-        fail(model, words, effects);
+        // Done above.
+        _ => Ok(()),
     }
 }
 

@@ -194,22 +194,7 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
             text::on_off(model.is_relay_only).to_owned(),
             of_file("relay_only"),
         ),
-        Item::Colours => {
-            let words = match model.look.depth {
-                ColourDepth::True => "24 bits",
-                ColourDepth::Palette256 => "256",
-                ColourDepth::Palette16 => "16",
-                ColourDepth::None => "none",
-            };
-            let source = if setup.is_colour_given {
-                Source::Flag
-            } else if setup.written.contains("screen.color") {
-                Source::File
-            } else {
-                Source::Terminal
-            };
-            (words.to_owned(), source)
-        }
+        Item::Colours => colours(model),
         Item::File => (text::config_file(setup), Source::Default),
         Item::Log => {
             let log = setup.log.clone();
@@ -224,6 +209,25 @@ pub fn value(model: &Model, item: Item) -> (String, Source) {
             (String::new(), Source::Default)
         }
     }
+}
+
+/// How many colours, and who says so.
+fn colours(model: &Model) -> (String, Source) {
+    let setup = &model.layers.setup;
+    let words = match model.look.depth {
+        ColourDepth::True => "24 bits",
+        ColourDepth::Palette256 => "256",
+        ColourDepth::Palette16 => "16",
+        ColourDepth::None => "none",
+    };
+    let source = if setup.is_colour_given {
+        Source::Flag
+    } else if setup.written.contains("screen.color") {
+        Source::File
+    } else {
+        Source::Terminal
+    };
+    (words.to_owned(), source)
 }
 
 /// The value of a sound device with its meter, while it is in use.

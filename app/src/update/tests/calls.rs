@@ -218,6 +218,26 @@ fn the_far_side_s_hold_is_told() {
 }
 
 #[test]
+fn a_contact_that_speaks_is_told_once_and_shown() {
+    let mut program = talking();
+    for (speaks, news) in [(true, true), (true, false), (false, true)] {
+        let before = program.effects.len();
+        program.take(Event::Call(BOBS, CallEvent::FarSpeaking(speaks)));
+        let effects = &program.effects[before..];
+        let told = Effect::Report(Report::Participant {
+            participant: None,
+            change: "speaking",
+            name: "bob".to_owned(),
+            on: Some(speaks),
+        });
+        assert_eq!(effects.contains(&told), news, "{speaks}: {effects:?}");
+        let call = program.model.taken_call().expect("talking");
+        let facts = text::call_facts(call, "bob", "verified");
+        assert_eq!(facts.contains("speaks"), speaks, "{facts}");
+    }
+}
+
+#[test]
 fn leaving_ends_every_call() {
     let mut program = two_calls();
     let effects = program.take(Event::Stop(StopReason::Signal));
