@@ -165,6 +165,8 @@ fn a_stopped_program_gives_the_terminal_back_and_goes_on_where_it_was() {
     tmux.wait_until("the picture", has_picture);
     tmux.press("C-z");
     tmux.wait_for("`fg` goes on");
+    // What is typed before the shell is back may still be taken by the program.
+    tmux.wait_until("the shell", |shown| shown.trim_end().ends_with("shell>"));
     let after = stage.path().join("after").display().to_string();
     tmux.enter(&format!("stty -g > {after}; echo the answer is $((6 * 7))"));
     let shown = tmux.wait_for("the answer is 42");

@@ -492,21 +492,7 @@ impl Session {
                 let Some(track) = self.tracks.track(data.mid) else {
                     return;
                 };
-                self.stats.frame(track, data.data.len());
-                let frame = Event::Frame {
-                    track,
-                    seq: **data.seq_range.start(),
-                    media_time: data.time.numer(),
-                    contiguous: data.contiguous,
-                    bytes: data.data,
-                };
-                if track == Track::Video {
-                    let is_lossy = self.parity.1.is_lossy(self.now);
-                    let time = data.time.numer();
-                    return self.repair.picture(self.now, time, frame, is_lossy);
-                }
-                self.path.sound_came(**data.seq_range.start());
-                frame
+                return self.frame_came(track, data);
             }
             str0m::Event::KeyframeRequest(request)
                 if request.mid == self.tracks.mid(Track::Video) =>
@@ -556,6 +542,26 @@ impl Session {
             _ => return,
         };
         self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Hands a sound on at once, a picture when its turn has come.
+    fn frame_came(&mut self, track: Track, data: str0m::media::MediaData) {
+        self.stats.frame(track, data.data.len());
+        let (seq, media_time) = (**data.seq_range.start(), data.time.numer());
+        let frame = Event::Frame {
+            track,
+            seq,
+            media_time,
+            contiguous: data.contiguous,
+            bytes: data.data,
+        };
+        if track == Track::Video {
+            let is_lossy = self.parity.1.is_lossy(self.now);
+            self.repair.picture(self.now, media_time, frame, is_lossy);
+        } else {
+            self.path.sound_came(seq);
+            self.outputs.push_back(Output::Event(frame));
+        }
     }
 }
 

@@ -69,6 +69,8 @@ const TRIAL: Duration = Duration::from_secs(4);
 const HARM: f32 = 0.12;
 /// Links that carry more than this do not lose packets because of copies, bits per second.
 const HARM_BPS_MAX: u64 = 300_000;
+/// More is lost by no line that anybody would speak on: this one is full, and was so before any queue was seen to grow.
+const LOSS_FULL: f32 = 0.5;
 /// Share of what a full line carries that is used from then on, per cent.
 const FULL_PERCENT: u64 = 90;
 /// How long they are not tried again.
@@ -241,17 +243,27 @@ impl AudioPolicy {
 
     fn judge_trial(&mut self, now: Instant, figures: &LinkFigures, is_thin: bool) {
         let loss = figures.report.loss();
+        let is_full =
+            loss >= LOSS_FULL && figures.arrives_bps.is_some_and(|bps| bps < HARM_BPS_MAX);
+        if is_full && self.banned_until.is_none_or(|until| now >= until) {
+            self.ban(now, figures);
+        }
         let Some((began, before)) = self.trial else {
             return;
         };
         // Where there is room, loss that comes in bursts only seems to have grown.
         if is_thin && loss > before + HARM && now.saturating_duration_since(began) > TRIAL / 4 {
-            self.banned_until = Some(now + BAN);
-            self.full_bps = figures.arrives_bps.map(|bps| bps * FULL_PERCENT / 100);
-            self.trial = None;
+            self.ban(now, figures);
         } else if now.saturating_duration_since(began) > TRIAL {
             self.trial = None;
         }
+    }
+
+    /// The line is full of what we send: no copies for a while, and no more in all than it carries.
+    fn ban(&mut self, now: Instant, figures: &LinkFigures) {
+        self.banned_until = Some(now + BAN);
+        self.full_bps = figures.arrives_bps.map(|bps| bps * FULL_PERCENT / 100);
+        self.trial = None;
     }
 
     /// As many of the copies as the rate allows, the nearest being dropped last, and the best bit rate with them.
@@ -425,6 +437,22 @@ mod tests {
                 "{available}: {settings:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_line_that_was_full_from_the_first_moment_on_is_found() {
+        let mut link = Link::new();
+        link.figures.available_bps = Some(280_000);
+        link.figures.rtt = Some(Duration::from_millis(50));
+        link.figures.arrives_bps = Some(48_000);
+        let settings = link.run(1, 0.55, 1.8);
+        assert_eq!(
+            (settings.blocks, settings.copies.len()),
+            (2, 0),
+            "{settings:?}"
+        );
+        let settings = link.run(20, 0.0, 0.0);
+        assert_eq!(settings.blocks, 2, "{settings:?}");
     }
 
     #[test]

@@ -2,6 +2,11 @@
 //!
 //! `cargo bench -p hullo-tests --bench network`; docs/benchmarks.md says what is measured and how. Needs root.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a benchmark of real programs waits in real time"
+)]
+
 #[path = "network/emulator.rs"]
 mod emulator;
 #[path = "network/lines.rs"]

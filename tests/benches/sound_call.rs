@@ -3,6 +3,11 @@
 //!
 //! `cargo bench -p hullo-tests --bench sound_call`; docs/benchmarks.md says what is measured and how.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a benchmark of real processes waits in real time"
+)]
+
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -85,6 +85,10 @@ fn judge(world: &mut World, time: Duration) -> (String, f64) {
 }
 
 /// Both ends of a call over these lines, after [`SETTLING`].
+#[expect(
+    clippy::print_stdout,
+    reason = "figures for whoever asks the test for them"
+)]
 fn hold(name: &str, there: Link, back: Link) {
     let mut world = call(1, there, back);
     world.drive(SETTLING);

@@ -215,6 +215,10 @@ fn an_outage_is_survived() {
 
 /// Freezes, their time and the harmonic mean of pictures a second in a minute of a line of 500 kbit/s that loses one packet
 /// in twenty, both ways, and is kept full by the camera.
+#[expect(
+    clippy::print_stdout,
+    reason = "figures for whoever asks the test for them"
+)]
 fn minute_of_losses(seed: u64) -> (u64, Duration, f64) {
     let lossy = Link {
         loss: 0.05,

@@ -9,14 +9,15 @@ use hullo_tests::world::{Link, World};
 const CALLER: usize = 0;
 const CALLEE: usize = 1;
 
-/// A line of this rate both ways, headers included, from five seconds after the call connected: before, it carries more.
-fn call(rate_bps: u64) -> World {
+/// A line of this rate both ways, headers included, from five seconds after the call connected: before, it carries what
+/// `at_first_bps` says.
+fn call(rate_bps: u64, at_first_bps: u64) -> World {
     let line = |rate_bps| Link {
         delay: Duration::from_millis(40),
         rate_bps: Some(rate_bps),
         ..Link::default()
     };
-    let link = line(300_000);
+    let link = line(at_first_bps);
     let mut world = World::new(7, link, Media::Audio);
     world.drive_until(Duration::from_secs(5), "ringing", |world| {
         world.people[CALLER].states.contains(&CallState::Ringing)
@@ -33,7 +34,7 @@ fn call(rate_bps: u64) -> World {
 #[test]
 fn sound_fits_into_32_kbit_s_and_longer_packets_are_why() {
     let (rate_bps, blocks) = (32_000, 3);
-    let mut world = call(rate_bps);
+    let mut world = call(rate_bps, 300_000);
     world.drive(Duration::from_secs(15));
     let from = world.elapsed();
     let before = world.people.each_ref().map(|person| person.blocks_played);
@@ -60,5 +61,27 @@ fn sound_fits_into_32_kbit_s_and_longer_packets_are_why() {
         assert!(wait <= Duration::from_millis(250), "{told}");
         let longest = person.sound.iter().map(|(_, settings)| settings.blocks);
         assert_eq!(longest.max(), Some(blocks), "{told}");
+    }
+}
+
+#[test]
+fn a_line_that_is_thin_from_the_first_moment_on_is_found() {
+    for rate_bps in [32_000, 50_000] {
+        let mut world = call(rate_bps, rate_bps);
+        world.drive(Duration::from_secs(15));
+        let before = world.people.each_ref().map(|person| person.blocks_played);
+        world.drive(Duration::from_secs(20));
+        for (index, before) in before.into_iter().enumerate() {
+            let person = &world.people[index];
+            let played = person.blocks_played - before;
+            let told = format!(
+                "{rate_bps} bit/s, person {index}: {played} of 1000 blocks, {} made up in all, {:?}, estimate {:?}",
+                person.blocks_concealed,
+                person.sound.last(),
+                person.budgets.last(),
+            );
+            println!("{told}");
+            assert!(played >= 900, "{told}");
+        }
     }
 }

@@ -34,6 +34,8 @@ fn the_other_side_hears_of_ctrl_z_before_the_program_stops_and_of_fg() {
     tmux.press("C-z");
     answer.wait_until(PATIENCE, held(true));
     tmux.wait_for("`fg` goes on");
+    // What is typed before the shell is back may still be taken by the program.
+    tmux.wait_until("the shell", |shown| shown.trim_end().ends_with("shell>"));
     tmux.enter("fg");
     answer.wait_until(PATIENCE, held(false));
     tmux.wait_until("the call goes on", |shown| {

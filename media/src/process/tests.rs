@@ -269,11 +269,9 @@ fn joined(is_device: bool, for_files: bool, late: bool) -> f64 {
             Processing::NONE
         },
     );
-    let pair: (Option<Box<dyn AudioSource>>, Option<Box<dyn AudioSink>>) = (
-        Some(Box::new(Wire(receiver, is_device))),
-        Some(Box::new(WireEnd(sender, Room::new(2)))),
-    );
-    let (mic, speaker) = join(pair, &switch);
+    let mic: Option<Box<dyn AudioSource>> = Some(Box::new(Wire(receiver, is_device)));
+    let speaker: Option<Box<dyn AudioSink>> = Some(Box::new(WireEnd(sender, Room::new(2))));
+    let (mic, speaker) = join((mic, speaker), &switch);
     let (mut mic, mut speaker) = (mic.unwrap(), speaker.unwrap());
     let mut reference = Room::new(2);
     let (mut speech, mut block) = (Speech::new(1), [0.0; BLOCK_SAMPLES]);

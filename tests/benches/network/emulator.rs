@@ -16,7 +16,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 use hullo_tests::bench::program::now;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
+
+/// Packets between the devices and the mover; a device waits for room then, as a card with a full queue does.
+const PACKETS_WAITING_MAX: usize = 4_096;
 
 pub(crate) const ALICE: usize = 0;
 pub(crate) const BOB: usize = 1;
@@ -104,7 +107,7 @@ impl Emulator {
             folder: tempfile::tempdir().map_err(|error| error.to_string())?,
             taps: Vec::new(),
         };
-        let (sender, packets) = channel();
+        let (sender, packets) = sync_channel(PACKETS_WAITING_MAX);
         let mut devices = Vec::new();
         for place in 0..PLACES.len() {
             let device = Arc::new(emulator.plug(place)?);
@@ -241,7 +244,7 @@ pub(crate) fn address(place: usize, last: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, place as u8 + 1, last)
 }
 
-fn read(from: usize, device: &Device, packets: &Sender<Packet>) {
+fn read(from: usize, device: &Device, packets: &SyncSender<Packet>) {
     let mut buffer = [0; MTU + 100];
     while let Ok(length) = device.socket.recv(&mut buffer) {
         let packet = Packet {
@@ -255,6 +258,9 @@ fn read(from: usize, device: &Device, packets: &Sender<Packet>) {
     }
 }
 
+/// When a packet leaves, its number, where to, and itself.
+type Due = (Instant, u64, usize, Vec<u8>);
+
 struct Mover {
     devices: Vec<Arc<Device>>,
     line: Arc<Mutex<Line>>,
@@ -262,7 +268,7 @@ struct Mover {
     rng: ChaCha20Rng,
     /// When the line is free again, each way.
     free_at: [Instant; 2],
-    waiting: BinaryHeap<Reverse<(Instant, u64, usize, Vec<u8>)>>,
+    waiting: BinaryHeap<Reverse<Due>>,
     number: u64,
 }
 

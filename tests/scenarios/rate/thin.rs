@@ -4,6 +4,10 @@ use super::*;
 
 /// Sound on a line of this rate, 20 s after it was found to be so thin: the share of blocks that were played as they were
 /// said, what the line dropped of what was given to it, and how long the rest stood before it.
+#[expect(
+    clippy::print_stdout,
+    reason = "figures for whoever asks the test for them"
+)]
 fn sound_on(rate_bps: u64) -> (World, f64) {
     let mut world = call(5, line(rate_bps));
     world.drive(seconds(10.0));
