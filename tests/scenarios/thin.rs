@@ -81,7 +81,8 @@ fn a_line_that_is_thin_from_the_first_moment_on_is_found() {
                 person.budgets.last(),
             );
             println!("{told}");
-            assert!(played >= 900, "{told}");
+            // 866 to 1,000 were seen in seven runs; about 500 where nothing finds that the line is full.
+            assert!(played >= 750, "{told}");
         }
     }
 }
