@@ -12,7 +12,7 @@
 //!
 //! **What is one moment.** Our own clients count sound (48 kHz) and pictures (90 kHz) from one moment on one clock. Other
 //! programs begin both at chance numbers, and the SFU counts pictures anew when it changes their layer. Where the quickest
-//! of both do not lie within [`SAME_CLOCK_MAX`] of one another, what left together is taken to be what arrives
+//! of both do not lie within `SAME_CLOCK_MAX` of one another, what left together is taken to be what arrives
 //! together when nothing holds it up.
 
 mod held;
