@@ -99,7 +99,7 @@ fn in_the_call_of_a_group_the_figures_lie_over_all_pictures() {
         }
         let area = Rect::new(0, 0, columns, rows);
         let pane = layout::panes(&model, area).and_then(|panes| panes.call);
-        let covered = stats::place(layout::picture(pane.expect("a call")));
+        let covered = stats::place(layout::picture(pane.expect("a call")), true);
         let shown = drawn(&model, (columns, rows));
         for place in covered.positions() {
             let symbol = shown.buffer()[place].symbol();
@@ -108,6 +108,13 @@ fn in_the_call_of_a_group_the_figures_lie_over_all_pictures() {
         // What is measured goes on: pictures are still asked for.
         assert!(!feed_areas(&model, area).is_empty());
     }
+}
+
+#[test]
+fn nothing_of_the_list_of_people_shows_beside_the_figures() {
+    let mut events = super::roster::with_roster(true);
+    events.push(letter('s'));
+    check_at(&[(80, 24), (120, 34)], "figures_roster", COLOUR, events);
 }
 
 #[test]
