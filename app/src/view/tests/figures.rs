@@ -126,3 +126,29 @@ fn the_picture_is_asked_for_while_its_figures_are_read() {
     assert_eq!(far_picture_area(&model(COLOUR, events), area), before);
     assert!(before.is_some());
 }
+
+#[test]
+fn devices_that_are_away_stand_in_the_bar_and_in_the_figures_until_they_are_back() {
+    let levels = |gone| {
+        let levels = crate::event::Levels {
+            mic_gone: gone,
+            speaker_gone: gone,
+            ..crate::event::Levels::of(-30.0, -30.0)
+        };
+        Event::Call(CALL, CallEvent::Levels(levels))
+    };
+    let mut events = in_call(false, false);
+    let stats = Box::new(Stats::default());
+    events.extend([Event::Call(CALL, CallEvent::Stats(stats)), letter('s')]);
+    let shown = |events: Vec<Event>| drawn(&model(PLAIN, events), (80, 24)).to_string();
+    events.push(levels(true));
+    let away = shown(events.clone());
+    assert!(!away.contains("Nothing is wrong") && !away.contains("microphone on"));
+    for words in ["NO MICROPHONE", "NO SPEAKER"] {
+        assert_eq!(away.matches(words).count(), 2, "{away}");
+    }
+    events.push(levels(false));
+    let back = shown(events);
+    assert!(back.contains("Nothing is wrong") && back.contains("microphone on"));
+    assert!(!back.contains("NO MICROPHONE") && !back.contains("NO SPEAKER"));
+}
