@@ -26,8 +26,8 @@
 //! alarm = "#ff8800"                     # single colours by what they are for
 //! ```
 //!
-//! A file that is wrong anywhere counts nowhere, but for a `relay_only = true` that can be seen in it: who asked not
-//! to be seen must not be seen because of a slip elsewhere.
+//! A file that is wrong anywhere counts nowhere, but for a `relay_only` in it that is not plainly `false`: who asked not
+//! to be seen must not be seen because of a slip, there or elsewhere.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -207,19 +207,19 @@ pub fn path(profile: &Path) -> PathBuf {
 /// What is set, and what is wrong with the file if it is.
 #[must_use]
 pub fn read(path: &Path) -> (Config, Option<ConfigError>) {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let read = std::fs::File::open(path)
-        .and_then(|file| file.take(FILE_BYTES_MAX).read_to_string(&mut text));
+        .and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
     match read {
         Err(error) if error.kind() == io::ErrorKind::NotFound => (Config::default(), None),
         Err(reason) => {
             let path = path.to_owned();
             (Config::default(), Some(ConfigError::Read { path, reason }))
         }
-        Ok(_) => match parse(&text) {
+        Ok(_) => match utf8(&bytes).and_then(parse) {
             Ok(config) => (config, None),
             Err((line, reason)) => {
-                let relay_only = text.lines().any(asks_for_relay_only);
+                let relay_only = asks_for_relay_only(&String::from_utf8_lossy(&bytes));
                 let config = Config {
                     relay_only,
                     ..Config::default()
@@ -235,6 +235,15 @@ pub fn read(path: &Path) -> (Config, Option<ConfigError>) {
             }
         },
     }
+}
+
+/// The text of the file, or the line where it is none.
+fn utf8(bytes: &[u8]) -> Result<&str, (usize, String)> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        (line, "not UTF-8 text: save the file as UTF-8".to_owned())
+    })
 }
 
 /// What the text sets, or the line and the words of what is wrong.
@@ -294,10 +303,21 @@ fn excerpt(text: &str) -> String {
     shown.take(CHARACTERS_MAX).collect()
 }
 
-fn asks_for_relay_only(line: &str) -> bool {
-    line.split_once('=').is_some_and(|(key, value)| {
-        let value = value.split('#').next().unwrap_or("");
-        key.trim() == "relay_only" && value.trim() == "true"
+/// Whether anything in a text that is not understood names `relay_only` and does not plainly say `false`. Nul characters
+/// are those of UTF-16.
+fn asks_for_relay_only(text: &str) -> bool {
+    let text = text.replace('\0', "").to_ascii_lowercase();
+    text.split(['\n', '\r']).any(|line| {
+        // Blanks, quotes, a byte order mark.
+        let line = line.trim_start_matches(|c: char| c != '#' && !c.is_ascii_alphanumeric());
+        let named = ["relay_only", "relay-only"];
+        let rest = named.iter().find_map(|key| line.strip_prefix(key));
+        rest.is_some_and(|rest| {
+            let is_longer = rest.starts_with(|c: char| c.is_alphanumeric() || "_-".contains(c));
+            let value = rest.split('#').next().unwrap_or("");
+            let value = value.trim_matches(|c: char| c.is_whitespace() || "=:\"'".contains(c));
+            !is_longer && value != "false"
+        })
     })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hullo_signalling::history::{EntryId, HistoryEntry, Unseen};
+use hullo_signalling::text_message;
 
 use crate::event::ContactId;
 use crate::update::field::Field;
@@ -32,6 +33,8 @@ pub enum HistoryEvent {
     },
     /// What nobody has seen, whole.
     Unseen(BTreeMap<ContactId, Unseen>),
+    /// Sending something to this contact failed; words that say what to do.
+    Unsent(ContactId, String),
 }
 
 /// The chosen contact's conversation, as far as it is in memory.
@@ -105,24 +108,61 @@ impl Conversation {
 
 /// Texts begun and not sent.
 #[derive(Clone, Default)]
-pub struct Drafts(BTreeMap<ContactId, Field>);
+pub struct Drafts {
+    fields: BTreeMap<ContactId, Field>,
+    /// Sent from a field and not known to be kept yet, the oldest first: at most [`DRAFTS_MAX`].
+    leaving: Vec<(ContactId, String)>,
+}
 
 impl Drafts {
     /// What is being written to this contact.
     pub(crate) fn of_mut(&mut self, contact: ContactId) -> &mut Field {
-        if self.0.len() >= DRAFTS_MAX && !self.0.contains_key(&contact) {
-            self.0.pop_first();
+        if self.fields.len() >= DRAFTS_MAX && !self.fields.contains_key(&contact) {
+            self.fields.pop_first();
         }
-        self.0.entry(contact).or_insert_with(Field::for_words)
+        self.fields.entry(contact).or_insert_with(Field::for_words)
     }
 
     /// The same, to look at.
     #[must_use]
     pub fn of(&self, contact: ContactId) -> Option<&Field> {
-        self.0.get(&contact)
+        self.fields.get(&contact)
     }
 
-    pub(crate) fn forget(&mut self, contact: ContactId) {
-        self.0.remove(&contact);
+    /// Empties the field; what stood there is held until it is kept elsewhere.
+    pub(crate) fn leave(&mut self, contact: ContactId, words: String) {
+        self.fields.remove(&contact);
+        if self.leaving.len() >= DRAFTS_MAX {
+            self.leaving.remove(0);
+        }
+        self.leaving.push((contact, words));
+    }
+
+    /// This text to this contact is in the conversation.
+    pub(crate) fn kept(&mut self, contact: ContactId, words: &str) {
+        let is_it = |(to, text): &(ContactId, String)| {
+            *to == contact && text_message::clean(text).as_deref() == Some(words)
+        };
+        if let Some(at) = self.leaving.iter().position(is_it) {
+            self.leaving.remove(at);
+        }
+    }
+
+    /// Sending to this contact failed: the oldest text that is not known to be kept stands in the field again, before
+    /// what was written since.
+    pub(crate) fn come_back(&mut self, contact: ContactId) {
+        let Some(at) = self.leaving.iter().position(|(to, _)| *to == contact) else {
+            return;
+        };
+        let (_, words) = self.leaving.remove(at);
+        let since = self.of_mut(contact).text().to_owned();
+        let mut field = Field::for_words();
+        let blank = if since.is_empty() { "" } else { " " };
+        if field.insert(&words) && field.insert(&format!("{blank}{since}")) {
+            self.fields.insert(contact, field);
+        } else {
+            // Both do not fit: what is being written stays, the other waits for the next failure.
+            self.leaving.insert(at, (contact, words));
+        }
     }
 }

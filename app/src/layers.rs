@@ -29,8 +29,8 @@ pub struct Layers {
     pub(crate) devices_chosen: [bool; 3],
     /// Echo, noise and gain as they were switched since the start.
     pub(crate) sound_switched: [Option<bool>; 3],
-    /// Until when a second click on hanging up counts.
-    pub(crate) hang_up_clicked_until_ms: Option<u64>,
+    /// What was clicked that asks for a second click, and until when that counts.
+    pub(crate) clicked_until_ms: Option<(Action, u64)>,
 }
 
 /// The command palette.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hullo_signalling::channel;
-use hullo_signalling::channel::{ChannelEvent, CodeEnd, ContactState, Own};
+use hullo_signalling::channel::{ChannelEvent, CodeEnd, ContactState, Own, Wish};
 use hullo_signalling::group::{Group, GroupEvent, GroupNumber};
 
 use crate::call::sockets::Reach;
@@ -173,6 +173,16 @@ impl People {
                     .map_or(server.host() == "localhost", |ip| ip.is_loopback());
                 self.servers.insert(server.authority(), loopback);
                 vec![Event::Server { up, reason }]
+            }
+            ChannelEvent::Failed {
+                what: Wish::Send(contact),
+                reason,
+            } => {
+                let words = sentence(&reason.to_string());
+                vec![Event::History(HistoryEvent::Unsent(
+                    ContactId(contact.0),
+                    words,
+                ))]
             }
             ChannelEvent::Failed { reason, .. } => {
                 vec![Event::Failed(sentence(&reason.to_string()))]

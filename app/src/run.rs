@@ -348,8 +348,12 @@ impl Runner<'_> {
                 });
             }
             Effect::SendText(contact, text) => {
-                let contact = channel::ContactId(contact.0);
-                return self.tell_net(ChannelCommand::SendText { contact, text });
+                let to = channel::ContactId(contact.0);
+                let command = ChannelCommand::SendText { contact: to, text };
+                return self.net.command(command).err().map(|error| {
+                    let words = sentence(&error.to_string());
+                    Event::History(crate::conversation::HistoryEvent::Unsent(contact, words))
+                });
             }
             Effect::MarkSeen(contact) => {
                 let contact = channel::ContactId(contact.0);

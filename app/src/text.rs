@@ -80,9 +80,8 @@ pub(crate) const NOTHING_TYPED: &str =
     "Paste the link you were sent, or type the code you were told, then press {confirm}.";
 pub(crate) const PASTE_HERE: &str =
     "Pasted text is taken in the field for links only: {add} opens it.";
-pub(crate) const LINK_TOO_LONG: &str = "That is too long to be a link.";
-pub(crate) const TEXT_TOO_LONG: &str =
-    "That is too long for one message: `hullo send NAME -` takes more from a file.";
+pub(crate) const LINK_TOO_LONG: &str = "Nothing was pasted: that is too long.";
+pub(crate) const TEXT_TOO_LONG: &str = "Nothing was pasted: with it this is longer than one message may be, 7500 bytes. Send it in parts.";
 pub(crate) const ADDING: &str = "Adding the contact...";
 pub(crate) const COPIED: &str =
     "Sent to the clipboard. If it did not arrive, your terminal forbids it: select the link.";
@@ -490,6 +489,8 @@ pub(crate) fn status(model: &Model) -> String {
             let name = model.name_of_party(call.party);
             let mic = if call.own.mic_muted {
                 "you are muted"
+            } else if call.seat.levels.is_some_and(|levels| levels.mic_gone) {
+                NO_MIC
             } else {
                 "microphone on"
             };

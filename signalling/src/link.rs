@@ -128,25 +128,16 @@ impl Link {
         match bytes[0] {
             VERSION => Self::read(&bytes),
             0 => Err(LinkError::Checksum),
-            _ => Err(LinkError::Newer),
+            // Only what arrived whole tells who made it: most of what begins so is no link at all.
+            _ => match checked(&bytes) {
+                Ok(_) => Err(LinkError::Newer),
+                Err(error) => Err(error),
+            },
         }
     }
 
     fn read(bytes: &[u8]) -> Result<Self, LinkError> {
-        let length = match bytes.get(1..3) {
-            Some(length) => usize::from(u16::from_be_bytes([length[0], length[1]])),
-            None => return Err(LinkError::Truncated),
-        };
-        if bytes.len() < length {
-            return Err(LinkError::Truncated);
-        }
-        let (body, checksum) = bytes
-            .split_last_chunk::<CHECKSUM_BYTES>()
-            .ok_or(LinkError::Truncated)?;
-        if bytes.len() > length || hash(b"hullo-link", body)[..CHECKSUM_BYTES] != *checksum {
-            return Err(LinkError::Checksum);
-        }
-        Self::read_body(&body[3..]).ok_or(LinkError::Content)
+        Self::read_body(&checked(bytes)?[3..]).ok_or(LinkError::Content)
     }
 
     fn read_body(body: &[u8]) -> Option<Self> {
@@ -186,6 +177,28 @@ impl Link {
         } else {
             Ok(())
         }
+    }
+}
+
+/// The record without its checksum, where it has its length and that is right. Every version begins and ends alike.
+fn checked(bytes: &[u8]) -> Result<&[u8], LinkError> {
+    let length = match bytes.get(1..3) {
+        Some(length) => usize::from(u16::from_be_bytes([length[0], length[1]])),
+        None => return Err(LinkError::Truncated),
+    };
+    if bytes.len() < length {
+        return Err(LinkError::Truncated);
+    }
+    let (body, checksum) = bytes
+        .split_last_chunk::<CHECKSUM_BYTES>()
+        .ok_or(LinkError::Truncated)?;
+    if bytes.len() > length || hash(b"hullo-link", body)[..CHECKSUM_BYTES] != *checksum {
+        return Err(LinkError::Checksum);
+    }
+    if body.len() < 3 {
+        Err(LinkError::Checksum)
+    } else {
+        Ok(body)
     }
 }
 
@@ -289,7 +302,13 @@ mod tests {
         assert_eq!(error(&"hullo:A".repeat(1000)), LinkError::NotALink);
         assert_eq!(error("hullo:not base64 at all!"), LinkError::Checksum);
         assert_eq!(error(&(link().to_text() + "AAAA")), LinkError::Checksum);
-        assert_eq!(error("hullo:AgAAAAAA"), LinkError::Newer);
+        assert_eq!(error("hullo:garbage"), LinkError::Truncated);
+        assert_eq!(error("hullo:AgAAAAAA"), LinkError::Checksum);
+        let mut newer = vec![VERSION + 1, 0, 7];
+        let checksum = hash(b"hullo-link", &newer);
+        newer.extend_from_slice(&checksum[..CHECKSUM_BYTES]);
+        let newer = format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(newer));
+        assert_eq!(error(&newer), LinkError::Newer);
     }
 
     #[test]

@@ -63,12 +63,27 @@ fn a_slip_elsewhere_does_not_show_the_address() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");
     for (text, relay_only) in [
-        ("relay_only = true # hide me\nstun = 5", true),
-        ("relay_only = maybe", false),
-        ("# relay_only = true\nstun = 5", false),
+        (&b"relay_only = true # hide me\nstun = 5"[..], true),
+        (b"relay_only = maybe", true),
+        (b"relay_only = yes", true),
+        (b"relay_only = \"yes\"", true),
+        (b"relay_only = True", true),
+        (b"stun = 5\n  \"relay_only\" = true", true),
+        (b"\xef\xbb\xbfrelay_only = true\nstun = 5", true),
+        (b"relay_only: true", true),
+        (b"relay_only = true\n# caf\xe9", true),
+        (
+            b"\xff\xfer\0e\0l\0a\0y\0_\0o\0n\0l\0y\0=\0t\0r\0u\0e\0",
+            true,
+        ),
+        (b"# relay_only = true\nstun = 5", false),
+        (b"relay_only = false # not now\nstun = 5", false),
+        (b"relay_only = false\n# caf\xe9", false),
+        (b"relay_only_not = true", false),
     ] {
         std::fs::write(&file, text).unwrap();
         let (config, error) = read(&file);
+        let text = String::from_utf8_lossy(text);
         assert_eq!(config.relay_only, relay_only, "{text}");
         let words = error.expect("wrong").to_string();
         assert!(words.contains("config.toml line"), "{words}");

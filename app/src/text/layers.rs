@@ -56,6 +56,8 @@ pub(crate) fn no_such_value(setting: &str, allowed: &str) -> String {
 }
 
 pub(crate) const CLICK_AGAIN: &str = "Click it once more to hang up.";
+pub(crate) const CLICK_AGAIN_CALL: &str = "Click it once more to call.";
+pub(crate) const CLICK_AGAIN_JOIN: &str = "Click it once more to join the call.";
 
 pub(crate) fn now_blocked(name: &str) -> String {
     format!(

@@ -2,8 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// Longest text held. A link is below 1 KiB; more is a wrong paste.
-pub const FIELD_BYTES_MAX: usize = 4_096;
+/// Longest text held: that of one message. A link is below 1 KiB.
+pub const FIELD_BYTES_MAX: usize = hullo_signalling::channel::TEXT_BYTES_MAX;
 
 /// Text with a cursor. Has no `Debug`: what is typed is a secret.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -38,8 +38,18 @@ impl Field {
     }
 
     /// Inserts at the cursor, without blanks, line ends and control characters: neither links nor codes have any, and
-    /// a link copied from a narrow window comes with line ends inside. Returns false when it did not fit.
+    /// a link copied from a narrow window comes with line ends inside. Returns false when it does not fit: then
+    /// nothing of it is inserted, for nobody notices that the end is missing.
     pub fn insert(&mut self, text: &str) -> bool {
+        let before = self.clone();
+        let fits = self.insert_what_fits(text);
+        if !fits {
+            *self = before;
+        }
+        fits
+    }
+
+    fn insert_what_fits(&mut self, text: &str) -> bool {
         for character in text.chars() {
             // A code is typed as it is said, with blanks; a link has none.
             let is_code = self.text.starts_with(|first: char| first.is_ascii_digit());
@@ -130,7 +140,7 @@ mod tests {
     #[test]
     fn editing_stays_between_characters() {
         let mut field = Field::default();
-        field.insert("aé日");
+        assert!(field.insert("aé日"));
         press(&mut field, KeyCode::Left);
         press(&mut field, KeyCode::Left);
         press(&mut field, KeyCode::Char('x'));
@@ -149,7 +159,17 @@ mod tests {
     #[test]
     fn the_length_is_bounded() {
         let mut field = Field::default();
-        assert!(!field.insert(&"é".repeat(FIELD_BYTES_MAX)));
-        assert!(field.text().len() <= FIELD_BYTES_MAX);
+        assert!(field.insert(&"é".repeat(FIELD_BYTES_MAX / 2)));
+        assert_eq!(field.text().len(), FIELD_BYTES_MAX);
+        assert!(!field.insert("x"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_as_a_whole() {
+        let mut field = Field::for_words();
+        assert!(field.insert("ab"));
+        press(&mut field, KeyCode::Left);
+        assert!(!field.insert(&"x".repeat(FIELD_BYTES_MAX - 1)));
+        assert_eq!(field.halves(), ("a", "b"));
     }
 }

@@ -2,7 +2,7 @@
 
 use hullo_signalling::history::{Direction, EntryKind, HistoryEntry};
 
-use super::{say, text};
+use super::{say, take_failure, text};
 use crate::conversation::{Conversation, HistoryEvent};
 use crate::effect::Effect;
 use crate::event::ContactId;
@@ -39,6 +39,10 @@ pub(super) fn take(model: &mut Model, event: HistoryEvent, effects: &mut Vec<Eff
             }
             model.unseen = Some(unseen);
         }
+        HistoryEvent::Unsent(contact, words) => {
+            model.drafts.come_back(contact);
+            take_failure(model, words, effects);
+        }
     }
 }
 
@@ -59,7 +63,8 @@ fn take_entry(model: &mut Model, entry: HistoryEntry, effects: &mut Vec<Effect>)
                 say(model, text::text_came(&name, words));
             }
         }
-        (EntryKind::Text { .. }, Direction::Outgoing) => {
+        (EntryKind::Text { text: words, .. }, Direction::Outgoing) => {
+            model.drafts.kept(contact, words);
             effects.push(Effect::Report(Report::Entry(Box::new(EntryReport::of(
                 &entry, &name,
             )))));
@@ -135,7 +140,7 @@ pub(super) fn send_typed(model: &mut Model, effects: &mut Vec<Effect>) -> Result
     if words.trim().is_empty() {
         return Err(text::NO_TEXT.to_owned());
     }
-    model.drafts.forget(contact);
+    model.drafts.leave(contact, words.clone());
     if let Some(conversation) = of(model, contact) {
         conversation.scroll = 0;
     }

@@ -84,7 +84,9 @@ pub(super) fn paste(model: &mut Model, pasted: &str) {
         ..
     })) = &mut model.overlay
     {
-        field.insert(pasted);
+        if !field.insert(pasted) {
+            say(model, text::LINK_TOO_LONG);
+        }
         return;
     }
     if let Some(contact) = model.writing_to() {

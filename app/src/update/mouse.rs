@@ -1,16 +1,17 @@
-//! The mouse: a click chooses or presses a key of the bottom bar, the wheel scrolls. A click never calls anybody.
+//! The mouse: a click chooses or presses a key of the bottom bar, the wheel scrolls. One click never calls anybody nor
+//! ends a call: the bottom bar asks for a second one.
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 use super::{history, keys, say};
 use crate::effect::Effect;
 use crate::event::Party;
-use crate::keymap::Action;
+use crate::keymap::{self, Action};
 use crate::model::{Model, Overlay};
 use crate::text;
 use crate::view::hit::{Hit, has_lines, hit};
 
-/// How long a second click on hanging up has time.
+/// How long a second click has time where one is asked for.
 const CLICK_AGAIN_MS: u64 = 3_000;
 /// Lines of a conversation for one notch of the wheel, as other programs have it.
 const WHEEL_LINES: usize = 3;
@@ -34,10 +35,10 @@ pub(super) fn take(model: &mut Model, mouse: MouseEvent, effects: &mut Vec<Effec
 
 fn click(model: &mut Model, under: Hit, effects: &mut Vec<Effect>) {
     match under {
-        Hit::Key(Action::HangUp) if !is_second_click(model) => {
-            say(model, text::CLICK_AGAIN);
-        }
-        Hit::Key(action) => keys::perform(model, action, effects),
+        Hit::Key(action) => match asked_twice(model, action) {
+            Some(words) if !is_second_click(model, action) => say(model, words),
+            _ => keys::perform(model, action, effects),
+        },
         Hit::Party(party) => choose(model, party),
         Hit::Line(line) => {
             let chosen = chosen_line(model);
@@ -54,13 +55,27 @@ fn click(model: &mut Model, under: Hit, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Whether hanging up was clicked a moment ago, too: a click that was meant for the key beside it must not end a call.
-fn is_second_click(model: &mut Model) -> bool {
+/// What asks for the second click, for what a click that was meant for the key beside it must not do.
+fn asked_twice(model: &Model, action: Action) -> Option<&'static str> {
+    match action {
+        Action::HangUp => Some(text::CLICK_AGAIN),
+        Action::CallAudio | Action::CallVideo => Some(text::CLICK_AGAIN_CALL),
+        Action::Join => Some(text::CLICK_AGAIN_JOIN),
+        // In a field it sends or takes what is typed, over what lies on top it confirms that; else it calls.
+        Action::Confirm if model.overlay.is_none() && !keymap::is_typing(model) => {
+            Some(text::CLICK_AGAIN_CALL)
+        }
+        _ => None,
+    }
+}
+
+/// Whether the same was clicked a moment ago, too.
+fn is_second_click(model: &mut Model, action: Action) -> bool {
     let until_ms = model.now_ms + CLICK_AGAIN_MS;
-    let before = model.layers.hang_up_clicked_until_ms.replace(until_ms);
-    let is_second = before.is_some_and(|until| model.now_ms < until);
+    let before = model.layers.clicked_until_ms.replace((action, until_ms));
+    let is_second = before.is_some_and(|(same, until)| same == action && model.now_ms < until);
     if is_second {
-        model.layers.hang_up_clicked_until_ms = None;
+        model.layers.clicked_until_ms = None;
     }
     is_second
 }

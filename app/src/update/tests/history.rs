@@ -85,6 +85,45 @@ fn letters_are_text_only_while_the_field_has_the_keys() {
 }
 
 #[test]
+fn a_text_that_was_not_sent_stands_in_the_field_again() {
+    let failed = || {
+        let words = "The disk is full.".to_owned();
+        Event::History(HistoryEvent::Unsent(ALICE, words))
+    };
+    let typed = |program: &Program| {
+        let field = program.model.drafts.of(ALICE);
+        field.map_or_else(String::new, |field| field.text().to_owned())
+    };
+    let mut program = ready();
+    program.press('t');
+    program.press('a');
+    key(&mut program, KeyCode::Enter);
+    assert_eq!(typed(&program), "");
+    program.press('b');
+    program.take(failed());
+    assert_eq!(typed(&program), "a b");
+    let said = program.model.message.as_ref().expect("the failure");
+    assert!(said.is_error && said.text.contains("disk"));
+    key(&mut program, KeyCode::Enter);
+    let sent = text_entry(9, ALICE, "a b", TextState::Waiting);
+    program.take(Event::History(HistoryEvent::Entry(sent)));
+    program.take(failed());
+    assert_eq!(typed(&program), "", "what is kept does not come back");
+}
+
+#[test]
+fn a_paste_that_does_not_fit_is_refused_as_a_whole_with_words() {
+    let mut program = ready();
+    program.press('t');
+    program.press('a');
+    program.take(Event::Paste("x".repeat(7_500)));
+    let said = program.model.message.as_ref().expect("why not");
+    assert_eq!(said.text, text::TEXT_TOO_LONG);
+    let sent = key(&mut program, KeyCode::Enter);
+    assert_eq!(sent, [Effect::SendText(ALICE, "a".to_owned())]);
+}
+
+#[test]
 fn a_call_is_answered_from_the_field_with_alt_alone() {
     let mut program = ready();
     program.press('t');

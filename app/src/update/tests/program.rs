@@ -151,8 +151,14 @@ fn who_is_not_heard_is_marked_for_as_long_as_that_lasts() {
 
 /// Clicks where the bottom bar says "hang up".
 fn click_hang_up(program: &mut Program) -> Vec<Effect> {
+    click_key(program, "hang up")
+}
+
+/// Clicks where the bottom bar says these words.
+fn click_key(program: &mut Program, words: &str) -> Vec<Effect> {
     let hints = crate::keymap::hints(&program.model);
-    let before = hints.iter().take_while(|hint| hint.words != "hang up");
+    assert!(hints.iter().any(|hint| hint.words == words), "{words}");
+    let before = hints.iter().take_while(|hint| hint.words != words);
     let column: usize = 1 + before
         .map(|hint| hint.key.len() + hint.words.len() + 3)
         .sum::<usize>();
@@ -185,6 +191,18 @@ fn a_click_on_hanging_up_is_asked_for_twice() {
     );
     program.model.set_now(4_500);
     assert_eq!(click_hang_up(&mut program), [Effect::HangUp(OUT)]);
+}
+
+#[test]
+fn a_click_on_calling_is_asked_for_twice() {
+    let mut program = Program::ready();
+    program.model.settings.mouse = Some(true);
+    let is_call =
+        |effects: &[Effect]| (effects.iter()).any(|effect| matches!(effect, Effect::StartCall(..)));
+    assert!(!is_call(&click_key(&mut program, "call")));
+    let said = program.model.message.as_ref().expect("what to do");
+    assert_eq!(said.text, text::CLICK_AGAIN_CALL);
+    assert!(is_call(&click_key(&mut program, "call")));
 }
 
 #[test]
