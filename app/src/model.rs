@@ -224,6 +224,8 @@ pub struct Message {
     pub text: String,
     /// It tells of a failure.
     pub is_error: bool,
+    /// A call that begins leaves it there.
+    pub(crate) stays: bool,
     /// When it goes.
     pub(crate) until_ms: u64,
 }

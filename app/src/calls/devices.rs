@@ -54,10 +54,40 @@ impl Calls {
 }
 
 fn names(kind: DeviceKind) -> Vec<String> {
-    let of_sound = |devices: Vec<SoundDevice>| devices.into_iter().map(|device| device.name);
     match kind {
         DeviceKind::Camera => camera::names(),
-        DeviceKind::Microphone => of_sound(microphones()).collect(),
-        DeviceKind::Speaker => of_sound(speakers()).collect(),
+        DeviceKind::Microphone => told_apart(&microphones()),
+        DeviceKind::Speaker => told_apart(&speakers()),
+    }
+}
+
+/// The names of these; where several are called alike, each with its id behind it.
+fn told_apart(devices: &[SoundDevice]) -> Vec<String> {
+    let is_shared = |name: &str| devices.iter().filter(|device| device.name == name).count() > 1;
+    let label = |device: &SoundDevice| match is_shared(&device.name) {
+        true => device.full_name(),
+        false => device.name.clone(),
+    };
+    devices.iter().map(label).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_of_one_name_are_told_apart_by_their_ids() {
+        let device = |name: &str, id: &str| SoundDevice {
+            name: name.to_owned(),
+            id: id.to_owned(),
+            is_default: false,
+        };
+        let devices = [
+            device("Null Output", "null.1"),
+            device("Desk", "desk"),
+            device("Null Output", "null.2"),
+        ];
+        let told = ["Null Output (null.1)", "Desk", "Null Output (null.2)"];
+        assert_eq!(told_apart(&devices), told);
     }
 }

@@ -15,8 +15,10 @@ pub(crate) fn devices_words(kind: DeviceKind, names: Option<&[String]>) -> &'sta
     match (kind, names) {
         (_, None) => "Looking...",
         (DeviceKind::Camera, Some([])) => "There is no camera here.",
-        (DeviceKind::Microphone, Some([])) => "There is no microphone here.",
-        (DeviceKind::Speaker, Some([])) => "There is no loudspeaker here.",
+        // A sound server may name none and have one all the same.
+        (DeviceKind::Microphone | DeviceKind::Speaker, Some([])) => {
+            "The system names none; the default is used."
+        }
         (_, Some(_)) => "",
     }
 }
