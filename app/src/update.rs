@@ -121,6 +121,7 @@ fn say(model: &mut Model, words: impl Into<String>) {
     model.message = Some(Message {
         text: words.into(),
         is_error: false,
+        is_warning: false,
         until_ms,
     });
 }
@@ -144,7 +145,8 @@ fn notice(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>
 fn warn(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>) {
     notice(model, words, effects);
     if let Some(message) = &mut model.message {
-        (message.is_error, message.until_ms) = (true, model.now_ms + ERROR_MS);
+        (message.is_error, message.is_warning) = (true, true);
+        message.until_ms = model.now_ms + ERROR_MS;
     }
 }
 
@@ -156,6 +158,7 @@ fn fail(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>) 
     model.message = Some(Message {
         text,
         is_error: true,
+        is_warning: false,
         until_ms,
     });
 }
