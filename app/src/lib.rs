@@ -32,6 +32,7 @@ pub mod group_call;
 pub mod groups;
 pub mod keymap;
 pub mod layers;
+pub mod levels;
 pub mod log;
 pub mod manual;
 pub mod mirror;

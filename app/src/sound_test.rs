@@ -46,13 +46,13 @@ const FLAT_LINES: u32 = 3;
 pub struct SoundFigures {
     /// The loudest 20 ms of the microphone, dB of full scale.
     pub mic_db: f64,
-    /// What the speaker plays, dB of full scale.
+    /// The loudest 20 ms that the speaker played, dB of full scale.
     pub speaker_db: f64,
     /// From mouth to ear, milliseconds, as far as the devices tell their part.
     pub delay_ms: f64,
     /// Packets made so far.
     pub packets: u64,
-    /// Of these, those that did not open or came too late.
+    /// Of these, those that did not open, came too late, or found the speaker standing still.
     pub lost: u64,
     /// Sound made up for them.
     pub concealed_ms: u64,
@@ -157,6 +157,9 @@ pub fn run(
         is_terminal,
         loudest_db: LEVEL_DB_MIN,
         peak_db: LEVEL_DB_MIN,
+        speaker_db: LEVEL_DB_MIN,
+        speaker_peak_db: LEVEL_DB_MIN,
+        speaker_loudest_db: LEVEL_DB_MIN,
         cpu: Cpu::begin(),
         lines_told: 0,
     };
@@ -183,6 +186,10 @@ struct Test {
     loudest_db: f32,
     /// Since the last line.
     peak_db: f32,
+    /// The same of the speaker: now, since the last line, since the start.
+    speaker_db: f32,
+    speaker_peak_db: f32,
+    speaker_loudest_db: f32,
     cpu: Cpu,
     lines_told: u32,
 }
@@ -200,6 +207,7 @@ impl Test {
             let level = heard_db.unwrap_or_else(|| self.encode.level_db());
             self.peak_db = self.peak_db.max(level);
             self.loudest_db = self.loudest_db.max(level);
+            self.hear_speaker();
             if let Some(error) = self.encode.failure() {
                 return Err(error.into());
             }
@@ -224,11 +232,17 @@ impl Test {
         }
     }
 
+    fn hear_speaker(&mut self) {
+        self.speaker_db = self.decode.take_peak_db();
+        self.speaker_peak_db = self.speaker_peak_db.max(self.speaker_db);
+        self.speaker_loudest_db = self.speaker_loudest_db.max(self.speaker_db);
+    }
+
     /// One line of figures, and what is wrong with them.
     fn line(&mut self, lines: &mut dyn Front) -> Result<(), Failure> {
         self.lines_told += 1;
         let figures = self.figures();
-        self.peak_db = LEVEL_DB_MIN;
+        (self.peak_db, self.speaker_peak_db) = (LEVEL_DB_MIN, LEVEL_DB_MIN);
         if !self.is_terminal {
             self.tell(lines, &Report::Sound(figures))?;
         }
@@ -250,10 +264,12 @@ impl Test {
         let path_ms = transit.as_secs_f64() * 1_000.0;
         let played_ms = stats.delay_ms as f64 + self.decode.speaker_delay().as_secs_f64() * 1e3;
         let sealed = self.counts.sealed.load(Relaxed);
-        let lost = sealed - self.counts.opened.load(Relaxed).min(sealed) + stats.late;
+        let lost = sealed - self.counts.opened.load(Relaxed).min(sealed)
+            + stats.late
+            + self.decode.dropped();
         SoundFigures {
             mic_db: tenth(self.peak_db),
-            speaker_db: tenth(self.decode.level_db()),
+            speaker_db: tenth(self.speaker_peak_db),
             delay_ms: ((path_ms + played_ms) * 10.0).round() / 10.0,
             packets: sealed,
             lost,
@@ -266,7 +282,7 @@ impl Test {
 
     /// One line that is written anew in its place.
     fn draw_meters(&mut self) {
-        let levels = Levels::of(self.encode.level_db(), self.decode.level_db());
+        let levels = Levels::of(self.encode.level_db(), self.speaker_db);
         let figures = self.figures();
         let line = format!(
             "\r\u{1b}[K{}",
@@ -281,7 +297,8 @@ impl Test {
         if self.is_terminal {
             let _ = std::io::stdout().write_all(b"\r\n");
         }
-        self.peak_db = self.loudest_db;
+        self.hear_speaker();
+        (self.peak_db, self.speaker_peak_db) = (self.loudest_db, self.speaker_loudest_db);
         let figures = self.figures();
         self.tell(lines, &Report::Sound(figures))?;
         let stats = self.decode.counters();

@@ -489,6 +489,8 @@ pub(crate) fn status(model: &Model) -> String {
             let name = model.name_of_party(call.party);
             let mic = if call.own.mic_muted {
                 "you are muted"
+            } else if call.seat.levels.is_some_and(|levels| levels.mic_gone) {
+                NO_MIC
             } else {
                 "microphone on"
             };

@@ -221,6 +221,10 @@ impl AudioSink for FollowedSpeaker {
         true
     }
 
+    fn is_live(&self) -> bool {
+        self.current.is_some()
+    }
+
     fn latency(&self) -> Duration {
         let current = self.current.as_ref();
         current.map_or(Duration::ZERO, |speaker| speaker.latency())

@@ -1,5 +1,7 @@
 //! How loud somebody is, and whether that is speech or the room.
 
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+
 use crate::frame::Block;
 
 /// Louder than this counts as speaking, in dB of full scale: over the noise of a room at a usual gain, under a quiet voice.
@@ -10,6 +12,8 @@ const LOUD_BLOCKS_MIN: u32 = 3;
 const QUIET_BLOCKS_MAX: u32 = 25;
 /// What is said of silence.
 pub const LEVEL_DB_MIN: f32 = -100.0;
+/// The same in hundredths.
+const CENTI_DB_MIN: i32 = LEVEL_DB_MIN as i32 * 100;
 
 /// Fed every 20 ms.
 #[derive(Clone, Debug)]
@@ -62,6 +66,32 @@ impl LevelMeter {
     }
 }
 
+/// The loudest since the last look, between the thread that plays and whoever shows it.
+#[derive(Debug)]
+pub(crate) struct Peak {
+    /// Hundredths of a dB: whole numbers have a maximum that is one step.
+    centi_db: AtomicI32,
+}
+
+impl Default for Peak {
+    fn default() -> Self {
+        Self {
+            centi_db: AtomicI32::new(CENTI_DB_MIN),
+        }
+    }
+}
+
+impl Peak {
+    pub(crate) fn put(&self, db: f32) {
+        // Saturates.
+        self.centi_db.fetch_max((db * 100.0) as i32, Relaxed);
+    }
+
+    pub(crate) fn take(&self) -> f32 {
+        self.centi_db.swap(CENTI_DB_MIN, Relaxed) as f32 / 100.0
+    }
+}
+
 /// Loudness of 20 ms in dB of full scale, from [`LEVEL_DB_MIN`].
 pub(crate) fn level_db(block: &Block) -> f32 {
     let mean = block.iter().map(|sample| sample * sample).sum::<f32>() / block.len() as f32;
@@ -76,6 +106,16 @@ pub(crate) fn level_db(block: &Block) -> f32 {
 mod tests {
     use super::*;
     use crate::frame::BLOCK_SAMPLES;
+
+    #[test]
+    fn a_peak_is_the_loudest_since_the_last_look() {
+        let peak = Peak::default();
+        assert_eq!(peak.take(), LEVEL_DB_MIN);
+        for db in [-60.0, -20.5, LEVEL_DB_MIN] {
+            peak.put(db);
+        }
+        assert_eq!((peak.take(), peak.take()), (-20.5, LEVEL_DB_MIN));
+    }
 
     #[test]
     fn words_are_speech_clicks_are_not_and_pauses_do_not_end_it() {

@@ -33,6 +33,11 @@ pub trait AudioSink: Send {
         true
     }
 
+    /// Whether what is written is heard: false while a device is away.
+    fn is_live(&self) -> bool {
+        true
+    }
+
     /// What happened to the device since the last look, a sentence: it went away, another took its place.
     fn news(&mut self) -> Option<String> {
         None

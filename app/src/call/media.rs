@@ -408,11 +408,12 @@ impl CallMedia {
 
     /// How loud it is on both sides, and what became of the devices since the last look.
     pub fn heard(&self) -> Heard {
-        let encode = self.audio_encode.as_ref();
-        let decode = self.audio_decode.as_ref();
+        let (encode, decode) = (self.audio_encode.as_ref(), self.audio_decode.as_ref());
         Heard {
             mic_db: encode.map_or(LEVEL_DB_MIN, AudioEncode::level_db),
-            speaker_db: decode.map_or(LEVEL_DB_MIN, AudioDecode::level_db),
+            speaker_db: decode.map_or(LEVEL_DB_MIN, AudioDecode::take_peak_db),
+            mic_gone: encode.is_some_and(AudioEncode::is_gone),
+            speaker_gone: decode.is_some_and(AudioDecode::is_gone),
             speaks_muted: encode.is_some_and(AudioEncode::speaks_muted),
             news: (encode.and_then(AudioEncode::news).into_iter())
                 .chain(decode.and_then(AudioDecode::news))

@@ -17,6 +17,10 @@ pub struct Heard {
     pub mic_db: f32,
     /// What the loudspeaker plays, dB of full scale.
     pub speaker_db: f32,
+    /// The microphone is away.
+    pub mic_gone: bool,
+    /// The loudspeaker is away.
+    pub speaker_gone: bool,
     /// Somebody speaks into a microphone that is muted.
     pub speaks_muted: bool,
     /// What became of the devices, in sentences.
@@ -55,7 +59,11 @@ impl SoundWatch {
             self.reminded_at = Some(now);
             events.push(CallEvent::TalksMuted);
         }
-        let levels = Levels::of(heard.mic_db, heard.speaker_db);
+        let levels = Levels {
+            mic_gone: heard.mic_gone,
+            speaker_gone: heard.speaker_gone,
+            ..Levels::of(heard.mic_db, heard.speaker_db)
+        };
         if self.told != Some(levels) {
             self.told = Some(levels);
             events.push(CallEvent::Levels(levels));
@@ -77,6 +85,8 @@ mod tests {
         Heard {
             mic_db,
             speaker_db: -100.0,
+            mic_gone: false,
+            speaker_gone: false,
             speaks_muted,
             news: Vec::new(),
         }

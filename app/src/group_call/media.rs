@@ -289,7 +289,9 @@ impl GroupMedia {
         let (encode, mix) = (self.audio_encode.as_ref(), self.mix.as_ref());
         Heard {
             mic_db: encode.map_or(LEVEL_DB_MIN, AudioEncode::level_db),
-            speaker_db: mix.map_or(LEVEL_DB_MIN, AudioMix::level_db),
+            speaker_db: mix.map_or(LEVEL_DB_MIN, AudioMix::take_peak_db),
+            mic_gone: encode.is_some_and(AudioEncode::is_gone),
+            speaker_gone: mix.is_some_and(AudioMix::is_gone),
             speaks_muted: encode.is_some_and(AudioEncode::speaks_muted),
             news: (encode.and_then(AudioEncode::news).into_iter())
                 .chain(mix.and_then(AudioMix::news))

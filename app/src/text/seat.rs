@@ -269,6 +269,8 @@ pub(crate) fn own_sentence(call: &Call) -> String {
             "muted"
         } else if call.seat.talk.is_some() {
             "on the air"
+        } else if call.seat.levels.is_some_and(|levels| levels.mic_gone) {
+            super::NO_MIC
         } else {
             "microphone on"
         }

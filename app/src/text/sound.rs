@@ -30,6 +30,20 @@ pub(crate) fn sound_part_is(part: SoundPart, is_on: bool) -> String {
     format!("{} is {}.", sound_part(part), on_off(is_on))
 }
 
+pub(crate) const NO_MIC: &str = "NO MICROPHONE";
+pub(crate) const NO_SPEAKER: &str = "NO SPEAKER";
+
+/// Devices that are away, in sentences.
+pub(crate) fn devices_gone(levels: Option<Levels>) -> Vec<String> {
+    let levels = levels.unwrap_or_default();
+    let mic = (levels.mic_gone).then_some(
+        "NO MICROPHONE: nobody hears you. Attach one, or choose another in the settings.",
+    );
+    let speaker = (levels.speaker_gone)
+        .then_some("NO SPEAKER: you hear nobody. Attach one, or choose another in the settings.");
+    mic.into_iter().chain(speaker).map(str::to_owned).collect()
+}
+
 /// A meter of so many cells.
 pub(crate) fn meter(level: u8) -> String {
     let (full, all) = (usize::from(level), usize::from(Levels::MAX));

@@ -26,11 +26,16 @@ pub fn stats_words(stats: &Stats) -> Vec<String> {
 
 /// What is wrong with this call, in sentences.
 pub(crate) fn words_of(call: &Call, stats: &Stats) -> Vec<String> {
-    if call.is_of_a_group() {
+    let mut words = super::devices_gone(call.seat.levels);
+    let others = if call.is_of_a_group() {
         super::group_stats_words(stats, call)
     } else {
         stats_words(stats)
-    }
+    };
+    let is_well = |line: &String| line == ALL_WELL;
+    let is_nothing_wrong = words.is_empty();
+    words.extend((others.into_iter()).filter(|line| is_nothing_wrong || !is_well(line)));
+    words
 }
 
 /// What is wrong, and the most important figures, where there is no screen.

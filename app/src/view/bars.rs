@@ -140,12 +140,20 @@ fn own_state(model: &Model) -> Vec<(String, bool)> {
         return vec![(format!(" {}", text::CAMERA_IS_ON), false)];
     }
     let mut parts = Vec::new();
+    let gone = call.seat.levels.filter(|_| !call.is_held());
+    let gone = gone.unwrap_or_default();
     if let Some(talk) = call.seat.talk {
         parts.push((format!(" {} ", text::on_air(talk, model.now_ms)), true));
     } else if call.own.mic_muted {
         parts.push((format!(" {} ", text::MUTED), true));
-    } else {
+    } else if !gone.mic_gone {
         parts.push((format!(" {} ", text::MIC_ON), false));
+    }
+    if gone.mic_gone {
+        parts.push((format!(" {} ", text::NO_MIC), true));
+    }
+    if gone.speaker_gone {
+        parts.push((format!(" {} ", text::NO_SPEAKER), true));
     }
     if call.seat.is_deafened() {
         parts.push((format!(" {} ", text::DEAFENED), true));

@@ -15,19 +15,20 @@ const WIDTH: u16 = 56;
 /// makes the figures hard to read.
 const BESIDE_MIN: u16 = 24;
 
-/// The cells that the figures take of those of the pictures: whole rows, so that nothing plays on below them.
-pub(super) fn place(pictures: Rect) -> Rect {
-    let has_room = pictures.width >= WIDTH + BESIDE_MIN;
+/// The cells that the figures take of those of the pictures: whole rows, so that nothing plays on below them. A group's
+/// tiles and lines of people are as wide as the pane: what is left of them beside the figures would be halves of words.
+pub(super) fn place(pictures: Rect, is_group: bool) -> Rect {
+    let has_room = pictures.width >= WIDTH + BESIDE_MIN && !is_group;
     let width = if has_room { WIDTH } else { pictures.width };
     Rect { width, ..pictures }
 }
 
 /// Draws the figures of the call that has the devices into the call's pane.
 pub(super) fn draw(model: &Model, pane: Rect, buffer: &mut Buffer) {
-    let area = place(layout::picture(pane));
     let Some(call) = model.taken_call() else {
         return;
     };
+    let area = place(layout::picture(pane), call.is_of_a_group());
     let name = model.name_of_party(call.party);
     let bold = Style::new().add_modifier(Modifier::BOLD);
     let mut lines = vec![(text::STATS_TITLE.to_owned(), bold)];

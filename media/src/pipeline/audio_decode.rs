@@ -12,7 +12,7 @@ use crate::codec::{CodecError, opus};
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME};
 use crate::jitter::{AudioBuffer, AudioBufferStats, AudioFrame, JitterBuffer, Pull, SoundClock};
-use crate::level::{LEVEL_DB_MIN, LevelMeter, level_db};
+use crate::level::{LevelMeter, Peak, level_db};
 use crate::mix::glide::Glide;
 use crate::pace::Pacer;
 use crate::sink::{AudioSink, Nowhere};
@@ -44,8 +44,12 @@ struct Shared {
     wait_us: AtomicU64,
     speaking: AtomicBool,
     stats: Slot<AudioBufferStats>,
-    /// Loudness of the last block played, in the bits of an `f32`.
-    level_db: AtomicU32,
+    /// Loudness of what was played.
+    peak: Peak,
+    /// The device is away.
+    gone: AtomicBool,
+    /// Packets given up because the thread stood still.
+    dropped: AtomicU64,
     /// How long the loudspeaker takes, microseconds.
     speaker_delay_us: AtomicU32,
     news: News,
@@ -60,7 +64,6 @@ impl AudioDecode {
         let (arrivals, overflow) = bounded(PACKETS_MAX);
         let shared = Arc::new(Shared {
             volume: AtomicU32::new(1.0_f32.to_bits()),
-            level_db: AtomicU32::new(LEVEL_DB_MIN.to_bits()),
             ..Shared::default()
         });
         let thread = {
@@ -92,11 +95,14 @@ impl AudioDecode {
             match self.arrivals.try_send(arrival) {
                 Err(TrySendError::Full(back)) => {
                     arrival = back;
-                    let _ = self.overflow.try_recv();
+                    let is_dropped = self.overflow.try_recv().is_ok();
+                    let dropped = u64::from(is_dropped);
+                    self.shared.dropped.fetch_add(dropped, Relaxed);
                 }
                 Ok(()) | Err(TrySendError::Disconnected(_)) => return,
             }
         }
+        self.shared.dropped.fetch_add(1, Relaxed);
     }
 
     /// How loud it is to be, 0..=[`VOLUME_MAX`](crate::mix::VOLUME_MAX); 1 is as sent, 0 is silence.
@@ -122,6 +128,12 @@ impl AudioDecode {
         self.shared.speaking.load(Relaxed)
     }
 
+    /// Packets that were given up before they were looked at, because the loudspeaker stood still.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Relaxed)
+    }
+
     /// What was received, played, made up, late.
     #[must_use]
     pub fn counters(&self) -> AudioBufferStats {
@@ -131,10 +143,18 @@ impl AudioDecode {
             .map_or_else(AudioBufferStats::default, |(_, stats)| stats)
     }
 
-    /// Loudness of the last 20 ms played, dB of full scale, from [`LEVEL_DB_MIN`].
+    /// Loudness of the loudest 20 ms played since this was asked last, dB of full scale, from
+    /// [`LEVEL_DB_MIN`](crate::level::LEVEL_DB_MIN). Between words and packets there is silence: what plays at one instant
+    /// says little.
     #[must_use]
-    pub fn level_db(&self) -> f32 {
-        f32::from_bits(self.shared.level_db.load(Relaxed))
+    pub fn take_peak_db(&self) -> f32 {
+        self.shared.peak.take()
+    }
+
+    /// Whether the loudspeaker is away, and nothing is heard.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.shared.gone.load(Relaxed)
     }
 
     /// How long it takes until a block that is written is heard, as far as the loudspeaker says.
@@ -201,17 +221,17 @@ impl Stage {
                 Pull::Play(mut block) | Pull::Concealed(mut block) => {
                     self.meter.block(Some(&block));
                     self.volume.apply(&mut block);
-                    (shared.level_db).store(level_db(&block).to_bits(), Relaxed);
+                    shared.peak.put(level_db(&block));
                     self.sink.write(&block)
                 }
                 Pull::Silence => {
                     self.meter.block(None);
                     self.volume.silence();
-                    (shared.level_db).store(LEVEL_DB_MIN.to_bits(), Relaxed);
                     self.sink.write(&silence)
                 }
             });
             shared.news.put(self.sink.news());
+            shared.gone.store(!self.sink.is_live(), Relaxed);
             let delay_us = u32::try_from(self.sink.latency().as_micros()).unwrap_or(u32::MAX);
             shared.speaker_delay_us.store(delay_us, Relaxed);
             shared.stats.put(self.buffer.stats());

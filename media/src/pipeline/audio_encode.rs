@@ -36,6 +36,8 @@ struct Shared {
     speaks_muted: AtomicBool,
     /// Loudness of the last block, in the bits of an `f32`.
     level_db: AtomicU32,
+    /// The device is away.
+    gone: AtomicBool,
     news: News,
     captured: AtomicU64,
     failure: Slot<DeviceError>,
@@ -98,6 +100,12 @@ impl AudioEncode {
     #[must_use]
     pub fn level_db(&self) -> f32 {
         f32::from_bits(self.shared.level_db.load(Relaxed))
+    }
+
+    /// Whether the microphone is away, and silence is read in its stead.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.shared.gone.load(Relaxed)
     }
 
     /// What happened to the microphone, a sentence, once.
@@ -174,6 +182,7 @@ impl<'a> Stage<'a> {
             self.shared.captured.fetch_add(1, Relaxed);
             self.shared.news.put(self.source.news());
             let is_live = self.source.is_live();
+            self.shared.gone.store(!is_live, Relaxed);
             meter.block(is_live.then_some(&block));
             let is_muted = self.shared.muted.load(Relaxed);
             self.tell(&meter, is_muted);

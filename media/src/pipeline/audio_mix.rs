@@ -1,6 +1,6 @@
 //! Thread `audio-decode` of a group call: the Opus packets of everybody → jitter buffers → mixed → loudspeaker or file.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::clock;
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME};
 use crate::jitter::{AudioFrame, SoundClock};
-use crate::level::{LEVEL_DB_MIN, level_db};
+use crate::level::{LEVEL_DB_MIN, Peak, level_db};
 use crate::mix::{Mixer, PEOPLE_MAX, PersonSound};
 use crate::pace::Pacer;
 use crate::sink::{AudioSink, Nowhere};
@@ -51,8 +51,10 @@ struct Shared {
     stop: AtomicBool,
     wishes: Mutex<Vec<Wish>>,
     people: Slot<Vec<PersonSound>>,
-    /// Loudness of the last block played, in the bits of an `f32`.
-    level_db: AtomicU32,
+    /// Loudness of what was played.
+    peak: Peak,
+    /// The device is away.
+    gone: AtomicBool,
     news: News,
     failure: Slot<DeviceError>,
 }
@@ -70,7 +72,6 @@ impl AudioMix {
     pub fn start(sink: Box<dyn AudioSink>, target: Duration) -> Self {
         let (arrivals, overflow) = bounded(PACKETS_MAX);
         let shared = Arc::new(Shared {
-            level_db: AtomicU32::new(LEVEL_DB_MIN.to_bits()),
             ..Shared::default()
         });
         let thread = {
@@ -132,10 +133,17 @@ impl AudioMix {
             .map_or(Vec::new(), |(_, people)| people)
     }
 
-    /// Loudness of the last 20 ms played, dB of full scale, from [`LEVEL_DB_MIN`].
+    /// Loudness of the loudest 20 ms played since this was asked last, dB of full scale, from [`LEVEL_DB_MIN`]. Between
+    /// words and packets there is silence: what plays at one instant says little.
     #[must_use]
-    pub fn level_db(&self) -> f32 {
-        f32::from_bits(self.shared.level_db.load(Relaxed))
+    pub fn take_peak_db(&self) -> f32 {
+        self.shared.peak.take()
+    }
+
+    /// Whether the loudspeaker is away, and nothing is heard.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.shared.gone.load(Relaxed)
     }
 
     /// What happened to the loudspeaker, a sentence, once.
@@ -205,8 +213,9 @@ impl Stage {
             let written =
                 ready.and_then(|()| self.sink.write(mixed.as_deref().unwrap_or(&silence)));
             let level_db = mixed.as_deref().map_or(LEVEL_DB_MIN, level_db);
-            shared.level_db.store(level_db.to_bits(), Relaxed);
+            shared.peak.put(level_db);
             shared.news.put(self.sink.news());
+            shared.gone.store(!self.sink.is_live(), Relaxed);
             let latency = self.sink.latency();
             shared.people.put(
                 self.mixer

@@ -134,6 +134,10 @@ impl AudioSink for HeardSpeaker {
         self.inner.is_device()
     }
 
+    fn is_live(&self) -> bool {
+        self.inner.is_live()
+    }
+
     fn latency(&self) -> Duration {
         self.inner.latency()
     }

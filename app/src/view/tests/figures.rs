@@ -99,7 +99,7 @@ fn in_the_call_of_a_group_the_figures_lie_over_all_pictures() {
         }
         let area = Rect::new(0, 0, columns, rows);
         let pane = layout::panes(&model, area).and_then(|panes| panes.call);
-        let covered = stats::place(layout::picture(pane.expect("a call")));
+        let covered = stats::place(layout::picture(pane.expect("a call")), true);
         let shown = drawn(&model, (columns, rows));
         for place in covered.positions() {
             let symbol = shown.buffer()[place].symbol();
@@ -111,6 +111,13 @@ fn in_the_call_of_a_group_the_figures_lie_over_all_pictures() {
 }
 
 #[test]
+fn nothing_of_the_list_of_people_shows_beside_the_figures() {
+    let mut events = super::roster::with_roster(true);
+    events.push(letter('s'));
+    check_at(&[(80, 24), (120, 34)], "figures_roster", COLOUR, events);
+}
+
+#[test]
 fn the_picture_is_asked_for_while_its_figures_are_read() {
     let mut events = with_figures();
     let area = Rect::new(0, 0, 80, 24);
@@ -118,4 +125,30 @@ fn the_picture_is_asked_for_while_its_figures_are_read() {
     events.push(letter('s'));
     assert_eq!(far_picture_area(&model(COLOUR, events), area), before);
     assert!(before.is_some());
+}
+
+#[test]
+fn devices_that_are_away_stand_in_the_bar_and_in_the_figures_until_they_are_back() {
+    let levels = |gone| {
+        let levels = crate::event::Levels {
+            mic_gone: gone,
+            speaker_gone: gone,
+            ..crate::event::Levels::of(-30.0, -30.0)
+        };
+        Event::Call(CALL, CallEvent::Levels(levels))
+    };
+    let mut events = in_call(false, false);
+    let stats = Box::new(Stats::default());
+    events.extend([Event::Call(CALL, CallEvent::Stats(stats)), letter('s')]);
+    let shown = |events: Vec<Event>| drawn(&model(PLAIN, events), (80, 24)).to_string();
+    events.push(levels(true));
+    let away = shown(events.clone());
+    assert!(!away.contains("Nothing is wrong") && !away.contains("microphone on"));
+    for words in ["NO MICROPHONE", "NO SPEAKER"] {
+        assert_eq!(away.matches(words).count(), 2, "{away}");
+    }
+    events.push(levels(false));
+    let back = shown(events);
+    assert!(back.contains("Nothing is wrong") && back.contains("microphone on"));
+    assert!(!back.contains("NO MICROPHONE") && !back.contains("NO SPEAKER"));
 }
