@@ -33,7 +33,7 @@ use crate::profile::group_calls::GroupCalls;
 use crate::profile::settings::SettingsFile;
 use crate::profile::{self, Profile, ProfileError};
 use crate::report::Report;
-use crate::run::{Runner, Wake, read_stdin, wakes};
+use crate::run::{Runner, SIGNAL_PATIENCE, Senders, Wake, inbox, read_stdin};
 use crate::screen::{PictureTerminal, Screen};
 use crate::serve::{self, ServeError, Wanted};
 use crate::small::{Small, parse_server};
@@ -372,8 +372,12 @@ fn listen(
         let _ = control_wake.send(Wake::Control(request, responder));
     });
     let signal_wake = wake.clone();
-    terminal::spawn_signals(move |event| signal_wake.send(Wake::Event(event)).is_ok())
-        .map_err(|error| Failure::of(&error, OTHER))?;
+    terminal::spawn_signals(move |event| {
+        signal_wake
+            .send_timeout(Wake::Event(event), SIGNAL_PATIENCE)
+            .is_ok()
+    })
+    .map_err(|error| Failure::of(&error, OTHER))?;
     Ok(control)
 }
 
@@ -413,14 +417,14 @@ fn main_loop(
     };
     let open_to_others = profile.open_to_others();
     let (log, unlogged) = setup::begin_log(options, profile.folder())?;
-    let (wake, inbox) = wakes();
-    let net_wake = wake.clone();
+    let (senders, inbox) = inbox();
+    let net_wake = senders.wake.clone();
     let net = Net::start(&profile, move |event| {
         // The loop is gone only when the program is.
         let _ = net_wake.send(Wake::Net(event));
     })?;
     choose_server(&net, server, &mode)?;
-    let control = listen(&profile, &wake)?;
+    let control = listen(&profile, &senders.wake)?;
     let (config, broken) = crate::config::read(&crate::config::path(profile.folder()));
     setup::configure_sound(&mut specs, options, &config);
     let memory = SettingsFile::of_profile(profile.folder());
@@ -429,11 +433,11 @@ fn main_loop(
     let drawing = config.screen.with(options.drawing);
     let mut model = begun(mode, options, &config, &drawing);
     model.layers.setup = setup::setup(options, &config, broken.is_some(), profile.folder(), &log);
-    let (mut front, entered) = open_front(face, &wake, &mut model, options, &drawing)?;
+    let (mut front, entered) = open_front(face, &senders, &mut model, options, &drawing)?;
     let settings = attention(&config.attention, face, model.mode == Mode::Screen);
     let is_drawn = face == Face::Screen;
     let (servers, troubles) = CallServers::of(&config);
-    let calls = Calls::new(specs, is_drawn, servers, random()?, wake);
+    let calls = Calls::new(specs, is_drawn, servers, random()?, senders.wake);
     let mut runner = Runner {
         model,
         front: &mut *front,
@@ -459,6 +463,8 @@ fn main_loop(
     let status = runner.run();
     let words = runner.model.last_words();
     let summary = runner.summary().cloned();
+    // Threads that wait for room must end before they are waited for.
+    runner.wakes.close();
     drop(runner);
     drop(front);
     drop(entered);
@@ -566,13 +572,13 @@ fn choose_server(net: &Net, server: Option<ServerUrl>, mode: &Mode) -> Result<()
 
 fn open_front(
     face: Face,
-    wake: &crossbeam_channel::Sender<Wake>,
+    senders: &Senders,
     model: &mut Model,
     options: &Options,
     drawing: &ScreenSettings,
 ) -> Result<(Box<dyn Front>, Option<terminal::Entered>), Failure> {
     if face != Face::Screen {
-        read_stdin(wake.clone(), options.until_input_ends);
+        read_stdin(senders.typed.clone(), options.until_input_ends);
         return Ok((line_front(face), None));
     }
     let failed = |error: std::io::Error| {
@@ -582,10 +588,10 @@ fn open_front(
     };
     let entered = terminal::Entered::enter().map_err(failed)?;
     model.size = Some(crossterm::terminal::size().map_err(failed)?);
-    let input = wake.clone();
+    let input = senders.typed.clone();
     terminal::spawn_input(move |arrival| input.send(arrival.into()).is_ok()).map_err(failed)?;
     let terminal = PictureTerminal::detect(variable).with(drawing);
-    let wake = wake.clone();
+    let wake = senders.wake.clone();
     // A full queue wakes the loop as well.
     let wake = move || drop(wake.try_send(Wake::Screen));
     let screen = Screen::on_stdout(terminal, wake).map_err(failed)?;

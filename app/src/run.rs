@@ -40,6 +40,9 @@ mod answer;
 mod attention;
 mod group;
 mod history;
+mod inbox;
+
+pub use inbox::{Inbox, SIGNAL_PATIENCE, Senders, inbox};
 
 /// Everything that can wake the program.
 pub enum Wake {
@@ -72,6 +75,8 @@ impl From<Arrival> for Wake {
 
 /// Things that may wait for the loop. It drains them faster than they come; when it does not, the senders wait.
 const WAKES_MAX: usize = 1_024;
+/// As much is taken between two drawings: what comes faster than it is taken must not keep the screen from being drawn.
+const TURN_MAX: usize = 256;
 /// The model's clock moves at least so often; also the rate of the call's time on the screen.
 const TICK: Duration = Duration::from_millis(250);
 /// The last message and the last summary get this long after the decision to leave.
@@ -101,7 +106,7 @@ pub struct Runner<'a> {
     /// Contacts and servers as last told.
     pub people: People,
     /// What wakes the loop.
-    pub wakes: Receiver<Wake>,
+    pub wakes: Inbox,
     /// When the program began.
     pub started: Instant,
     /// When `--seconds` are over.
@@ -159,13 +164,16 @@ impl Runner<'_> {
                 self.event(Event::Stop(StopReason::Seconds));
             }
             let wait = self.wait(now);
-            match self.wakes.recv_timeout(wait) {
+            match self.wakes.next(wait) {
                 Ok(wake) => self.wake(wake),
                 Err(RecvTimeoutError::Timeout) => self.event(Event::Tick),
                 Err(RecvTimeoutError::Disconnected) => return 1,
             }
-            // One drawing serves all that has already come.
-            while let Ok(wake) = self.wakes.try_recv() {
+            // One drawing serves what has already come.
+            for _ in 0..TURN_MAX {
+                let Some(wake) = self.wakes.ready() else {
+                    break;
+                };
                 self.wake(wake);
             }
             let late = self.calls.ring_late(Instant::now());

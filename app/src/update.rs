@@ -123,6 +123,7 @@ fn say(model: &mut Model, words: impl Into<String>) {
         text: words.into(),
         is_error: false,
         stays: false,
+        is_warning: false,
         until_ms,
     });
 }
@@ -154,7 +155,8 @@ fn notice_of_start(model: &mut Model, words: String, effects: &mut Vec<Effect>) 
 fn warn(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>) {
     notice(model, words, effects);
     if let Some(message) = &mut model.message {
-        (message.is_error, message.until_ms) = (true, model.now_ms + ERROR_MS);
+        (message.is_error, message.is_warning) = (true, true);
+        message.until_ms = model.now_ms + ERROR_MS;
     }
 }
 
@@ -167,6 +169,7 @@ fn fail(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>) 
         text,
         is_error: true,
         stays: false,
+        is_warning: false,
         until_ms,
     });
 }

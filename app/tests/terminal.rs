@@ -15,7 +15,7 @@ mod sshd;
 mod tmux;
 
 use sshd::Sshd;
-use tmux::{Stage, Tmux, is_installed};
+use tmux::{Stage, Tmux, is_installed, until};
 
 const DEMO: &str = "demo --camera test --mic test --speaker none";
 const MIRROR: &str = "mirror --camera test";
@@ -275,5 +275,37 @@ fn what_is_chosen_for_pictures_is_told_and_pixels_without_a_terminal_for_them_ar
     tmux.press("q");
     tmux.wait_for("back with 0");
     tmux.assert_restored();
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn a_flood_of_keys_does_not_outlive_a_signal() {
+    if !is_installed("tmux") {
+        return;
+    }
+    let stage = Stage::new(DEMO, "");
+    let tmux = Tmux::start(USUAL, &stage.command());
+    tmux.wait_until("the picture", has_picture);
+    // As a paste that the terminal does not mark: letters that call, hang up and ask the network.
+    let keys = (0..1_000_000_u32).map(|at| {
+        let letter = at.wrapping_mul(2_654_435_761) >> 16;
+        let letters = b"abcdefghijklmnoprstuvwxyzABCDEFGHIJKLMNOPRSTUVWXYZ0123456789+/";
+        letters[letter as usize % letters.len()]
+    });
+    let file = stage.path().join("keys");
+    std::fs::write(&file, keys.collect::<Vec<u8>>()).unwrap();
+    tmux.run(&["load-buffer", file.to_str().unwrap()]);
+    tmux.run(&["paste-buffer"]);
+    stage.signal("TERM");
+    until(
+        "the program has ended",
+        || {
+            std::fs::read_to_string(stage.path().join("after"))
+                .is_ok_and(|after| !after.is_empty())
+                .then_some(())
+        },
+        || tmux.shown(),
+    );
+    stage.assert_settings_restored();
     stage.assert_nothing_left();
 }

@@ -39,6 +39,19 @@ pub(crate) fn device_spec(spec: &str) -> String {
     super::shown(spec.strip_prefix("device:").unwrap_or(spec))
 }
 
+/// Something was done, and there is no more to say of it.
+pub(crate) const DONE: &str = "Done.";
+
+/// What was chosen is not among what is there.
+pub(crate) fn device_not_there(name: &str, there: &[String]) -> String {
+    let there = match there {
+        [] => "None is there now.".to_owned(),
+        names => format!("There now: {}.", super::shown(&names.join("; "))),
+    };
+    let name = super::shown(name);
+    format!("`{name}` is not there now: it is kept, and used when it comes. {there}")
+}
+
 /// From when on a choice counts.
 pub(crate) fn device_chosen(kind: DeviceKind, is_in_call: bool) -> &'static str {
     match (kind, is_in_call) {
