@@ -243,6 +243,7 @@ mod tests {
                 text: "Not verified.".to_owned(),
                 is_error: true,
                 is_warning,
+                stays: false,
                 until_ms: 0,
             })
         };
