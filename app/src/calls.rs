@@ -1,6 +1,6 @@
 //! The calls there are: starts and feeds their threads, and does what the switchboard says about messages.
 
-mod devices;
+pub(crate) mod devices;
 mod group;
 mod turn;
 

@@ -2,7 +2,7 @@
 
 use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec};
 
-use crate::event::Settings;
+use crate::event::{Command, Settings};
 use crate::model::Model;
 
 /// Names listed of one kind at most; a machine with more has plugins, not devices.
@@ -136,9 +136,33 @@ impl Model {
     }
 }
 
+/// The device that a command chooses by its name.
+#[must_use]
+pub fn named_in(command: &Command) -> Option<(DeviceKind, String)> {
+    let Command::Set(setting, value) = command else {
+        return None;
+    };
+    let kind = DeviceKind::ALL
+        .into_iter()
+        .find(|kind| kind.word() == setting)?;
+    let name = value.strip_prefix("device:")?.to_owned();
+    Some((kind, name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_device_by_its_name_is_looked_for() {
+        let set = |name: &str, value: &str| Command::Set(name.to_owned(), value.to_owned());
+        let mic = (DeviceKind::Microphone, "nope".to_owned());
+        assert_eq!(named_in(&set("mic", "device:nope")), Some(mic));
+        assert_eq!(named_in(&set("mic", "test")), None);
+        assert_eq!(named_in(&set("theme", "device:nope")), None);
+        let words = crate::text::device_not_there("nope", &["A".to_owned(), "B".to_owned()]);
+        assert!(words.contains("not there now") && words.ends_with("There now: A; B."));
+    }
 
     #[test]
     fn every_line_is_a_specification_of_its_kind() {

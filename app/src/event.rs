@@ -144,6 +144,8 @@ pub enum Event {
     History(HistoryEvent),
     /// Something the user asked for failed; words that say what to do.
     Failed(String),
+    /// Something to know from the start on that is no failure: it is shown also where a call begins at once.
+    Notice(String),
     /// A second passed, or a deadline of the model is due.
     Tick,
     /// The system asks the program to end (SIGTERM, SIGHUP, end of `--seconds`).

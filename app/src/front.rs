@@ -111,10 +111,17 @@ impl<W: Write> Front for Plain<W> {
             return Ok(());
         };
         // Whoever reads a pipe reads whole lines.
-        let columns = (io::stdout().is_terminal() && matches!(report, Report::Finding { .. }))
-            .then(crossterm::terminal::size)
-            .and_then(Result::ok)
-            .map(|(columns, _)| usize::from(columns));
+        let columns = (io::stdout().is_terminal()
+            && matches!(
+                report,
+                Report::Finding { .. }
+                    | Report::Notice { .. }
+                    | Report::Sound(_)
+                    | Report::Summary(_)
+            ))
+        .then(crossterm::terminal::size)
+        .and_then(Result::ok)
+        .map(|(columns, _)| usize::from(columns));
         match columns {
             Some(columns) => {
                 for line in crate::doctor::wrapped(&sentence, columns) {

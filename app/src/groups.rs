@@ -1,5 +1,7 @@
 //! Groups as the screen and the command line know them: what is shown, and what is asked by name.
 
+use std::collections::BTreeSet;
+
 use hullo_signalling::channel::{self, ContactId};
 use hullo_signalling::group::{Group, GroupCommand, GroupError, GroupNumber, GroupState, Vouched};
 use hullo_signalling::server_url::ServerUrl;
@@ -96,14 +98,20 @@ pub fn line(group: &Group) -> GroupLine {
     }
 }
 
-/// The same for the outside.
-pub fn report(group: &GroupLine) -> Report {
+/// The same for the outside. `words_differ`: of whom the words were different when they were compared, by the short id.
+pub fn report(group: &GroupLine, words_differ: &BTreeSet<String>) -> Report {
+    let mut members = group.members.clone();
+    for member in &mut members {
+        if member.vouched == "contact" && words_differ.contains(&member.id) {
+            member.vouched = "words_differ";
+        }
+    }
     Report::Group {
         name: group.name.clone(),
         revision: group.revision,
         ours: group.is_ours,
         joined: group.is_joined,
-        members: group.members.clone(),
+        members,
         trouble: group.trouble.clone(),
     }
 }

@@ -224,6 +224,10 @@ pub struct Message {
     pub text: String,
     /// It tells of a failure.
     pub is_error: bool,
+    /// A call that begins leaves it there.
+    pub(crate) stays: bool,
+    /// It stands out like a failure and is none: what was asked for was done.
+    pub is_warning: bool,
     /// When it goes.
     pub(crate) until_ms: u64,
 }

@@ -285,7 +285,8 @@ pub struct GroupMember {
     pub name: String,
     /// 8-character name of the key set.
     pub id: String,
-    /// Who says that the keys are theirs: `you`, `verified` and `contact` of ours, or the `group` only.
+    /// Who says that the keys are theirs: `you`, `verified` and `contact` of ours, or the `group` only; `words_differ`: a
+    /// contact whose words were different when they were compared.
     pub vouched: &'static str,
     /// Whether this is who made the group.
     pub creator: bool,

@@ -162,7 +162,7 @@ impl<B: Backend> Screen<B> {
                         }
                         pictures.set_pixels(pixels);
                     }
-                    Some(Err(words)) => events.push(Event::Failed(words)),
+                    Some(Err(words)) => events.push(Event::Notice(words)),
                     None => {}
                 }
             }

@@ -334,9 +334,10 @@ impl Errand<'_> {
 
     fn group(&mut self, errand: &GroupErrand) -> Result<(), Failure> {
         let (known, contacts) = (self.net.groups()?, self.net.contacts()?);
+        let differ = self.memory.read().unwrap_or_default().words_differ;
         let Some(command) = groups::command(errand, None, &known, &contacts)? else {
             for group in &known {
-                self.tell(&groups::report(&groups::line(group)))?;
+                self.tell(&groups::report(&groups::line(group), &differ))?;
             }
             return Ok(());
         };
@@ -351,7 +352,7 @@ impl Errand<'_> {
             ChannelEvent::Group(GroupEvent::Changed { group })
                 if !is_new || group.state == GroupState::In =>
             {
-                Some(groups::report(&groups::line(&group)))
+                Some(groups::report(&groups::line(&group), &differ))
             }
             ChannelEvent::Group(GroupEvent::Left { name, .. }) => Some(Report::GroupLeft { name }),
             _ => None,

@@ -144,6 +144,9 @@ pub fn run(
     };
     let encode = AudioEncode::start(mic, path, false);
     let (wake, inbox) = wakes();
+    if is_terminal {
+        end_at_a_line(wake.clone());
+    }
     terminal::spawn_signals(move |event| wake.send(Wake::Event(event)).is_ok())
         .map_err(|error| Failure::other(format!("Signals cannot be heard: {error}.")))?;
     let mut test = Test {
@@ -165,6 +168,10 @@ pub fn run(
     };
     if let Some(error) = sound.speaker_error {
         let text = crate::people::sentence(&format!("no speaker, you hear nothing: {error}"));
+        test.tell(lines, &Report::Notice { text })?;
+    }
+    if is_terminal {
+        let text = crate::text::TEST_BEGINS.to_owned();
         test.tell(lines, &Report::Notice { text })?;
     }
     let reason = test.listen(lines)?;
@@ -227,6 +234,7 @@ impl Test {
             });
             match self.inbox.recv_timeout(wait) {
                 Ok(Wake::Event(Event::Stop(StopReason::Signal))) => return Ok("signal"),
+                Ok(Wake::Event(Event::Stop(StopReason::Quit))) => return Ok("quit"),
                 _ => continue,
             }
         }
@@ -336,6 +344,17 @@ impl Test {
             .report(self.now_ms(), report)
             .map_err(|_| Failure::other("Nobody reads the output."))
     }
+}
+
+/// Ends the test once a line was typed: Enter, with `q` before it or without.
+fn end_at_a_line(wake: crossbeam_channel::Sender<Wake>) {
+    crate::threads::detach("keys", move || {
+        // Also where it cannot be read: then nobody types.
+        if std::io::stdin().read_line(&mut String::new()).is_ok() {
+            // The test is over already where nobody takes it.
+            let _ = wake.send(Wake::Event(Event::Stop(StopReason::Quit)));
+        }
+    });
 }
 
 /// What a microphone is that gives nothing, and which others there are.

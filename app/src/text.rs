@@ -525,8 +525,15 @@ pub(crate) fn status(model: &Model) -> String {
     } else {
         ""
     };
+    let rings = model.incoming.as_ref().map_or_else(String::new, |one| {
+        let kind = match one.media {
+            Media::Audio => "sound only",
+            Media::Video => "video",
+        };
+        format!(", {} is calling ({kind})", model.name_of_party(one.party))
+    });
     format!(
-        "{call}{waiting}, {}, {server}{quiet}",
+        "{call}{rings}{waiting}, {}, {server}{quiet}",
         contact_count(model.contacts().len())
     )
 }

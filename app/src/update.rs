@@ -85,6 +85,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Log(lines) => model.layers.log = lines,
         Event::History(news) => history::take(model, news, effects_of),
         Event::Failed(words) => take_failure(model, words, effects_of),
+        Event::Notice(words) => notice_of_start(model, words, effects_of),
         Event::Tick => layers::tick(model, effects_of),
         Event::Stop(reason) => stop(model, reason, effects_of),
     }
@@ -121,6 +122,8 @@ fn say(model: &mut Model, words: impl Into<String>) {
     model.message = Some(Message {
         text: words.into(),
         is_error: false,
+        stays: false,
+        is_warning: false,
         until_ms,
     });
 }
@@ -140,11 +143,20 @@ fn notice(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>
     say(model, text);
 }
 
+/// The same for what is said once, at the start: it takes longer to read, and a call that begins leaves it.
+fn notice_of_start(model: &mut Model, words: String, effects: &mut Vec<Effect>) {
+    notice(model, words, effects);
+    if let Some(message) = &mut model.message {
+        (message.stays, message.until_ms) = (true, model.now_ms + ERROR_MS);
+    }
+}
+
 /// Shows a sentence as a failure is shown, and tells the outside: what was asked for was done, and is no good news.
 fn warn(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>) {
     notice(model, words, effects);
     if let Some(message) = &mut model.message {
-        (message.is_error, message.until_ms) = (true, model.now_ms + ERROR_MS);
+        (message.is_error, message.is_warning) = (true, true);
+        message.until_ms = model.now_ms + ERROR_MS;
     }
 }
 
@@ -156,6 +168,8 @@ fn fail(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>) 
     model.message = Some(Message {
         text,
         is_error: true,
+        stays: false,
+        is_warning: false,
         until_ms,
     });
 }

@@ -4,9 +4,13 @@ use hullo_media::sound::{SoundDevice, microphones, speakers};
 use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec, camera};
 
 use super::Calls;
-use crate::devices::DeviceKind;
+use crate::control;
+use crate::devices::{DeviceKind, NAMES_MAX};
 use crate::event::Event;
+use crate::profile::control::Responder;
+use crate::report::Report;
 use crate::run::Wake;
+use crate::text;
 
 impl Calls {
     /// Looks which devices there are, on a thread of its own: a sound server may take its time.
@@ -54,10 +58,66 @@ impl Calls {
 }
 
 fn names(kind: DeviceKind) -> Vec<String> {
-    let of_sound = |devices: Vec<SoundDevice>| devices.into_iter().map(|device| device.name);
     match kind {
         DeviceKind::Camera => camera::names(),
-        DeviceKind::Microphone => of_sound(microphones()).collect(),
-        DeviceKind::Speaker => of_sound(speakers()).collect(),
+        DeviceKind::Microphone => told_apart(&microphones()),
+        DeviceKind::Speaker => told_apart(&speakers()),
+    }
+}
+
+/// The names of these; where several are called alike, each with its id behind it.
+fn told_apart(devices: &[SoundDevice]) -> Vec<String> {
+    let is_shared = |name: &str| devices.iter().filter(|device| device.name == name).count() > 1;
+    let label = |device: &SoundDevice| match is_shared(&device.name) {
+        true => device.full_name(),
+        false => device.name.clone(),
+    };
+    devices.iter().map(label).collect()
+}
+
+/// Answers whether a device of this name, or with it in its name, is there; looked for on a thread of its own.
+pub(crate) fn tell_whether_there(kind: DeviceKind, name: String, responder: &Responder) {
+    let responder = responder.clone();
+    crate::threads::detach("devices", move || {
+        let mut there = names(kind);
+        let is_there = there.iter().any(|known| known.contains(&name)) || is_id(kind, &name);
+        there.truncate(NAMES_MAX);
+        let text = if is_there {
+            text::DONE.to_owned()
+        } else {
+            text::device_not_there(&name, &there)
+        };
+        control::send(&responder, &Report::Notice { text });
+    });
+}
+
+/// Whether the name is a part of what the system calls a microphone or loudspeaker.
+fn is_id(kind: DeviceKind, name: &str) -> bool {
+    let devices = match kind {
+        DeviceKind::Camera => return false,
+        DeviceKind::Microphone => microphones(),
+        DeviceKind::Speaker => speakers(),
+    };
+    devices.iter().any(|device| device.id.contains(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_of_one_name_are_told_apart_by_their_ids() {
+        let device = |name: &str, id: &str| SoundDevice {
+            name: name.to_owned(),
+            id: id.to_owned(),
+            is_default: false,
+        };
+        let devices = [
+            device("Null Output", "null.1"),
+            device("Desk", "desk"),
+            device("Null Output", "null.2"),
+        ];
+        let told = ["Null Output (null.1)", "Desk", "Null Output (null.2)"];
+        assert_eq!(told_apart(&devices), told);
     }
 }

@@ -43,12 +43,20 @@ impl Runner<'_> {
         match ask {
             Ask::Line(line) => match command::parse(&line) {
                 Ok(command) => {
+                    let device = crate::devices::named_in(&command);
                     let status = if self.names_nobody(&command) {
                         NO_SUCH_NAME
                     } else {
                         REFUSED
                     };
-                    self.answer_at_once(Event::Command(command), status, responder);
+                    let is_done = self.answer_at_once(Event::Command(command), status, responder);
+                    match device {
+                        Some((kind, name)) if is_done => {
+                            crate::calls::devices::tell_whether_there(kind, name, responder);
+                        }
+                        _ if is_done => done(responder),
+                        _ => {}
+                    }
                 }
                 Err(words) => control::refuse(responder, &Failure::usage(words)),
             },
@@ -240,8 +248,9 @@ impl Runner<'_> {
         is_so.then(|| Report::contact(contact, do_differ))
     }
 
-    /// Answers with what is told right away; `status`: how the asker ends where that is an error.
-    fn answer_at_once(&mut self, event: Event, status: u8, responder: &Responder) {
+    /// Answers with what is told right away; `status`: how the asker ends where that is an error. True where nothing is
+    /// told: it was done, and that remains to be said.
+    fn answer_at_once(&mut self, event: Event, status: u8, responder: &Responder) -> bool {
         self.notes.captured = Some(Vec::new());
         self.event(event);
         let reports = self.notes.captured.take().unwrap_or_default();
@@ -254,14 +263,7 @@ impl Runner<'_> {
                 report => control::send(responder, report),
             }
         }
-        if reports.is_empty() {
-            control::send(
-                responder,
-                &Report::Notice {
-                    text: "Done.".to_owned(),
-                },
-            );
-        }
+        reports.is_empty()
     }
 
     fn do_effect(&mut self, effect: Effect) {
@@ -269,4 +271,10 @@ impl Runner<'_> {
             self.event(event);
         }
     }
+}
+
+/// There is nothing else to say.
+fn done(responder: &Responder) {
+    let text = crate::text::DONE.to_owned();
+    control::send(responder, &Report::Notice { text });
 }

@@ -35,7 +35,10 @@ impl Runner<'_> {
             Ok(Some(command)) => command,
             Ok(None) => {
                 for group in self.model.groups() {
-                    control::send(responder, &groups::report(group));
+                    control::send(
+                        responder,
+                        &groups::report(group, &self.model.settings.words_differ),
+                    );
                 }
                 return;
             }

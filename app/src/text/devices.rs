@@ -15,8 +15,10 @@ pub(crate) fn devices_words(kind: DeviceKind, names: Option<&[String]>) -> &'sta
     match (kind, names) {
         (_, None) => "Looking...",
         (DeviceKind::Camera, Some([])) => "There is no camera here.",
-        (DeviceKind::Microphone, Some([])) => "There is no microphone here.",
-        (DeviceKind::Speaker, Some([])) => "There is no loudspeaker here.",
+        // A sound server may name none and have one all the same.
+        (DeviceKind::Microphone | DeviceKind::Speaker, Some([])) => {
+            "The system names none; the default is used."
+        }
         (_, Some(_)) => "",
     }
 }
@@ -35,6 +37,19 @@ pub(crate) fn device_line(kind: DeviceKind, line: &DeviceLine) -> String {
 /// A choice as it is remembered, for people.
 pub(crate) fn device_spec(spec: &str) -> String {
     super::shown(spec.strip_prefix("device:").unwrap_or(spec))
+}
+
+/// Something was done, and there is no more to say of it.
+pub(crate) const DONE: &str = "Done.";
+
+/// What was chosen is not among what is there.
+pub(crate) fn device_not_there(name: &str, there: &[String]) -> String {
+    let there = match there {
+        [] => "None is there now.".to_owned(),
+        names => format!("There now: {}.", super::shown(&names.join("; "))),
+    };
+    let name = super::shown(name);
+    format!("`{name}` is not there now: it is kept, and used when it comes. {there}")
 }
 
 /// From when on a choice counts.

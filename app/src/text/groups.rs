@@ -23,6 +23,7 @@ pub(crate) fn group_words(report: &Report) -> String {
                 "you" => "you",
                 "verified" => "verified",
                 "contact" => "contact, unverified",
+                "words_differ" => "contact, WORDS DIFFER",
                 _ => "vouched for by the group only",
             };
             let creator = if member.creator {
@@ -186,6 +187,7 @@ pub(crate) fn group_lines(model: &Model, group: &GroupLine) -> Vec<String> {
             (true, _) => "invited",
             (_, "you") => "you",
             (_, "verified") => "verified",
+            (_, "contact") if model.settings.words_differ.contains(&member.id) => WORDS_DIFFER,
             (_, "contact") => "unverified",
             _ => "vouched for by the group only",
         };

@@ -47,7 +47,8 @@ pub(crate) fn forgotten(name: &str) -> String {
 pub(crate) fn no_such_setting(name: &str) -> String {
     let shown: String = super::shown(name).chars().take(40).collect();
     format!(
-        "`{shown}` is no setting; known are theme, mouse, bell, ring, desktop, terminal, title, camera, mic, speaker."
+        "`{shown}` is no setting; known are theme, mouse, bell, ring, desktop, terminal, title, echo, noise, gain, \
+         camera, mic, speaker."
     )
 }
 

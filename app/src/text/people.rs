@@ -64,7 +64,7 @@ pub(crate) fn blocked(name: &str) -> String {
 }
 
 pub(crate) fn link_needed(name: &str) -> String {
-    format!("{name} was restored from a backup: add a new link of theirs first ({{add}}).")
+    format!("{name} was restored from a backup: add a new link of theirs first (`hullo add LINK`).")
 }
 
 pub(crate) fn no_such_contact(name: &str) -> String {

@@ -30,6 +30,9 @@ pub(crate) fn sound_part_is(part: SoundPart, is_on: bool) -> String {
     format!("{} is {}.", sound_part(part), on_off(is_on))
 }
 
+/// The first line of `hullo test` in a terminal.
+pub(crate) const TEST_BEGINS: &str =
+    "Speak: you hear yourself a moment later. Enter (or q and Enter) or Ctrl-C ends the test.";
 pub(crate) const NO_MIC: &str = "NO MICROPHONE";
 pub(crate) const NO_SPEAKER: &str = "NO SPEAKER";
 

@@ -401,7 +401,7 @@ pub(super) fn start(
     call.is_ours = true;
     model.call = Some(call);
     select(model, party);
-    model.message = None;
+    model.message.take_if(|message| !message.stays);
     effects.push(Effect::StartCall(party, media));
     Ok(())
 }

@@ -27,7 +27,10 @@ pub(super) fn take(model: &mut Model, groups: Vec<GroupLine>, effects: &mut Vec<
         !known.iter().any(same)
     };
     for group in groups.iter().filter(is_news) {
-        effects.push(Effect::Report(groups::report(group)));
+        effects.push(Effect::Report(groups::report(
+            group,
+            &model.settings.words_differ,
+        )));
         let was_in = known
             .iter()
             .any(|old| old.number == group.number && old.is_joined);

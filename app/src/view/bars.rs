@@ -60,7 +60,7 @@ pub(super) fn draw_banner(model: &Model, area: Rect, buffer: &mut Buffer) {
 
 /// A failure says that it is one.
 pub(super) fn message_words(message: &Message) -> String {
-    if message.is_error {
+    if message.is_error && !message.is_warning {
         format!("Failed: {}", message.text)
     } else {
         message.text.clone()
@@ -230,4 +230,24 @@ fn bar(buffer: &mut Buffer, area: Rect, row: u16, words: &str, style: Style) {
     let words = fit::clip(&text::shown(words), cells);
     let gap = cells.saturating_sub(fit::width(&words));
     fit::put(buffer, area, row, &format!("{words}{:gap$}", ""), style);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_about_what_was_done_is_no_failure() {
+        let words = |is_warning| {
+            message_words(&Message {
+                text: "Not verified.".to_owned(),
+                is_error: true,
+                is_warning,
+                stays: false,
+                until_ms: 0,
+            })
+        };
+        assert_eq!(words(true), "Not verified.");
+        assert_eq!(words(false), "Failed: Not verified.");
+    }
 }

@@ -13,7 +13,7 @@ use crate::layers::{ContactMenu, MenuStep, PaletteDeed, PaletteLine};
 use crate::model::{Model, Overlay};
 use crate::text;
 use crate::update::palette;
-use crate::update::settings::{ITEMS, value};
+use crate::update::settings::{ITEMS, Source, value};
 
 /// Cells for the keys of a line in the palette.
 const KEY_CELLS: usize = 9;
@@ -130,6 +130,9 @@ pub(super) fn draw_settings(model: &Model, chosen: usize, area: Rect, buffer: &m
             let name = text::setting(*item);
             if area.width < WIDE {
                 format!("{name:NAME_CELLS$.NAME_CELLS$} {now}")
+            } else if matches!(source, Source::Default) && now.starts_with(text::DEVICE_DEFAULT) {
+                // It says so itself.
+                format!("{name:NAME_CELLS$} {now}")
             } else if item.has_source() {
                 format!(
                     "{name:NAME_CELLS$} {now:VALUE_CELLS$} {}",

@@ -29,6 +29,18 @@ pub struct SoundDevice {
     pub is_default: bool,
 }
 
+impl SoundDevice {
+    /// Name and id: no two devices have the same, and it may be chosen by this, too.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        full_name(&self.name, &self.id)
+    }
+}
+
+fn full_name(name: &str, id: &str) -> String {
+    format!("{name} ({id})")
+}
+
 struct Named {
     name: String,
     id: String,
@@ -127,7 +139,11 @@ pub(crate) fn is_there(direction: Direction, name: &str) -> Option<bool> {
 fn position(devices: &[Named], name: &str) -> Option<usize> {
     let exact = devices
         .iter()
-        .position(|device| device.name == name || device.id == name);
+        .position(|device| device.name == name || device.id == name)
+        .or_else(|| {
+            let is_full = |device: &Named| full_name(&device.name, &device.id) == name;
+            devices.iter().position(is_full)
+        });
     exact.or_else(|| {
         devices
             .iter()

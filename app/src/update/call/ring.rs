@@ -126,7 +126,7 @@ pub(crate) fn accept(
         incoming.media = Media::Audio;
     }
     model.incoming = None;
-    model.message = None;
+    model.message.take_if(|message| !message.stays);
     if is_busy && meanwhile == Meanwhile::End {
         end(model, effects);
     }

@@ -409,3 +409,29 @@ fn commands_that_cannot_be_done_are_told_outside() {
         );
     }
 }
+
+#[test]
+fn who_rings_is_told_with_how_things_stand() {
+    let mut program = Program::ready();
+    program.take(incoming(ALICE, Media::Video));
+    let words = crate::status::Status::of(&program.model).text;
+    let name = program.model.name_of(ALICE);
+    let rings = format!("{name} is calling (video)");
+    assert!(words.contains(&rings), "{words}");
+}
+
+#[test]
+fn a_list_of_a_group_says_of_whom_the_words_were_different() {
+    let Event::Groups(groups) = hikers() else {
+        panic!("no groups");
+    };
+    let mut differ = std::collections::BTreeSet::new();
+    let told = |differ: &std::collections::BTreeSet<String>| {
+        crate::text::group_words(&crate::groups::report(&groups[0], differ))
+    };
+    assert!(told(&differ).contains("ann (contact, unverified)"));
+    differ.insert("ABCDEFGH".to_owned());
+    let words = told(&differ);
+    assert!(words.contains("ann (contact, WORDS DIFFER)"), "{words}");
+    assert!(words.contains("bob (vouched for by the group only)"));
+}

@@ -98,3 +98,16 @@ fn meters_stand_in_the_bar_of_a_call() {
     assert!(shown.contains("mic [====----]"), "{shown}");
     assert!(shown.contains("speaker [--------]"), "{shown}");
 }
+
+#[test]
+fn what_is_said_at_the_start_outlasts_the_beginning_of_a_call() {
+    let mut program = Program::ready();
+    let words = "Pixels are not shown here.";
+    program.take(Event::Notice(words.to_owned()));
+    let call = Command::Call("bob".to_owned(), Media::Video);
+    program.take(Event::Command(call));
+    assert!(program.model.call.is_some());
+    let message = program.model.message.as_ref();
+    assert_eq!(message.map(|message| message.text.as_str()), Some(words));
+    assert!(message.is_some_and(|message| !message.is_error));
+}
