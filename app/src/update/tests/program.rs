@@ -388,29 +388,6 @@ fn before_ctrl_z_stops_the_program_the_other_side_is_told_and_after_it_again() {
 }
 
 #[test]
-fn commands_that_cannot_be_done_are_told_outside() {
-    let mut program = Program::ready();
-    for command in [
-        Command::Mute(Switch::On),
-        Command::Reject,
-        Command::HangUp,
-        Command::Call("nobody".to_owned(), Media::Audio),
-        Command::Add(" ".to_owned()),
-        Command::Name(String::new()),
-    ] {
-        assert_eq!(
-            program.take(Event::Command(command.clone())),
-            [],
-            "{command:?}"
-        );
-        assert!(
-            matches!(program.reports().last(), Some(Report::Error { .. })),
-            "{command:?}"
-        );
-    }
-}
-
-#[test]
 fn who_rings_is_told_with_how_things_stand() {
     let mut program = Program::ready();
     program.take(incoming(ALICE, Media::Video));
