@@ -90,6 +90,7 @@ impl Engine {
             role,
             start_bitrate_bps: START_BITRATE_BPS,
             desired_bitrate_bps: DESIRED_BITRATE_BPS,
+            pictures: self.own.camera,
             // Every program that speaks our layout has it.
             side_channel: true,
             peer_takes_parity: self.takes_parity,
