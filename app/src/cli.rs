@@ -225,6 +225,15 @@ pub enum Action {
     },
     /// Write the manual page: `hullo man | man -l -`.
     Man,
+    /// Become another program that ends when the one with this number does: how `serve` starts coturn.
+    #[command(hide = true)]
+    Guard {
+        /// The number of the process that starts it.
+        parent: u32,
+        /// The program and its arguments.
+        #[arg(required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
 }
 
 /// What about the configuration.

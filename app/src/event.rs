@@ -83,6 +83,8 @@ pub enum Event {
         /// Why not, in words for the user.
         reason: Option<String>,
     },
+    /// The server answers, and what it says cannot be kept here: why.
+    Stuck(String),
     /// An invitation of ours can be passed on.
     Invited {
         /// The whole `hullo:…` link. Secret: shown, never logged.

@@ -73,6 +73,8 @@ pub enum Server {
     Up,
     /// It does not, and why.
     Down(String),
+    /// It does, and nothing that it says can be kept here: why.
+    Stuck(String),
 }
 
 /// Who we are.

@@ -166,13 +166,21 @@ impl People {
             }
             ChannelEvent::Group(event) => self.take_group(event),
             ChannelEvent::OwnChanged(own) => vec![profile(&own)],
-            ChannelEvent::ServerState { server, up, reason } => {
+            ChannelEvent::ServerState {
+                server,
+                up,
+                is_ours,
+                reason,
+            } => {
                 let loopback = server
                     .host()
                     .parse::<IpAddr>()
                     .map_or(server.host() == "localhost", |ip| ip.is_loopback());
                 self.servers.insert(server.authority(), loopback);
-                vec![Event::Server { up, reason }]
+                vec![match reason {
+                    Some(reason) if is_ours => Event::Stuck(reason),
+                    reason => Event::Server { up, reason },
+                }]
             }
             ChannelEvent::Failed {
                 what: Wish::Send(contact),

@@ -49,13 +49,17 @@ pub fn sentence(report: &Report) -> Option<String> {
         Report::GroupLeft { name } => format!("You are no longer in {name}."),
         Report::Name { name, .. } => text::renamed(name),
         Report::DoNotDisturb { on } => text::do_not_disturb(*on).to_owned(),
+        Report::Server {
+            up: true,
+            reason: Some(reason),
+        } => text::server_stuck(reason),
         Report::Server { up: true, .. } => "The server answers.".to_owned(),
         Report::Server { up: false, reason } => {
             text::server_down(reason.as_deref().unwrap_or_default())
         }
         Report::Links { until_ms } => text::open_links(until_ms),
         Report::Notice { text } => text::sentence(text),
-        Report::Error { text } => format!("Error: {text}"),
+        Report::Error { text } => format!("hullo: {text}"),
         Report::Sound(figures) => text::test_figures(figures),
         Report::Status(status) => status.text.clone(),
         Report::Summary(figures) => summary(figures),

@@ -119,8 +119,13 @@ impl Profile {
             }
             Err(TryLockError::Error(reason)) => return Err(failed(reason)),
         }
-        lock.set_len(0).map_err(failed)?;
-        writeln!(lock, "{}", std::process::id()).map_err(failed)?;
+        // Who holds it is told to whoever finds it held, no more: a full disk must not keep anybody from reading.
+        let noted = lock
+            .set_len(0)
+            .and_then(|()| writeln!(lock, "{}", std::process::id()));
+        if let Err(error) = noted {
+            tracing::warn!(%error, "the lock of the profile does not say who holds it");
+        }
         let folder = folder.canonicalize().map_err(failed)?;
         Ok(Self {
             folder,

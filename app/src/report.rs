@@ -253,7 +253,7 @@ pub enum Report {
     Server {
         /// Whether it answers.
         up: bool,
-        /// Why not.
+        /// Why not; or, where it does, why nothing that it says can be kept here.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },

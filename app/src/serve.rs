@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, never};
 use hullo_relay::server::{Options, Relay, serve_router};
 use hullo_relay::store::postgres::{self, PostgresStore};
 use hullo_relay::store::sqlite::{self, SqliteStore, Synchronous};
@@ -29,7 +30,7 @@ use crate::profile::make_folder;
 
 pub use calls::{CallOptions, MediaPorts};
 pub use run::{Wanted, run};
-pub use turn::TurnChoice;
+pub use turn::{TurnChoice, guard};
 
 mod calls;
 mod certificate;
@@ -161,6 +162,16 @@ pub enum ServeError {
         "no TURN server can be started: `turnserver` is not installed (on Debian and Ubuntu: apt-get install coturn)"
     )]
     NoCoturn,
+    /// Where coturn is to listen.
+    #[error("no TURN server can be started at {address}: {reason}; {advice}")]
+    TurnPort {
+        /// Its address and port.
+        address: SocketAddr,
+        /// The system's words.
+        reason: io::Error,
+        /// What to do.
+        advice: &'static str,
+    },
     /// The ports for calls, mostly.
     #[error(transparent)]
     Calls(#[from] StartError),
@@ -175,7 +186,7 @@ pub struct Server {
     address: SocketAddr,
     calls: Option<Arc<Sfu>>,
     media: Option<MediaPorts>,
-    _turn: Option<turn::Coturn>,
+    turn: Option<turn::Coturn>,
     runtime: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -240,7 +251,7 @@ impl Server {
             address,
             calls,
             media,
-            _turn: turn,
+            turn,
             runtime: handle,
             stop: Some(stop),
             thread: Some(thread.map_err(system)?),
@@ -260,6 +271,11 @@ impl Server {
     /// Where media of group calls comes in; `None`: there are none, for want of an IPv4 address.
     pub fn media(&self) -> Option<&MediaPorts> {
         self.media.as_ref()
+    }
+
+    /// Sentences for the operator while it serves.
+    pub fn news(&self) -> Receiver<String> {
+        self.turn.as_ref().map_or_else(never, turn::Coturn::news)
     }
 
     /// Takes no new call from now on; those that run go on, and `/health` says so.

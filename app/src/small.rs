@@ -305,6 +305,14 @@ impl Errand<'_> {
             self.net.command(ChannelCommand::SetName(name))?;
         }
         let own = self.net.own()?;
+        // What failed was told before the question was answered.
+        for event in self.events.try_iter() {
+            if let NetEvent::Channel(ChannelEvent::Failed { what, reason }) = event
+                && what == Wish::Set
+            {
+                return Err(reason.into());
+            }
+        }
         self.tell(&Report::Name {
             key: people::key(&own),
             name: own.name,

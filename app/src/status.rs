@@ -162,11 +162,11 @@ impl Status {
             do_not_disturb: model.settings.do_not_disturb,
             server_up: match &model.server {
                 Server::Unknown => None,
-                Server::Up => Some(true),
+                Server::Up | Server::Stuck(_) => Some(true),
                 Server::Down(_) => Some(false),
             },
             server_reason: match &model.server {
-                Server::Down(reason) => Some(reason.clone()),
+                Server::Down(reason) | Server::Stuck(reason) => Some(reason.clone()),
                 Server::Unknown | Server::Up => None,
             },
             name: (model.profile.as_ref()).map(|profile| profile.name.clone()),

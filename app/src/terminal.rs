@@ -33,6 +33,7 @@ pub use input::{Input, Parser, Reply};
 
 pub mod ask;
 mod input;
+mod late;
 pub mod probe;
 pub mod writer;
 
@@ -64,6 +65,8 @@ const RESTORE_WAIT: Duration = Duration::from_millis(500);
 const FAREWELL_WAIT: Duration = Duration::from_millis(600);
 /// Said on the page of the shell that comes back.
 const STOPPED: &str = "hullo is stopped, its sound and pictures too. `fg` goes on.\r\n";
+/// The thread that reads the terminal.
+const INPUT_THREAD: &str = "input";
 static PANIC_HOOK: Once = Once::new();
 
 /// The terminal belongs to the screen while this lives: raw, on its second page, pasting in brackets.
@@ -173,6 +176,10 @@ fn give_back(words: &str, pauses: bool) {
         let _ = stdout().write_all(&last);
         let _ = stdout().flush();
     }
+    // The thread that reads the answers cannot wait for them.
+    if thread::current().name() != Some(INPUT_THREAD) {
+        late::wait(Instant::now);
+    }
     let _ = disable_raw_mode();
 }
 
@@ -277,7 +284,7 @@ pub enum Arrival {
 /// The system gives no thread.
 pub fn spawn_input(mut send: impl FnMut(Arrival) -> bool + Send + 'static) -> io::Result<()> {
     thread::Builder::new()
-        .name("input".to_owned())
+        .name(INPUT_THREAD.to_owned())
         .spawn(move || {
             let mut parser = Parser::default();
             loop {
@@ -291,10 +298,13 @@ pub fn spawn_input(mut send: impl FnMut(Arrival) -> bool + Send + 'static) -> io
                     }
                     let arrival = match input {
                         Input::Event(event) => translate(event).map(Arrival::Event),
-                        Input::Reply(reply) => Some(Arrival::Reply(reply, Instant::now())),
+                        Input::Reply(reply) => {
+                            late::read(&reply);
+                            Some(Arrival::Reply(reply, Instant::now()))
+                        }
                     };
                     if arrival.is_some_and(|arrival| !send(arrival)) {
-                        return;
+                        return swallow(&mut parser);
                     }
                 }
                 if read.is_err() {
@@ -304,6 +314,20 @@ pub fn spawn_input(mut send: impl FnMut(Arrival) -> bool + Send + 'static) -> io
             }
         })?;
     Ok(())
+}
+
+/// Reads on, for nobody, while answers are on their way.
+fn swallow(parser: &mut Parser) {
+    while let Some(left) = late::left(Instant::now()) {
+        let read = read_burst_until(parser, Some(left), |input| {
+            if let Input::Reply(reply) = input {
+                late::read(&reply);
+            }
+        });
+        if read.is_err() {
+            return;
+        }
+    }
 }
 
 /// Ctrl-Z, pressed.

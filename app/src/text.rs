@@ -16,6 +16,7 @@ mod keys;
 mod layers;
 mod people;
 mod seat;
+mod server;
 mod sound;
 mod stats;
 
@@ -28,6 +29,7 @@ pub use keys::{help, hint};
 pub(crate) use layers::*;
 pub(crate) use people::*;
 pub(crate) use seat::*;
+pub(crate) use server::*;
 pub(crate) use sound::*;
 pub(crate) use stats::{NO_STATS, STATS_NONE, STATS_TITLE, stats_sentences, words_of};
 pub use stats::{stats_table, stats_words};
@@ -342,24 +344,6 @@ pub(crate) fn own_name(profile: &Profile) -> String {
     format!("you are {} {}", profile.name, profile.short_id)
 }
 
-/// The server's state at the right of the status bar.
-pub(crate) fn server_state(model: &Model) -> String {
-    match &model.server {
-        _ if model.mode == Mode::Mirror => MIRROR_SENDS.to_owned(),
-        _ if model
-            .profile
-            .as_ref()
-            .is_some_and(|profile| !profile.has_server) =>
-        {
-            "no server set".to_owned()
-        }
-        Server::Down(_) => "SERVER DOWN".to_owned(),
-        _ if model.settings.do_not_disturb => DO_NOT_DISTURB.to_owned(),
-        Server::Unknown => "reaching the server...".to_owned(),
-        Server::Up => "server up".to_owned(),
-    }
-}
-
 /// How many contacts there are.
 pub(crate) fn contact_count(count: usize) -> String {
     if count == 1 {
@@ -416,15 +400,6 @@ pub(crate) fn new_contact(name: &str) -> String {
 
 pub(crate) fn renamed(name: &str) -> String {
     format!("Others see you as {name} now.")
-}
-
-pub(crate) fn server_down(reason: &str) -> String {
-    let reason = if reason.is_empty() {
-        "no reason known"
-    } else {
-        reason
-    };
-    sentence(&format!("The server does not answer: {reason}"))
 }
 
 /// The first line of the banner of an incoming call.
@@ -511,11 +486,7 @@ pub(crate) fn status(model: &Model) -> String {
         }
         _ => "no call".to_owned(),
     };
-    let server = match &model.server {
-        Server::Unknown => "server not reached yet".to_owned(),
-        Server::Up => "server up".to_owned(),
-        Server::Down(reason) => format!("server down ({reason})"),
-    };
+    let server = server_words(&model.server);
     let waiting = match &model.mode {
         Mode::AnswerOnce { .. } if model.live_call().is_none() => ", waiting for a call",
         _ => "",

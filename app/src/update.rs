@@ -63,7 +63,14 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::GroupCallRuns(group, running) => group::runs(model, group, running, effects_of),
         Event::Contacts(contacts) => take_contacts(model, contacts, effects_of),
         event @ Event::Profile { .. } => take_profile(model, event, effects_of),
-        Event::Server { up, reason } => take_server(model, up, reason, effects_of),
+        Event::Server { up, reason } => {
+            let server = match up {
+                true => Server::Up,
+                false => Server::Down(reason.unwrap_or_default()),
+            };
+            take_server(model, server, effects_of);
+        }
+        Event::Stuck(reason) => take_server(model, Server::Stuck(reason), effects_of),
         Event::Invited { link } => people::take_link(model, link),
         Event::Code { code, link } => people::take_code(model, code, link, effects_of),
         Event::CodeEnded { words, is_well } => {
@@ -230,22 +237,26 @@ fn take_profile(model: &mut Model, event: Event, effects: &mut Vec<Effect>) {
     model.profile = Some(profile);
 }
 
-fn take_server(model: &mut Model, up: bool, reason: Option<String>, effects: &mut Vec<Effect>) {
-    let server = if up {
-        Server::Up
-    } else {
-        Server::Down(reason.clone().unwrap_or_default())
-    };
-    if up {
+fn take_server(model: &mut Model, server: Server, effects: &mut Vec<Effect>) {
+    if server == Server::Up {
         model.once.server_up_at_ms.get_or_insert(model.now_ms);
     }
-    if server != model.server {
-        if let Server::Down(reason) = &server {
-            say(model, text::server_down(reason));
-        }
-        effects.push(Effect::Report(Report::Server { up, reason }));
-        model.server = server;
+    if server == model.server {
+        return;
     }
+    let (up, reason) = match &server {
+        Server::Down(reason) => {
+            say(model, text::server_down(reason));
+            (false, Some(reason.clone()))
+        }
+        Server::Stuck(reason) => {
+            say(model, text::server_stuck(reason));
+            (true, Some(reason.clone()))
+        }
+        Server::Unknown | Server::Up => (true, None),
+    };
+    effects.push(Effect::Report(Report::Server { up, reason }));
+    model.server = server;
 }
 
 fn take_failure(model: &mut Model, words: String, effects: &mut Vec<Effect>) {

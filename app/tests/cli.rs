@@ -13,6 +13,8 @@ mod calls;
 mod config;
 #[path = "cli/ctl.rs"]
 mod ctl;
+#[path = "cli/disk.rs"]
+mod disk;
 #[path = "cli/group_ends.rs"]
 mod group_ends;
 #[path = "cli/group_recovery.rs"]
@@ -22,6 +24,8 @@ mod groups;
 mod kit;
 #[path = "cli/links.rs"]
 mod links;
+#[path = "cli/serving.rs"]
+mod serving;
 #[path = "cli/sound.rs"]
 mod sound;
 #[path = "cli/stopped.rs"]

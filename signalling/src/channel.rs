@@ -350,6 +350,8 @@ pub enum ChannelEvent {
         server: ServerUrl,
         /// Whether it answers.
         up: bool,
+        /// It does, but what it says cannot be kept here: the disk is full, mostly.
+        is_ours: bool,
         /// Why not, in words for the user.
         reason: Option<String>,
     },

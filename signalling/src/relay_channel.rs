@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha20Rng;
 
 use crate::channel::{
-    Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, CodeEnd,
-    Contact, ContactId, Own, ServerId, Wish,
+    Channel, ChannelCommand, ChannelError, ChannelEvent, ChannelInput, ChannelOutput, Contact,
+    ContactId, Own, ServerId, Wish,
 };
 use crate::group::Group;
 use crate::history::{EntryId, HistoryEntry, Unseen};
@@ -31,6 +31,7 @@ use crate::server_url::ServerUrl;
 use crate::store::{NAME, QueueUse, SERVER, Store, StoreError};
 use codes::Codes;
 use server::{Purpose, Server, State, Task};
+use trouble::Trouble;
 
 mod codes;
 mod contacts;
@@ -41,6 +42,7 @@ mod messages;
 mod people;
 mod requests;
 mod server;
+mod trouble;
 mod withdraw;
 
 /// How long a user waits for a link to be made or used before being told that the server does not answer.
@@ -70,7 +72,7 @@ pub struct RelayChannel {
     /// Connections that make a queue, or speak to a stranger, so far.
     next_line: u32,
     /// What the program was told last of each server.
-    told: BTreeMap<ServerUrl, (bool, Option<String>)>,
+    told: BTreeMap<ServerUrl, Option<Trouble>>,
     /// Servers at which a copy of this profile reads: nothing more is done there.
     copied: BTreeSet<ServerUrl>,
     codes: Codes,
@@ -256,60 +258,6 @@ impl RelayChannel {
 
     fn output(&mut self, output: ChannelOutput) {
         self.outputs.push_back(Queued::Output(output));
-    }
-
-    /// Says that a server came or went, unless that was said. It is there as long as one connection to it stands.
-    fn tell_state(&mut self, server: ServerUrl, up: bool, reason: Option<String>) {
-        let stands = |other: &Server| other.url == server && other.is_up();
-        if !up && self.servers.values().any(stands) {
-            return;
-        }
-        let news = (up, reason.clone());
-        if self.told.get(&server) != Some(&news) {
-            self.told.insert(server.clone(), news);
-            self.event(ChannelEvent::ServerState { server, up, reason });
-        }
-    }
-
-    /// A connection is gone, or is given up by us.
-    fn lost(&mut self, id: ServerId, reason: String) {
-        let Some(server) = self.servers.get_mut(&id) else {
-            return;
-        };
-        let was_up = server.is_up();
-        server.lost(self.now, &mut self.rng);
-        let (url, purpose) = (server.url.clone(), server.purpose);
-        // Who waits for a server that does not even answer is told at once and can act.
-        let waiting = if was_up {
-            Vec::new()
-        } else {
-            std::mem::take(&mut server.tasks)
-        };
-        for task in waiting {
-            let (server, reason) = (url.authority(), reason.clone());
-            self.fail_task(&url, task, ChannelError::Unreachable { server, reason });
-        }
-        self.letter_line_lost(purpose, &url, &reason);
-        self.tell_state(url, false, Some(reason));
-        self.retire(id);
-    }
-
-    fn fail_task(&mut self, url: &ServerUrl, task: Task, reason: ChannelError) {
-        let wish = task.wish();
-        match task {
-            Task::Offer { .. } => self.end_offer(CodeEnd::Failed(reason.to_string())),
-            Task::Enter { .. } => self.end_entry(Some(reason)),
-            Task::Letter { letter, .. } => {
-                tracing::warn!(%reason, "the whole link is given out, without a letter");
-                self.give_out(url, *letter, None);
-            }
-            Task::Invite { .. } | Task::Join { .. } => self.fail(wish, reason),
-        }
-    }
-
-    fn give_up(&mut self, id: ServerId, reason: impl Into<String>) {
-        self.output(ChannelOutput::Disconnect { server: id });
-        self.lost(id, reason.into());
     }
 
     /// Leaves a connection that is for nothing any more.
@@ -526,7 +474,7 @@ impl Channel for RelayChannel {
             ChannelInput::Disconnected { server, reason } if self.groups.owns(server) => {
                 self.group_line_lost(server, &reason);
             }
-            ChannelInput::Disconnected { server, reason } => self.lost(server, reason),
+            ChannelInput::Disconnected { server, reason } => self.lost(server, reason.into()),
             ChannelInput::Frame { server, bytes } if self.groups.owns(server) => {
                 self.take_group_frame(server, bytes);
             }

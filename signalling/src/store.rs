@@ -18,6 +18,7 @@ use vodozemac::olm::{Account, AccountPickle};
 use zeroize::Zeroizing;
 
 use crate::identity::Identity;
+use crate::server_url::ServerUrl;
 pub(crate) use contacts::ContactKeys;
 pub(crate) use group::{GroupRow, MemberRow, MemberStanding, Standing};
 pub(crate) use group_mail::{GroupInbox, GroupSession};
@@ -98,8 +99,15 @@ pub enum StoreError {
     )]
     Locked,
     /// No space.
-    #[error("the disk is full, or does not work: nothing was lost, make room and try again")]
+    #[error(
+        "the disk with your profile is full, or does not work: nothing was lost, make room and try again"
+    )]
     Full,
+    /// It may be read and not written.
+    #[error(
+        "the profile's database can be read only: check whose hullo.db is, and whether its disk may be written to"
+    )]
+    ReadOnly,
     /// Payloads come and no program takes them over.
     #[error("too many messages wait to be read: start `hullo` to read them")]
     InboxFull,
@@ -116,6 +124,7 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
             // A small or full file system says so when the log beside the database cannot be made.
             Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => Self::Full,
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
             _ => match error {
                 // A value of another shape than this program ever wrote.
                 rusqlite::Error::FromSqlConversionFailure(..)
@@ -152,8 +161,17 @@ impl Store {
                 reason: "it is empty".to_owned(),
             });
         }
-        let connection = Connection::open(path).map_err(|error| failed(error.to_string()))?;
-        Self::from_connection(connection, Some(path), rng)
+        let connect = || Connection::open(path).map_err(|error| failed(error.to_string()));
+        match Self::from_connection(connect()?, Some(path), rng) {
+            // The index of the log beside the database finds no room: in memory it does, where nobody else reads. So a
+            // profile on a full disk can be read; what is written fails by itself.
+            Err(StoreError::Full) => {
+                let connection = connect()?;
+                connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+                Self::from_connection(connection, Some(path), rng)
+            }
+            opened => opened,
+        }
     }
 
     /// A new profile under another name first: whenever the program dies, there is a whole one or none.
@@ -190,6 +208,19 @@ impl Store {
         }
         std::fs::rename(&unfinished, path).map_err(|error| failed(error.to_string()))?;
         Ok(())
+    }
+
+    /// The server that the profile at `path` remembers, without owning the profile: another program may. `None` also where it
+    /// cannot be read.
+    #[must_use]
+    pub fn server_of(path: &Path) -> Option<ServerUrl> {
+        // Not to be made, and not to be left with a log beside it.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).ok()?;
+        connection.busy_timeout(BUSY_TIME_MAX).ok()?;
+        let sql = "SELECT value FROM setting WHERE key = ?1";
+        let url: String = connection.query_row(sql, [SERVER], |row| row.get(0)).ok()?;
+        url.parse().ok()
     }
 
     /// Makes a copied or moved profile the one that is used from now on. The original must never be used again.

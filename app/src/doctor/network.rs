@@ -8,12 +8,14 @@ use std::time::{Duration, SystemTime};
 
 use hullo_media::reach::{LocalCandidate, Policy, Step};
 use hullo_signalling::server_url::ServerUrl;
+use hullo_signalling::store::Store;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
 use super::{Finding, Section, Surroundings};
 use crate::call::probe::{self, Ways};
 use crate::call::servers::CallServers;
+use crate::profile::DATABASE;
 
 /// Exit status of the network, as everywhere.
 const STATUS: u8 = 5;
@@ -43,12 +45,16 @@ pub(super) fn look(around: Surroundings<'_>) -> Section {
     let facts = Facts {
         ways,
         servers,
-        server: around.options.server.as_deref().map(|url| {
-            let url = url
-                .parse::<ServerUrl>()
-                .map_err(|error| error.to_string())?;
-            reach_server(&url)
-        }),
+        server: match &around.options.server {
+            Some(url) => Some(
+                (url.parse::<ServerUrl>().map_err(|error| error.to_string()))
+                    .and_then(|url| reach_server(&url)),
+            ),
+            None => {
+                let remembered = Store::server_of(&around.folder.join(DATABASE));
+                remembered.map(|url| reach_server(&url))
+            }
+        },
     };
     Section {
         name: "network",
@@ -76,7 +82,7 @@ fn findings(facts: &Facts) -> Vec<Finding> {
     match &facts.server {
         None => found.push(Finding::warn(
             "server",
-            "no server was named to look at",
+            "no server was named to look at, and the profile remembers none",
             "Name it with --server URL to see whether it is reached.",
         )),
         Some(Err(reason)) => found.push(Finding::fail(

@@ -38,17 +38,18 @@ pub(super) fn look(around: Surroundings<'_>) -> Section {
     let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let (config, broken) = crate::config::read(&crate::config::path(around.folder));
+    let chosen = Chosen {
+        of_file: config.screen,
+        flags: around.options.drawing,
+    };
     let facts = Facts {
-        chosen: Chosen {
-            of_file: config.screen,
-            flags: around.options.drawing,
-        },
+        chosen,
         broken: broken.map(|broken| broken.to_string()),
         size: is_terminal
             .then(|| crossterm::terminal::size().ok())
             .flatten(),
         // A terminal that cannot be made raw cannot be asked; that shows as one that answers nothing.
-        answers: is_terminal.then(|| ask(variable).unwrap_or_default()),
+        answers: is_terminal.then(|| ask(chosen.now().pixels, variable).unwrap_or_default()),
         passthrough: variable("TMUX").and_then(|_| tmux_passthrough()),
     };
     Section {
@@ -82,6 +83,12 @@ fn findings(facts: &Facts, variable: &impl Fn(&str) -> Option<String>) -> Vec<Fi
         found.extend(ssh(variable));
         return found;
     };
+    if !is_full_screen_possible(variable) {
+        let mut found = vec![screen(variable), size(facts.size), locale(variable)];
+        found.extend(file(facts));
+        found.extend(ssh(variable));
+        return found;
+    }
     let mut found = vec![
         screen(variable),
         size(facts.size),
@@ -212,7 +219,9 @@ fn pixels(facts: &Facts, answers: &Answers, variable: &impl Fn(&str) -> Option<S
         Some((across, down)) => format!(", a cell is {across}x{down} pixels"),
         None => String::new(),
     };
-    let can = if there.is_empty() {
+    let can = if there.is_empty() && facts.chosen.now().pixels == PixelChoice::None {
+        "sixel is not told of; kitty's pictures are asked about with --pixels kitty".to_owned()
+    } else if there.is_empty() {
         format!("the terminal does not say that it shows any{cell}")
     } else {
         format!("the terminal shows {}{cell}", there.join(" and "))
@@ -514,6 +523,21 @@ mod tests {
         assert!(
             !ssh.contains("10.0.0.5"),
             "addresses stay out of reports: {ssh}"
+        );
+    }
+
+    #[test]
+    fn a_terminal_without_a_screen_is_told_so_and_nothing_more_about_pictures() {
+        let facts = Facts {
+            size: Some((80, 24)),
+            answers: Some(Answers::default()),
+            ..Facts::default()
+        };
+        let all = found(&facts, &[("TERM", "dumb"), ("LANG", "C.UTF-8")]);
+        assert_eq!(of(&all, "screen").state, State::Warn);
+        assert!(
+            !all.iter().any(|finding| finding.what == "status reports"),
+            "{all:?}"
         );
     }
 

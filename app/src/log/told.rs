@@ -5,6 +5,10 @@ use crate::report::Report;
 /// Logs it.
 pub fn note(report: &Report) {
     match report {
+        Report::Server {
+            up: true,
+            reason: Some(reason),
+        } => tracing::error!(target: "hullo", reason, "what the server says cannot be kept"),
         Report::Server { up: true, .. } => tracing::info!(target: "hullo", "the server answers"),
         Report::Server { up: false, reason } => {
             let reason = reason.as_deref().unwrap_or("no reason known");

@@ -97,6 +97,21 @@ fn a_socket_left_by_a_killed_program_is_replaced() {
 }
 
 #[test]
+fn connections_that_say_nothing_do_not_keep_commands_out() {
+    let parent = tempfile::tempdir().unwrap();
+    let profile = Profile::open(parent.path()).unwrap();
+    let _server =
+        ControlServer::start(&profile, |_, respond| assert!(respond.send(&json!(1)))).unwrap();
+    let socket = profile.folder().join("control.sock");
+    let idle: Vec<UnixStream> = (0..300)
+        .map(|_| UnixStream::connect(&socket).unwrap())
+        .collect();
+    let answers = request(parent.path(), &json!({"command": "x"}), PATIENCE).unwrap();
+    assert_eq!(answers.map(Result::unwrap).collect::<Vec<_>>(), [json!(1)]);
+    drop(idle);
+}
+
+#[test]
 fn what_is_no_request_is_answered_in_words_and_long_lines_are_not_read() {
     let parent = tempfile::tempdir().unwrap();
     let profile = Profile::open(parent.path()).unwrap();

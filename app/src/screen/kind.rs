@@ -36,7 +36,8 @@ impl PictureTerminal {
             is_multiplexed: is_behind_one || term.starts_with("screen") || term.starts_with("tmux"),
             has_halves_only: term == "linux",
             // The kernel's console prints parts of some questions.
-            can_be_asked: term != "linux" && !term.starts_with("vt") && !term.is_empty(),
+            can_be_asked: !["linux", "dumb", ""].contains(&term.as_str())
+                && !term.starts_with("vt"),
             ..Self::default()
         }
     }

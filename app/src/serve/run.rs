@@ -6,6 +6,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{at, never, select};
+
 use super::{
     CallOptions, LISTEN_DEFAULT, MediaPorts, ServeOptions, Server, StoreChoice, TurnChoice,
 };
@@ -78,10 +80,15 @@ pub fn run(wanted: Wanted, folder: PathBuf, front: &mut dyn Front) -> Result<u8,
         }
         None => say(NO_CALLS.to_owned()),
     }
-    match seconds {
+    let over = seconds.map_or_else(never, |seconds| at(started + seconds));
+    let news = server.news();
+    loop {
         // Either the time is over or a signal came: both end it well.
-        Some(seconds) => drop(inbox.recv_deadline(started + seconds)),
-        None => drop(inbox.recv()),
+        select! {
+            recv(inbox) -> _ => break,
+            recv(over) -> _ => break,
+            recv(news) -> words => words.into_iter().for_each(&mut say),
+        }
     }
     server.drain();
     if !server.drained(IDLE_LOOK) {

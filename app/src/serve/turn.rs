@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
 use data_encoding::HEXLOWER;
 use hullo_proto::service::turn::{TurnIssuer, URLS_MAX};
@@ -15,8 +14,11 @@ use super::certificate::keep;
 use super::{ServeError, seed};
 use crate::config::TurnUrl;
 
-/// The program of coturn.
-const PROGRAM: &str = "turnserver";
+pub(super) use coturn::Coturn;
+pub use coturn::guard;
+
+mod coturn;
+
 /// Its usual port (RFC 8656 §18.6).
 const PORT: u16 = 3_478;
 /// A secret is some 60 bytes; a larger file is something else.
@@ -93,17 +95,6 @@ impl TurnChoice {
     }
 }
 
-/// A coturn of ours; ends when dropped.
-pub(super) struct Coturn(Child);
-
-impl Drop for Coturn {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// What the directory hands out, and the process if it runs here.
 pub(super) fn start(
     choice: &TurnChoice,
@@ -123,8 +114,8 @@ pub(super) fn start(
                 keep(&path, made.as_bytes()).map_err(|error| failed(&path, &error))?;
             }
             let secret = read_secret(&path)?;
-            let coturn = run(folder, host, &secret)?;
             let at = SocketAddr::new(host, PORT);
+            let coturn = Coturn::start(&configure(folder, host, &secret)?, at)?;
             let urls = vec![format!("turn:{at}"), format!("turn:{at}?transport=tcp")];
             Ok((Some(TurnIssuer::new(urls, secret)), Some(coturn)))
         }
@@ -151,8 +142,8 @@ fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, ServeError> {
     Ok(Zeroizing::new(secret.as_bytes().to_vec()))
 }
 
-/// Starts coturn with a configuration of its own, which only we can read: it holds the secret.
-fn run(folder: &Path, host: IpAddr, secret: &[u8]) -> Result<Coturn, ServeError> {
+/// Writes a configuration for coturn, which only we can read: it holds the secret.
+fn configure(folder: &Path, host: IpAddr, secret: &[u8]) -> Result<PathBuf, ServeError> {
     let text = Zeroizing::new(configuration(
         folder,
         host,
@@ -166,18 +157,7 @@ fn run(folder: &Path, host: IpAddr, secret: &[u8]) -> Result<Coturn, ServeError>
         Ok(())
     };
     write().map_err(|error| failed(&path, &error))?;
-    let started = Command::new(PROGRAM)
-        .arg("-c")
-        .arg(&path)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    match started {
-        Ok(child) => Ok(Coturn(child)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ServeError::NoCoturn),
-        Err(error) => Err(ServeError::Start(format!("{PROGRAM}: {error}"))),
-    }
+    Ok(path)
 }
 
 fn configuration(folder: &Path, host: IpAddr, secret: &str) -> String {
@@ -185,7 +165,7 @@ fn configuration(folder: &Path, host: IpAddr, secret: &str) -> String {
     let mut text = format!(
         "listening-port={PORT}\nlistening-ip={host}\nrelay-ip={host}\nuse-auth-secret\nstatic-auth-secret={secret}\n\
          realm=hullo\nfingerprint\nstale-nonce=600\nno-cli\nno-tls\nno-dtls\nno-tcp-relay\nno-multicast-peers\n\
-         no-software-attribute\nuser-quota={USER_QUOTA}\ntotal-quota={TOTAL_QUOTA}\nlog-file=/dev/null\n\
+         no-software-attribute\nuser-quota={USER_QUOTA}\ntotal-quota={TOTAL_QUOTA}\nlog-file=stdout\n\
          pidfile={folder}/turn.pid\nuserdb={folder}/turn.db\n"
     );
     for range in DENIED {

@@ -27,26 +27,25 @@ pub struct Answers {
     pub round_trip: Option<Duration>,
 }
 
-/// Asks the terminal on stdin and stdout. Keys typed meanwhile are lost. `variable` looks one up in the environment: what
-/// would print the questions is not asked.
+/// Asks the terminal on stdin and stdout. Keys typed meanwhile are lost. `pixels`: what for, nobody else is asked about
+/// pictures. `variable` looks one up in the environment: what would print the questions is not asked.
 ///
 /// # Errors
 /// Stdin or stdout is no terminal, or it is gone.
-pub fn ask(variable: impl Fn(&str) -> Option<String>) -> io::Result<Answers> {
+pub fn ask(pixels: PixelChoice, variable: impl Fn(&str) -> Option<String>) -> io::Result<Answers> {
     let mut answers = Answers::default();
     if !PictureTerminal::detect(variable).can_be_asked {
         return Ok(answers);
     }
     enable_raw_mode()?;
-    let asked = exchange(&mut answers);
+    let asked = exchange(pixels, &mut answers);
     disable_raw_mode()?;
     asked.map(|()| answers)
 }
 
-fn exchange(answers: &mut Answers) -> io::Result<()> {
+fn exchange(pixels: PixelChoice, answers: &mut Answers) -> io::Result<()> {
     let mut parser = Parser::default();
-    // What is asked for kitty pictures is asked for all kinds.
-    send(questions(PixelChoice::Kitty).as_bytes())?;
+    send(questions(pixels).as_bytes())?;
     let complete = wait(&mut parser, |reply| {
         answers.ability.take(reply);
         matches!(reply, Reply::Attributes(_))

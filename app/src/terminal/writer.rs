@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use hullo_picture::{Outbox, Place};
 
+use super::late;
+
 /// Between two tries for a lock that a panicking thread may hold for good.
 const TRY_AGAIN: Duration = Duration::from_millis(2);
 
@@ -220,6 +222,8 @@ fn write_all(shared: &Shared, mut out: impl Write, wake: impl Fn()) {
         };
         state.is_writing = true;
         drop(state);
+        // Before: its answer may be read before the writing has returned.
+        late::written(Instant::now(), &piece);
         let written = out.write_all(&piece).and_then(|()| out.flush());
         state = lock(&shared.state);
         state.is_writing = false;

@@ -15,6 +15,8 @@ pub(super) mod talk;
 
 use std::time::Duration;
 
+use hullo_proto::call::EndReason;
+
 use super::{notice, once, quit, say, say_long, sound};
 use crate::effect::Effect;
 use crate::event::{CallEvent, CallNumber, CallState, Direction, Media, Party, Switch};
@@ -22,7 +24,7 @@ use crate::model::{CALLS_MAX, Call, Model, Overlay, Switches};
 use crate::report::Report;
 use crate::text;
 use own::{mute, report_own, take_own};
-pub(super) use own::{set_camera, set_mute};
+pub(super) use own::{set_camera, set_mute, unsent};
 
 /// One change of a call.
 pub(super) fn take(
@@ -203,13 +205,18 @@ fn welcome(model: &mut Model, is_group: bool) {
 /// The reasons are the call's; whoever ended it is told so.
 fn in_own_words(state: CallState, direction: Direction) -> CallState {
     let CallState::Ended {
-        reason, duration, ..
-    } = state
+        reason,
+        words,
+        duration,
+    } = &state
     else {
         return state;
     };
+    let (reason, duration) = (*reason, *duration);
+    // Also where the time was over or a signal came, which is the reason then.
+    let is_given_up = *words == EndReason::Cancelled.to_string();
     let words = match (reason, direction) {
-        ("cancelled", Direction::Outgoing) => text::GAVE_UP,
+        (_, Direction::Outgoing) if is_given_up => text::GAVE_UP,
         ("declined", Direction::Incoming) => text::DECLINED_HERE,
         _ => return state,
     };

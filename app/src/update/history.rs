@@ -2,7 +2,7 @@
 
 use hullo_signalling::history::{Direction, EntryKind, HistoryEntry};
 
-use super::{say, take_failure, text};
+use super::{call, say, take_failure, text};
 use crate::conversation::{Conversation, HistoryEvent};
 use crate::effect::Effect;
 use crate::event::ContactId;
@@ -41,6 +41,7 @@ pub(super) fn take(model: &mut Model, event: HistoryEvent, effects: &mut Vec<Eff
         }
         HistoryEvent::Unsent(contact, words) => {
             model.drafts.come_back(contact);
+            call::unsent(model, contact, effects);
             take_failure(model, words, effects);
         }
     }

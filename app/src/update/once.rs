@@ -194,7 +194,7 @@ fn awaited(model: &Model, name: &str, is_patient: bool) -> Awaited {
 /// Whether what waited for us at the server is known by now, or cannot be.
 fn is_queue_read(model: &Model) -> bool {
     match model.server {
-        Server::Up => model
+        Server::Up | Server::Stuck(_) => model
             .once
             .server_up_at_ms
             .is_some_and(|up| model.now_ms >= up + QUEUE_READ_MS),
@@ -246,6 +246,13 @@ pub(super) fn take_failure(model: &mut Model) {
             OTHER
         };
         model.once.gives_up = Some((model.now_ms + FAILURE_GRACE_MS, status));
+    }
+}
+
+/// The invitation of the one call cannot leave, and the server is not why.
+pub(super) fn note_unsent(model: &mut Model) {
+    if model.mode != Mode::Screen && model.once.is_begun {
+        model.once.status.get_or_insert(OTHER);
     }
 }
 

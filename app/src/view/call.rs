@@ -47,14 +47,13 @@ fn idle(model: &Model, area: Rect, buffer: &mut Buffer) {
     } else {
         vec![text::LOADING.to_owned()]
     };
-    if let Server::Down(reason) = &model.server
-        && !has_no_server
-    {
-        lines.extend([
-            String::new(),
-            text::server_down(reason),
-            text::SERVER_RETRIED.to_owned(),
-        ]);
+    let trouble = match &model.server {
+        Server::Down(reason) => Some(text::server_down(reason)),
+        Server::Stuck(reason) => Some(text::server_stuck(reason)),
+        Server::Unknown | Server::Up => None,
+    };
+    if let Some(trouble) = trouble.filter(|_| !has_no_server) {
+        lines.extend([String::new(), trouble, text::SERVER_RETRIED.to_owned()]);
     }
     let lines: Vec<String> = (lines.iter()).map(|line| model.keymap.fill(line)).collect();
     fit::put_lines(

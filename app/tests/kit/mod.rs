@@ -1,5 +1,6 @@
 //! Running the program: homes, servers, and processes whose JSON lines are read as they come.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -44,7 +45,12 @@ impl Home {
         hullo.finish(RUN_MAX)
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// Its folder: the profile is `profile` in it.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hullo"));
         command
             .args(args)
@@ -70,7 +76,19 @@ pub(crate) struct Hullo {
 
 impl Hullo {
     pub(crate) fn spawn(home: &Home, args: &[&str]) -> Self {
-        let mut child = home.command(args).spawn().unwrap();
+        Self::spawn_in(home, args, &[])
+    }
+
+    /// The same with these variables set.
+    pub(crate) fn spawn_in(home: &Home, args: &[&str], variables: &[(&str, &OsStr)]) -> Self {
+        let mut command = home.command(args);
+        command.envs(variables.iter().copied());
+        Self::of(command)
+    }
+
+    /// Reads what this command, of which both outputs are pipes, says.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let (sender, lines) = sync_channel(10_000);
         let stdout = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {

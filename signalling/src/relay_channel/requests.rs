@@ -10,6 +10,7 @@ use vodozemac::Ed25519SecretKey;
 use super::RelayChannel;
 use super::history::Change;
 use super::server::{Asked, HOLD, NewQueue, Purpose, Server, State, Task};
+use super::trouble::Trouble;
 use crate::block::SealKey;
 use crate::channel::{
     ChannelError, ChannelEvent, ChannelOutput, CodeEnd, ContactId, ContactState, ServerId, Wish,
@@ -31,7 +32,7 @@ impl RelayChannel {
     /// # Errors
     /// Why the connection must be given up, in words: the relay broke the protocol, or the store failed and the
     /// relay must keep and repeat what could not be stored.
-    pub(super) fn frame(&mut self, id: ServerId, bytes: &[u8]) -> Result<(), String> {
+    pub(super) fn frame(&mut self, id: ServerId, bytes: &[u8]) -> Result<(), Trouble> {
         let reply = Reply::read(bytes)
             .map_err(|error| format!("it does not speak our protocol ({error})"))?;
         let Some(server) = self.servers.get_mut(&id) else {
@@ -45,17 +46,17 @@ impl RelayChannel {
                     challenge,
                 } => {
                     server.greeted(self.now, challenge);
-                    self.tell_state(url, true, None);
-                    self.start_work(id).map_err(|error| error.to_string())
+                    self.tell_up(url);
+                    Ok(self.start_work(id)?)
                 }
-                Reply::Hello { version, .. } => Err(format!(
+                Reply::Hello { version, .. } => Err(Trouble::from(format!(
                     "it speaks version {version} of the protocol, this program {VERSION}"
-                )),
-                _ => Err("it did not begin with a greeting".to_owned()),
+                ))),
+                _ => Err("it did not begin with a greeting".into()),
             };
         }
         match reply {
-            Reply::Hello { .. } => Err("it greeted twice".to_owned()),
+            Reply::Hello { .. } => Err("it greeted twice".into()),
             Reply::Ok { number } => self.answered(id, number, Ok(Answer::Done)),
             Reply::Created {
                 number,
@@ -85,21 +86,20 @@ impl RelayChannel {
                     return Ok(());
                 }
                 let age = Duration::from_millis(age_ms);
-                self.receive(recipient, block, age)
-                    .map_err(|error| error.to_string())?;
+                self.receive(recipient, block, age)?;
+                self.tell_kept(url);
                 let acknowledge = Command::Acknowledge { recipient, message };
-                self.ask_as_reader(id, recipient, acknowledge, Asked::Acknowledge)
-                    .map_err(|error| error.to_string())
+                Ok(self.ask_as_reader(id, recipient, acknowledge, Asked::Acknowledge)?)
             }
             Reply::Taken { .. } if matches!(server.purpose, Purpose::Fetch(_)) => {
-                Err("somebody else uses this link at this moment".to_owned())
+                Err("somebody else uses this link at this moment".into())
             }
             Reply::Taken { recipient } if server.purpose != Purpose::Read(recipient) => {
-                Err("it speaks of a queue that is not read here".to_owned())
+                Err("it speaks of a queue that is not read here".into())
             }
             Reply::Taken { .. } => {
                 self.leave_to_copy(url);
-                Err(ChannelError::CopiedProfile.to_string())
+                Err(ChannelError::CopiedProfile.to_string().into())
             }
         }
     }
@@ -229,7 +229,7 @@ impl RelayChannel {
                 self.ask_for_queue(id, task);
             }
             if let Err(error) = self.ask_work(id) {
-                self.give_up(id, error.to_string());
+                self.give_up(id, error);
             }
         }
     }
@@ -309,7 +309,7 @@ impl RelayChannel {
         id: ServerId,
         number: u32,
         answer: Result<Answer, RefusedReason>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Trouble> {
         let Some(server) = self.servers.get_mut(&id) else {
             return Ok(());
         };
@@ -354,11 +354,12 @@ impl RelayChannel {
             }
             (Asked::Create { .. } | Asked::Publish | Asked::Claim, Ok(_))
             | (_, Ok(Answer::Created(..) | Answer::Published(..) | Answer::Claimed(_))) => {
-                return Err("it answered something else".to_owned());
+                return Err("it answered something else".into());
             }
             (Asked::Secure(contact), answer) => self.secured(id, contact, answer.err()),
             (Asked::Send { contact, outbox }, answer) => {
-                self.sent(id, contact, outbox, answer.err())
+                let sent = self.sent(id, contact, outbox, answer.err());
+                sent.map(|()| self.tell_kept(url))
             }
             (Asked::Leave, answer) => self.letter_answered(id, answer.err()),
             (Asked::Subscribe(_) | Asked::Acknowledge | Asked::Fetch, Ok(Answer::Done)) => Ok(()),
@@ -366,10 +367,10 @@ impl RelayChannel {
                 self.queue_lost(recipient)
             }
             (Asked::Subscribe(_) | Asked::Acknowledge, Err(RefusedReason::TooFast)) => {
-                return Err("it refused because of too many requests".to_owned());
+                return Err("it refused because of too many requests".into());
             }
             (Asked::Subscribe(_), Err(reason)) => {
-                return Err(ChannelError::Refused(reason).to_string());
+                return Err(ChannelError::Refused(reason).to_string().into());
             }
             // The message comes again, and is known then.
             (Asked::Acknowledge, Err(_)) => Ok(()),
@@ -379,7 +380,7 @@ impl RelayChannel {
             // Tried again with the next connection.
             (Asked::Delete(_), Err(_)) => Ok(()),
         };
-        result.map_err(|error| error.to_string())?;
+        result?;
         self.retire(id);
         Ok(())
     }

@@ -1,22 +1,31 @@
 //! Listening on a profile's control socket, on a thread of its own.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout};
 
 use super::{ControlError, ControlRequest, LINE_BYTES_MAX, REQUEST_TIME_MAX, socket_path};
 use crate::profile::{Profile, make_folder};
 
 /// Requests at once: commands typed by one person, and a few that wait.
 const REQUESTS_MAX: usize = 32;
+/// Whoever has connected has its request ready. Who sends none within this makes way when all of the above are taken.
+const SILENCE_TIME_MAX: Duration = Duration::from_millis(100);
+/// A task that was ended gives its room back within this.
+const CLOSE_TIME: Duration = Duration::from_millis(1);
+/// When no connection can be taken, for want of files mostly, it is tried again after this.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Answer lines on their way to one asker: the longest history fits; fuller means that it does not read.
 const ANSWERS_MAX: usize = 512;
 
@@ -99,31 +108,93 @@ impl Drop for ControlServer {
     }
 }
 
+/// A connection that has not sent a whole request.
+struct Idle {
+    number: u64,
+    since: Instant,
+    task: AbortHandle,
+}
+
+/// Those there are, the oldest first; all on one thread.
+#[derive(Clone, Default)]
+struct Idles(Arc<Mutex<VecDeque<Idle>>>);
+
+impl Idles {
+    fn locked(&self) -> MutexGuard<'_, VecDeque<Idle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It has sent its request, or is gone.
+    fn forget(&self, number: u64) {
+        self.locked().retain(|idle| idle.number != number);
+    }
+
+    /// Closes the oldest if it had its time; otherwise how long it still has. `None`: there is none.
+    fn close_oldest(&self) -> Option<Duration> {
+        let mut idles = self.locked();
+        let left = SILENCE_TIME_MAX.saturating_sub(idles.front()?.since.elapsed());
+        if left.is_zero()
+            && let Some(oldest) = idles.pop_front()
+        {
+            oldest.task.abort();
+        }
+        Some(left)
+    }
+}
+
 async fn listen(listener: UnixListener, on_request: Arc<OnRequest>) {
     let slots = Arc::new(Semaphore::new(REQUESTS_MAX));
-    loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
-            return;
-        };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "a control connection could not be accepted");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                continue;
+    let idles = Idles::default();
+    for number in 0.. {
+        let stream = loop {
+            match listener.accept().await {
+                Ok((stream, _)) => break stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a control connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
         };
-        let on_request = Arc::clone(&on_request);
-        tokio::spawn(async move {
-            if let Err(error) = answer(stream, &*on_request).await {
+        let slot = free_slot(&slots, &idles).await;
+        let (on_request, known) = (Arc::clone(&on_request), idles.clone());
+        let task = tokio::spawn(async move {
+            let heard = || known.forget(number);
+            if let Err(error) = answer(stream, &*on_request, heard).await {
                 tracing::debug!(%error, "a control request failed");
             }
+            known.forget(number);
             drop(slot);
+        });
+        idles.locked().push_back(Idle {
+            number,
+            since: Instant::now(),
+            task: task.abort_handle(),
         });
     }
 }
 
-async fn answer(mut stream: UnixStream, on_request: &OnRequest) -> io::Result<()> {
+/// Room for one more: whoever came and says nothing makes way, the oldest first.
+async fn free_slot(slots: &Arc<Semaphore>, idles: &Idles) -> Option<OwnedSemaphorePermit> {
+    loop {
+        if let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
+            return Some(slot);
+        }
+        // Those that are being answered may take as long as they do: a follower stays.
+        let left = idles.close_oldest().unwrap_or(SILENCE_TIME_MAX);
+        let freed = Arc::clone(slots).acquire_owned();
+        match timeout(left.max(CLOSE_TIME), freed).await {
+            Ok(slot) => return slot.ok(),
+            Err(_late) => {}
+        }
+    }
+}
+
+/// `heard`: called when the request is there, or will not come.
+async fn answer(
+    mut stream: UnixStream,
+    on_request: &OnRequest,
+    heard: impl Fn(),
+) -> io::Result<()> {
     if stream.peer_cred()?.uid() != rustix::process::geteuid().as_raw() {
         return stream
             .write_all(
@@ -135,6 +206,7 @@ async fn answer(mut stream: UnixStream, on_request: &OnRequest) -> io::Result<()
     let mut reader = BufReader::new(reader).take(LINE_BYTES_MAX as u64 + 1);
     let mut line = Vec::new();
     let read = timeout(REQUEST_TIME_MAX, reader.read_until(b'\n', &mut line)).await;
+    heard();
     if !matches!(read, Ok(Ok(_))) {
         return Ok(());
     }

@@ -1,8 +1,8 @@
 //! What we send: microphone and camera, as asked for, as confirmed, and as the outside is told.
 
-use super::{seat, switched, taken_mut};
+use super::{end, once, seat, switched, taken_mut};
 use crate::effect::Effect;
-use crate::event::{CallNumber, Switch};
+use crate::event::{CallNumber, CallState, ContactId, Direction, Party, Switch};
 use crate::model::{Call, Model, Switches};
 use crate::report::Report;
 
@@ -88,4 +88,17 @@ pub(in crate::update) fn set_camera(
     }
     effects.push(Effect::SetCamera(number, on));
     Ok(())
+}
+
+/// What was to go to this contact did not: an invitation on its way to it leads nowhere.
+pub(in crate::update) fn unsent(model: &mut Model, contact: ContactId, effects: &mut Vec<Effect>) {
+    let is_lost = |call: &Call| {
+        call.party == Party::Contact(contact)
+            && call.direction == Direction::Outgoing
+            && call.state == CallState::Inviting
+    };
+    if model.live_call().is_some_and(is_lost) {
+        once::note_unsent(model);
+        end(model, effects);
+    }
 }
