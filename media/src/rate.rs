@@ -18,6 +18,7 @@
 mod first_trip;
 mod meter;
 mod report;
+mod search;
 mod used;
 
 use std::collections::VecDeque;
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 pub use meter::PathFigures;
 pub(crate) use meter::{HEADER_BYTES, PathMeter};
 pub(crate) use report::PathReport;
+use search::Search;
 use used::Used;
 
 /// Below this in all, pictures stop: sound needs 60, and what is left would be a slide show.
@@ -80,10 +82,8 @@ const FREE_AFTER: Duration = Duration::from_secs(5);
 const FREE_AFTER_MAX: Duration = Duration::from_secs(80);
 /// What a call by sound alone would like: its packets with all copies.
 const SOUND_WISH_BPS: u64 = 150_000;
-/// What pictures leave of a search is filled with padding for so long: a search takes two to four seconds.
-const SEARCH_PADDING: Duration = Duration::from_secs(6);
 /// Growth a second while the line was never full, per cent.
-const GROW_SEARCHING_PERCENT: f64 = 25.0;
+const GROW_SEARCHING_PERCENT: f64 = 30.0;
 /// While searching, the line is taken to carry so much more than is sent, per cent.
 const SEARCH_LINE_PERCENT: u64 = 110;
 /// At most this much of what arrives may be asked for: unused allowance must not grow without proof.
@@ -174,8 +174,8 @@ pub struct RateController {
     next_trial: (Option<Instant>, Duration),
     suspect_since: Option<Instant>,
     used: Used,
-    search_began: Instant,
-    /// Pictures were sent; before, this is a call by sound alone.
+    search: Search,
+    /// Pictures are to be sent, or were; else this is a call by sound alone.
     has_pictures: bool,
     free_after: Duration,
     /// More than is used was tried since the last queue.
@@ -217,18 +217,27 @@ impl RateController {
             next_trial: (None, TRIAL_INTERVAL),
             suspect_since: None,
             used: Used::default(),
-            search_began: now,
+            search: Search::default(),
             has_pictures: false,
             free_after: FREE_AFTER,
             was_free: false,
         }
     }
 
+    /// Pictures are to be sent.
+    pub(crate) fn expect_pictures(&mut self) {
+        self.has_pictures = true;
+    }
+
+    /// Whether what [`Self::at_least`] wants is sent: not while there are no pictures.
+    pub(crate) fn padded(&mut self, is_padded: bool) {
+        self.search.is_padded = is_padded;
+    }
+
     /// A picture is sent.
     pub(crate) fn picture(&mut self, now: Instant) {
-        if !std::mem::replace(&mut self.has_pictures, true) {
-            self.search_began = now;
-        }
+        self.has_pictures = true;
+        self.search.began.get_or_insert(now);
     }
 
     /// The library's estimate changed.
@@ -254,6 +263,7 @@ impl RateController {
             return Some(self.begin_again(now));
         }
         self.used.note(now, figures);
+        self.end_search(now);
         let loss = self.grown_loss(now, figures.loss);
         if self.try_less(now, figures) {
             return None;
@@ -313,11 +323,10 @@ impl RateController {
     /// a search needs it: what is not sent proves nothing.
     #[must_use]
     pub(crate) fn at_least(&self, now: Instant) -> u64 {
-        let is_young = now.saturating_duration_since(self.search_began) < SEARCH_PADDING;
         let is_silent = self.before_silence_bps.is_some();
         // Where packets are lost by chance, each needs its room for repair.
-        let is_padded = is_young && !is_silent && !self.is_lossy(now);
-        if self.phase == Phase::Searching && is_padded {
+        let is_clean = !is_silent && !self.is_lossy(now);
+        if self.phase == Phase::Searching && is_clean && self.search.is_young(now) {
             self.target_bps
         } else {
             0
@@ -340,6 +349,7 @@ impl RateController {
 
     fn over(&mut self, now: Instant, figures: &PathFigures) {
         self.last_over = now;
+        self.search.was_vain = false;
         if std::mem::take(&mut self.was_free) {
             self.free_after = (self.free_after * 2).min(FREE_AFTER_MAX);
         }
@@ -427,14 +437,14 @@ impl RateController {
         let line = self.line_bps.unwrap_or(self.target_bps);
         // Of a call by sound alone the library knows little: most of its probes are left out.
         let found_more = self.phase == Phase::Holding
-            && self.has_pictures
+            && (self.has_pictures && self.search.is_rested(now))
             && self.estimate_bps * 3 / 4 > line.max(self.target_bps)
             && figures.goodput_bps > 0;
         if found_more {
             // A probe found a line a third wider than was known.
             self.phase = Phase::Searching;
             self.line_bps = None;
-            self.search_began = now;
+            self.search.began = Some(now);
             let wanted = self.estimate_bps * SEARCH_PERCENT / 100;
             self.aim(wanted.min(unproven).max(self.target_bps));
             return;
@@ -464,6 +474,18 @@ impl RateController {
         };
         let more = self.target_bps as f64 * percent / 100.0 * elapsed.as_secs_f64().min(1.0);
         self.aim((self.target_bps + more as u64).min(unproven));
+    }
+
+    /// A search that was filled up and met no queue has found what came of it: the library holds padding back before a line
+    /// is full.
+    fn end_search(&mut self, now: Instant) {
+        let used = self.used.most();
+        if self.phase == Phase::Searching && self.search.is_over(now) && used > 0 {
+            self.phase = Phase::Holding;
+            self.search.was_vain = true;
+            self.line_bps = Some(used);
+            self.aim(self.target_bps.min(used));
+        }
     }
 
     fn is_lossy(&self, now: Instant) -> bool {
@@ -540,7 +562,7 @@ impl RateController {
     fn set_library(&mut self, now: Instant) -> u64 {
         self.last_reset = now;
         self.behind_since = None;
-        if self.phase == Phase::Searching {
+        if self.phase == Phase::Searching && self.at_least(now) == 0 {
             // The search is over, or the library would begin it anew with bursts of several times this.
             self.phase = Phase::Holding;
             self.line_bps = Some(self.target_bps);

@@ -15,7 +15,8 @@ use hullo_media::frame::{EncodedFrame, Picture};
 use hullo_media::jitter::{AudioFrame, TARGET_START};
 use hullo_media::level::LEVEL_DB_MIN;
 use hullo_media::pipeline::{
-    AudioDecode, AudioEncode, DECODERS_MAX, PictureOf, VideoDecode, VideoEncode, VideoLimits,
+    AudioDecode, AudioEncode, DECODERS_MAX, PictureOf, VideoDecode, VideoDecodeCounters,
+    VideoEncode, VideoEncodeCounters, VideoLimits,
 };
 use hullo_media::process::ProcessSwitch;
 use hullo_media::sink::{AudioSink, Nowhere, Recorder, open_speaker};
@@ -519,25 +520,23 @@ impl CallMedia {
         self.carried != self.limits || self.bitrate_bps < self.limits.bitrate_bps / 4
     }
 
-    /// Frames of the far side's pictures that came, and those left out because the decoder was too slow.
-    pub fn decoding(&self) -> (u64, u64) {
-        let counters = self.video_decode.counters();
-        (counters.received, counters.overrun)
+    /// What came of the far side's pictures.
+    pub fn decoding(&self) -> VideoDecodeCounters {
+        self.video_decode.counters()
     }
 
-    /// How long the far side's pictures stood still in all.
-    pub fn freeze_ms(&self) -> u64 {
-        self.video_decode.counters().freeze_ms
+    /// What became of our pictures since the camera was switched on.
+    pub fn encoding(&self) -> VideoEncodeCounters {
+        match &self.camera {
+            Camera::On(encode) => encode.counters(),
+            _ => VideoEncodeCounters::default(),
+        }
     }
 
     /// Pictures so far: `sent` is not known here.
     pub fn video_summary(&self) -> VideoSummary {
         let counters = self.video_decode.counters();
-        let running = match &self.camera {
-            Camera::On(encode) => encode.counters().captured,
-            _ => 0,
-        };
-        let captured = self.captured_before + running;
+        let captured = self.captured_before + self.encoding().captured;
         VideoSummary {
             captured,
             sent: 0,

@@ -11,7 +11,7 @@ use hullo_media::device::DeviceError;
 use hullo_media::frame::{EncodedFrame, Picture};
 use hullo_media::group_session::OwnTrack;
 use hullo_media::jitter::{AudioFrame, TARGET_START};
-use hullo_media::layers::{everything_wanted, share};
+use hullo_media::layers::{SOUND_BPS, everything_wanted, share};
 use hullo_media::level::LEVEL_DB_MIN;
 use hullo_media::mix::PersonSound;
 use hullo_media::pipeline::{
@@ -200,6 +200,22 @@ impl GroupMedia {
     pub fn set_estimate(&mut self, bps: u64) {
         self.estimate_bps = bps;
         self.apply_wanted();
+    }
+
+    /// What sound and pictures may cost in all, bits per second, and the size of our largest picture, the camera's first.
+    pub fn sending(&self) -> (u64, (u32, u32)) {
+        let on = |source: &Source| match source {
+            Source::On(encode) => Some(encode.counters().size),
+            _ => None,
+        };
+        let budget = share(
+            self.estimate_bps,
+            self.is_on(Feed::Camera),
+            self.is_on(Feed::Screen),
+        );
+        let pictures_bps = u64::from(budget.camera_bps) + u64::from(budget.screen_bps);
+        let size = on(&self.camera).or_else(|| on(&self.screen));
+        (SOUND_BPS + pictures_bps, size.unwrap_or_default())
     }
 
     /// The next picture of this stream must be a key frame.

@@ -9,6 +9,7 @@ use hullo_proto::service::sfu::{LayersWanted, View};
 
 use super::VideoEncodeCounters;
 use super::capture::{Capture, RateCap, run_camera, source_rate_fps};
+use super::video_encode::SharedSize;
 use crate::codec::{VideoEncoder, vp8};
 use crate::device::DeviceError;
 use crate::frame::{EncodedFrame, Picture};
@@ -53,6 +54,7 @@ struct Shared {
     /// Key frames asked for, by layer.
     keyframes: [AtomicBool; 3],
     encoded: AtomicU64,
+    size: SharedSize,
 }
 
 #[derive(Clone, Copy)]
@@ -80,6 +82,7 @@ impl LayersEncode {
             }),
             keyframes: std::array::from_fn(|_| AtomicBool::new(false)),
             encoded: AtomicU64::new(0),
+            size: SharedSize::default(),
         });
         let rate_fps = source_rate_fps(&*source, rate_fps_max.clamp(1, vp8::RATE_FPS_MAX));
         let (camera, encode) = (Arc::clone(&shared), Arc::clone(&shared));
@@ -142,6 +145,7 @@ impl LayersEncode {
             captured: self.shared.capture.captured.load(Relaxed),
             encoded: self.shared.encoded.load(Relaxed),
             skipped: self.shared.capture.skipped.load(Relaxed),
+            size: self.shared.size.get(),
         }
     }
 
@@ -248,6 +252,8 @@ impl<'a> Stage<'a> {
         match encoded {
             Ok(Some(frame)) => {
                 self.shared.encoded.fetch_add(1, Relaxed);
+                // Small layers come first.
+                self.shared.size.set(plan.size);
                 sink.push(track, frame);
             }
             Ok(None) => {

@@ -35,6 +35,8 @@ pub struct VideoEncodeCounters {
     pub encoded: u64,
     /// Pictures left out for want of bits or of time; not those beyond the far side's rate.
     pub skipped: u64,
+    /// Pixels across and down of the newest frame; of several layers, of the largest. 0: none yet.
+    pub size: (u32, u32),
 }
 
 /// The running threads. Dropping it ends and joins both.
@@ -51,6 +53,7 @@ struct Shared {
     keyframe_wanted: AtomicBool,
     waits: AtomicBool,
     encoded: AtomicU64,
+    size: SharedSize,
 }
 
 impl VideoEncode {
@@ -70,6 +73,7 @@ impl VideoEncode {
             keyframe_wanted: AtomicBool::new(false),
             waits: AtomicBool::new(false),
             encoded: AtomicU64::new(0),
+            size: SharedSize::default(),
         });
         let rate_fps = source_rate_fps(&*source, limits.fps_max);
         let (camera, encode) = (Arc::clone(&shared), Arc::clone(&shared));
@@ -132,6 +136,7 @@ impl VideoEncode {
             captured: self.shared.capture.captured.load(Relaxed),
             encoded: self.shared.encoded.load(Relaxed),
             skipped: self.shared.capture.skipped.load(Relaxed),
+            size: self.shared.size.get(),
         }
     }
 
@@ -145,6 +150,22 @@ impl VideoEncode {
 impl Drop for VideoEncode {
     fn drop(&mut self) {
         self.shared.capture.stop();
+    }
+}
+
+/// A picture size that another thread reads whole.
+#[derive(Default)]
+pub(super) struct SharedSize(AtomicU64);
+
+impl SharedSize {
+    pub(super) fn set(&self, (width, height): (u32, u32)) {
+        let both = u64::from(width) << 32 | u64::from(height);
+        self.0.store(both, Relaxed);
+    }
+
+    pub(super) fn get(&self) -> (u32, u32) {
+        let both = self.0.load(Relaxed);
+        ((both >> 32) as u32, (both & u64::from(u32::MAX)) as u32)
     }
 }
 
@@ -218,6 +239,7 @@ impl<'a> EncodeStage<'a> {
             match encoded {
                 Ok(Some(frame)) => {
                     self.shared.encoded.fetch_add(1, Relaxed);
+                    self.shared.size.set(size);
                     sink.push(frame);
                 }
                 Ok(None) => {

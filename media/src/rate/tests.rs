@@ -13,6 +13,7 @@ struct Bench {
     loss: f32,
     /// What there is to send costs at most this, bits per second.
     content_bps: u64,
+    is_seen: bool,
     /// What the library would estimate, per cent of the line.
     estimate_percent: u64,
     sent: Vec<u64>,
@@ -23,7 +24,7 @@ impl Bench {
     fn new(line_bps: u64) -> Self {
         let now = Instant::now();
         let mut rate = RateController::new(now, 300_000, 3_000_000);
-        rate.picture(now);
+        rate.expect_pictures();
         Self {
             now,
             rate,
@@ -31,6 +32,7 @@ impl Bench {
             queue_bits: 0,
             loss: 0.0,
             content_bps: u64::MAX,
+            is_seen: true,
             estimate_percent: 130,
             sent: Vec::new(),
             resets: Vec::new(),
@@ -42,6 +44,10 @@ impl Bench {
         self.now += TICK;
         let budget = self.rate.budget(self.now);
         let content = budget.total_bps.min(self.content_bps);
+        if self.is_seen {
+            self.rate.picture(self.now);
+        }
+        self.rate.padded(self.rate.at_least(self.now) > 0);
         let sent = content.max(self.rate.at_least(self.now)) / 10;
         self.sent.push(budget.total_bps);
         let there = self.queue_bits + sent;
@@ -204,6 +210,7 @@ fn what_is_not_used_proves_nothing_and_a_search_is_filled_up() {
 fn sound_alone_tries_more_than_its_line_carries_ever_more_rarely() {
     let mut bench = Bench::new(32_000);
     bench.rate = RateController::new(bench.now, 300_000, 3_000_000);
+    bench.is_seen = false;
     bench.estimate_percent = 0;
     let mut full = Vec::new();
     for second in 0..300_u64 {
@@ -225,4 +232,39 @@ fn sound_alone_tries_more_than_its_line_carries_ever_more_rarely() {
     bench.run(100);
     let may = bench.rate.budget(bench.now).total_bps;
     assert!(may >= 75_000, "a line that is wide again is found: {may}");
+}
+
+#[test]
+fn a_search_that_meets_no_queue_ends_with_what_came_of_it_and_not_without_pictures() {
+    let mut bench = Bench::new(1_000_000);
+    bench.estimate_percent = 250;
+    bench.content_bps = 70_000;
+    bench.is_seen = false;
+    bench.run(20);
+    let before = bench.rate.line();
+    assert!(
+        before > 1_000_000,
+        "nothing tells that it is less: {before}"
+    );
+    // As the library does, which holds padding back before a line is full.
+    for is_padded in [true, true, true, true, true, true, true, false] {
+        for _ in 0..10 {
+            bench.now += TICK;
+            bench.rate.picture(bench.now);
+            bench.rate.padded(is_padded);
+            let figures = PathFigures {
+                goodput_bps: 950_000,
+                busy_bps: None,
+                queue: Duration::ZERO,
+                loss: 0.0,
+                sound_loss: 0.0,
+                sound_burst: 0.0,
+                rtt: None,
+                after_silence: TICK,
+            };
+            bench.rate.take(bench.now, &figures);
+        }
+    }
+    let after = bench.rate.line();
+    assert!((800_000..=1_200_000).contains(&after), "{after}");
 }

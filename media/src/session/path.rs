@@ -100,7 +100,7 @@ impl Path {
         let mut rate =
             RateController::new(now, config.start_bitrate_bps, config.desired_bitrate_bps);
         if config.pictures {
-            rate.picture(now);
+            rate.expect_pictures();
         }
         Self {
             meter: PathMeter::new(now),
@@ -210,6 +210,7 @@ impl Path {
         };
         let figures = self.meter.take(now, &report);
         self.rate.sound(self.other_bps.max(SOUND_RESERVE_BPS));
+        self.rate.padded(self.wish_bps.0 > 0);
         self.reset = self.rate.take(now, &figures).or(self.reset);
         self.last_figures = Some(figures);
         true

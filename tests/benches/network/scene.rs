@@ -207,7 +207,7 @@ const GROUP: &str = "crew";
 pub(crate) enum Camera {
     /// Detail of about 1.35 Mbit/s at the encoder's finest.
     Clip,
-    /// More than any line here carries: several Mbit/s.
+    /// More than any line here carries: 3.3 Mbit/s.
     Dark,
     /// The test card.
     Card,

@@ -536,7 +536,8 @@ impl Dispatch {
         let Some((media, _)) = &self.media else {
             return;
         };
-        report.received.freeze_ms = media.freeze_ms();
+        report.received.freeze_ms = media.decoding().freeze_ms;
+        (report.sent.width, report.sent.height) = media.encoding().size;
         if self.own.camera && !self.own.hold {
             let is_paused = stats
                 .budget
@@ -547,7 +548,7 @@ impl Dispatch {
                 (false, false) => "full",
             });
         }
-        let (_, overrun) = media.decoding();
+        let overrun = media.decoding().overrun;
         report.slow = overrun > std::mem::replace(&mut self.overrun, overrun);
         if self.own.slow != report.slow {
             self.own.slow = report.slow;

@@ -100,6 +100,7 @@ impl Dispatch {
         let jitter_ticks = of(Track::Microphone).map(|(_, track)| track.jitter_ticks);
         // A microphone's clock has 48 kHz; without anybody's there is nothing to measure.
         let jitter_ms = jitter_ticks.max().map(|ticks| f64::from(ticks) / 48.0);
+        let sending = self.media.as_ref().map(|(media, _)| media.sending());
         let (all, told) = self.pictures_sent;
         self.pictures_sent.1 = all;
         let mut report = Stats {
@@ -110,6 +111,8 @@ impl Dispatch {
                 video_bitrate_bps: pictures.map(|(_, track)| track.bytes_sent * 8).sum(),
                 audio_bitrate_bps: microphone.map_or(0, |track| track.bytes_sent * 8),
                 nacks: stats.own.values().map(|track| track.nacks_received).sum(),
+                width: sending.map_or(0, |(_, size)| size.0),
+                height: sending.map_or(0, |(_, size)| size.1),
                 ..flow(stats.sent, stats.sent_loss)
             },
             received: Flow {
@@ -133,6 +136,7 @@ impl Dispatch {
             },
             rtt_ms: stats.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
             estimate_bps: stats.estimate_bps,
+            budget_bps: sending.map(|(bps, _)| bps),
             // The server's address is its own; ours is as we know it.
             pair: stats.has_way.then(|| "host/server".to_owned()),
             undecryptable: self.undecryptable,
