@@ -13,6 +13,8 @@ mod calls;
 mod config;
 #[path = "cli/ctl.rs"]
 mod ctl;
+#[path = "cli/devices.rs"]
+mod devices;
 #[path = "cli/disk.rs"]
 mod disk;
 #[path = "cli/group_ends.rs"]
@@ -254,6 +256,26 @@ fn a_server_that_is_down_or_not_the_pinned_one_is_told_apart() {
 }
 
 #[test]
+fn the_doctor_looks_at_the_server_that_the_profile_remembers() {
+    let server = Server::start();
+    let home = Home::new();
+    let found = |home: &Home| {
+        let done = home.run(&["doctor", "--json"]);
+        let is_server = |event: &&Value| event["section"] == "network" && event["what"] == "server";
+        let found = done.events.iter().find(is_server).cloned();
+        found.unwrap_or_else(|| panic!("{}", done.shown()))
+    };
+    assert_eq!(found(&home)["state"], "warn", "there is no profile");
+    home.run(&["name", "alice", "--server", server.url()])
+        .success();
+    let well = found(&home);
+    assert_eq!(well["state"], "ok", "{well}");
+    drop(server);
+    let down = found(&home);
+    assert_eq!(down["state"], "fail", "{down}");
+}
+
+#[test]
 fn a_busy_port_is_told() {
     let server = Server::start();
     let home = Home::new();
@@ -271,6 +293,9 @@ fn a_second_process_on_the_profile_is_refused_and_the_small_commands_go_through_
     let second = bob.run(&["answer", "--mic", "test", "--speaker", "none"]);
     assert_ne!(second.code, 0);
     assert!(second.says("in use by"), "{}", second.shown());
+    let call = bob.run(&call_args(&["call", "alice"]));
+    assert_eq!(call.code, 1, "{}", call.shown());
+    assert!(call.says("hullo ctl call alice"), "{}", call.shown());
     let listed = bob.run(&["contacts", "--json"]).success();
     assert_eq!(listed.event("contact")["name"], "alice");
     let link = bob.run(&["invite", "--json"]).success().event("invite")["link"]
@@ -279,7 +304,11 @@ fn a_second_process_on_the_profile_is_refused_and_the_small_commands_go_through_
         .to_owned();
     assert!(link.starts_with("hullo:"));
     let status = bob.run(&["ctl", "status", "--json"]).success();
-    assert!(!status.events.is_empty());
+    assert!(
+        status.event("status")["at_ms"].is_u64(),
+        "{}",
+        status.shown()
+    );
     // As if there were no program between: words where words are asked for, and the same status.
     for (command, words) in [
         (&["contacts", "--plain"][..], "alice"),
@@ -309,6 +338,20 @@ fn the_demo_without_a_terminal_ends_well() {
     let done = home.run(&["demo"]);
     assert_eq!(done.code, 0, "{}", done.shown());
     assert!(done.says("decoded"), "{}", done.shown());
+}
+
+#[test]
+fn a_profile_variable_that_is_empty_is_as_good_as_unset() {
+    let home = Home::new();
+    let data = home.path().join("data");
+    let variables = [
+        ("HULLO_HOME", "".as_ref()),
+        ("XDG_DATA_HOME", data.as_os_str()),
+    ];
+    let named = Hullo::spawn_in(&home, &["name", "alice", "--json"], &variables);
+    let named = named.finish(PATIENCE).success();
+    assert_eq!(named.event("name")["name"], "alice");
+    assert!(data.join("hullo/hullo.db").exists(), "{}", named.shown());
 }
 
 #[test]
