@@ -67,6 +67,8 @@ pub struct SessionConfig {
     pub start_bitrate_bps: u64,
     /// What we would like to send in all, bits per second; probing stops there.
     pub desired_bitrate_bps: u64,
+    /// Pictures are to be sent from the beginning; they may also come later.
+    pub pictures: bool,
     /// Both programs said that they start the side channel.
     pub side_channel: bool,
     /// The peer's program reads parity over the packets of a picture.
@@ -342,7 +344,7 @@ impl Session {
             self.early.heard(source, bytes);
         }
         self.stats.received(bytes.len());
-        self.path.received(self.now, bytes.len());
+        self.path.received(self.now, bytes);
         self.repair.arrived(self.now, bytes);
         if self.connected && self.hearing.note(self.now, source, bytes) {
             self.outputs.push_back(Output::Event(Event::Resumed));
@@ -453,7 +455,7 @@ impl Session {
                     break;
                 }
                 Ok(str0m::Output::Transmit(transmit)) => {
-                    if !self.path.sending(&transmit.contents) {
+                    if !self.path.sending(self.now, &transmit.contents) {
                         continue;
                     }
                     self.stats.sent(transmit.contents.len());

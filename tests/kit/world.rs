@@ -228,6 +228,11 @@ impl World {
         self.people[person].next_picture = self.now;
     }
 
+    /// What the model of a camera sees costs at most this at the encoder's finest, bits per second.
+    pub fn set_content(&mut self, person: usize, bps: u32) {
+        self.people[person].camera.set_content(bps);
+    }
+
     /// From now on this person's test card is taken `fps` times a second, at most `width` x `height` pixels.
     pub fn card_camera(&mut self, person: usize, fps: u32, size: (u32, u32)) {
         self.people[person].camera = Camera::card(fps, Some(size));

@@ -296,6 +296,7 @@ impl Engine {
         if std::mem::replace(&mut self.is_thin, is_thin) != is_thin {
             self.tell_side(now);
         }
+        self.sound_may(now, &budget);
         self.outputs.push_back(Output::Event(Event::Budget(budget)));
     }
 

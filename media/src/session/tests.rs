@@ -19,6 +19,7 @@ const ADDRESSES: [&str; 2] = ["10.0.0.1:1000", "10.0.0.2:2000"];
 
 fn config(role: Role) -> SessionConfig {
     SessionConfig {
+        pictures: true,
         role,
         answerer_leads: true,
         start_bitrate_bps: 500_000,

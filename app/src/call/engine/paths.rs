@@ -92,6 +92,7 @@ impl Engine {
             answerer_leads: self.answerer_leads,
             start_bitrate_bps: START_BITRATE_BPS,
             desired_bitrate_bps: DESIRED_BITRATE_BPS,
+            pictures: self.own.camera,
             // Every program that speaks our layout has it.
             side_channel: true,
             peer_takes_parity: self.takes_parity,
