@@ -15,8 +15,10 @@
 //! Rates are those of the line: with RTP, IP and UDP headers. Sound comes first: pictures get what is left, and nothing
 //! under [`PICTURES_BPS_MIN`] in all.
 
+mod first_trip;
 mod meter;
 mod report;
+mod used;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -24,6 +26,7 @@ use std::time::{Duration, Instant};
 pub use meter::PathFigures;
 pub(crate) use meter::{HEADER_BYTES, PathMeter};
 pub(crate) use report::PathReport;
+use used::Used;
 
 /// Below this in all, pictures stop: sound needs 60, and what is left would be a slide show.
 pub const PICTURES_BPS_MIN: u64 = 80_000;
@@ -67,6 +70,18 @@ const LOSSY_QUIET: Duration = Duration::from_secs(8);
 const LOSS_LOSSY: f32 = 0.03;
 /// Share of such a line that is used when the queue is gone, per cent.
 const HOLD_PERCENT_LOSSY: u64 = 90;
+/// Only what is used grows: at least this share of what may be sent must have been, in some moment of the last second, or
+/// nothing tells that the line carries it. Encoders fall short of what they may by a tenth.
+const USED_PERCENT: u64 = 85;
+/// So little must be tried without use: sound alone never uses what pictures, or shorter packets, would need to come back.
+const FREE_BPS: u64 = 165_000;
+/// In a call by sound alone it is tried after so long without a queue, twice as long after each time that made one.
+const FREE_AFTER: Duration = Duration::from_secs(5);
+const FREE_AFTER_MAX: Duration = Duration::from_secs(80);
+/// What a call by sound alone would like: its packets with all copies.
+const SOUND_WISH_BPS: u64 = 150_000;
+/// What pictures leave of a search is filled with padding for so long: a search takes two to four seconds.
+const SEARCH_PADDING: Duration = Duration::from_secs(6);
 /// Growth a second while the line was never full, per cent.
 const GROW_SEARCHING_PERCENT: f64 = 25.0;
 /// While searching, the line is taken to carry so much more than is sent, per cent.
@@ -158,6 +173,13 @@ pub struct RateController {
     trial: Option<Trial>,
     next_trial: (Option<Instant>, Duration),
     suspect_since: Option<Instant>,
+    used: Used,
+    search_began: Instant,
+    /// Pictures were sent; before, this is a call by sound alone.
+    has_pictures: bool,
+    free_after: Duration,
+    /// More than is used was tried since the last queue.
+    was_free: bool,
 }
 
 /// Less is sent to see whether what is lost was too much.
@@ -194,6 +216,18 @@ impl RateController {
             trial: None,
             next_trial: (None, TRIAL_INTERVAL),
             suspect_since: None,
+            used: Used::default(),
+            search_began: now,
+            has_pictures: false,
+            free_after: FREE_AFTER,
+            was_free: false,
+        }
+    }
+
+    /// A picture is sent.
+    pub(crate) fn picture(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.has_pictures, true) {
+            self.search_began = now;
         }
     }
 
@@ -219,6 +253,7 @@ impl RateController {
         if figures.after_silence >= SILENCE {
             return Some(self.begin_again(now));
         }
+        self.used.note(now, figures);
         let loss = self.grown_loss(now, figures.loss);
         if self.try_less(now, figures) {
             return None;
@@ -261,7 +296,8 @@ impl RateController {
     #[must_use]
     pub(crate) fn wish(&self) -> u64 {
         match self.phase {
-            Phase::Searching => self.desired_bps,
+            Phase::Searching if self.has_pictures => self.desired_bps,
+            Phase::Searching => self.desired_bps.min(SOUND_WISH_BPS),
             // In steps: every rise of the wish makes it probe.
             Phase::Draining | Phase::Holding => {
                 let mut wish = WISH_BPS_MIN;
@@ -270,6 +306,21 @@ impl RateController {
                 }
                 wish
             }
+        }
+    }
+
+    /// What should be sent at least, with padding where pictures and sound are less, bits per second; 0: nothing more. Only
+    /// a search needs it: what is not sent proves nothing.
+    #[must_use]
+    pub(crate) fn at_least(&self, now: Instant) -> u64 {
+        let is_young = now.saturating_duration_since(self.search_began) < SEARCH_PADDING;
+        let is_silent = self.before_silence_bps.is_some();
+        // Where packets are lost by chance, each needs its room for repair.
+        let is_padded = is_young && !is_silent && !self.is_lossy(now);
+        if self.phase == Phase::Searching && is_padded {
+            self.target_bps
+        } else {
+            0
         }
     }
 
@@ -289,10 +340,14 @@ impl RateController {
 
     fn over(&mut self, now: Instant, figures: &PathFigures) {
         self.last_over = now;
+        if std::mem::take(&mut self.was_free) {
+            self.free_after = (self.free_after * 2).min(FREE_AFTER_MAX);
+        }
         if figures.goodput_bps == 0 || !self.may_cut(now, CUT_INTERVAL) {
             return;
         }
-        let line = figures.goodput_bps;
+        // In a longer time there are moments in which the line had nothing to do: it carries more than that.
+        let line = figures.goodput_bps.max(figures.busy_bps.unwrap_or(0));
         // What arrives before the queue was full is less than the line carries: a queue that only begins says little.
         let line = match (self.phase, self.line_bps) {
             (Phase::Draining, Some(known)) if line < known => (known + line) / 2,
@@ -370,24 +425,33 @@ impl RateController {
     fn grow(&mut self, now: Instant, figures: &PathFigures, elapsed: Duration) {
         let unproven = figures.goodput_bps * UNPROVEN_PERCENT / 100 + UNPROVEN_BPS;
         let line = self.line_bps.unwrap_or(self.target_bps);
+        // Of a call by sound alone the library knows little: most of its probes are left out.
         let found_more = self.phase == Phase::Holding
+            && self.has_pictures
             && self.estimate_bps * 3 / 4 > line.max(self.target_bps)
             && figures.goodput_bps > 0;
         if found_more {
             // A probe found a line a third wider than was known.
             self.phase = Phase::Searching;
             self.line_bps = None;
+            self.search_began = now;
             let wanted = self.estimate_bps * SEARCH_PERCENT / 100;
-            self.aim(wanted.min(unproven));
+            self.aim(wanted.min(unproven).max(self.target_bps));
             return;
         }
-        if self.target_bps >= unproven {
+        let is_known =
+            self.phase == Phase::Holding && self.target_bps < line * self.hold_percent(now) / 100;
+        let is_used = self.used.most() * 100 >= self.target_bps * USED_PERCENT;
+        let quiet = now.saturating_duration_since(self.last_over);
+        let is_free = self.target_bps < FREE_BPS && (self.has_pictures || quiet >= self.free_after);
+        if self.target_bps >= unproven || !(is_known || is_used || is_free) {
             return;
         }
-        let quiet = now.saturating_duration_since(self.last_over).as_secs_f64();
+        self.was_free |= !(is_known || is_used);
+        let quiet = quiet.as_secs_f64();
         let percent = if self.phase == Phase::Searching {
             GROW_SEARCHING_PERCENT
-        } else if self.target_bps < line * self.hold_percent(now) / 100 {
+        } else if is_known {
             GROW_TOWARDS_PERCENT
         } else {
             let most = if self.is_lossy(now) {

@@ -12,6 +12,7 @@
 //! Sources: RFC 8445 (ICE), RFC 8829 (roles), str0m 0.25 `direct_api`.
 
 mod audio_clock;
+mod early;
 mod hearing;
 mod parity;
 mod path;
@@ -59,10 +60,15 @@ const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
 pub struct SessionConfig {
     /// Who wrote the offer.
     pub role: Role,
+    /// Who answers controls ICE, rather than who offers (RFC 8445 §6.1.1): both must know. The one who answers knows the
+    /// other side's description first and needs no more than one round trip to nominate; the offerer waits for the answer.
+    pub answerer_leads: bool,
     /// Estimate to start from, bits per second.
     pub start_bitrate_bps: u64,
     /// What we would like to send in all, bits per second; probing stops there.
     pub desired_bitrate_bps: u64,
+    /// Pictures are to be sent from the beginning; they may also come later.
+    pub pictures: bool,
     /// Both programs said that they start the side channel.
     pub side_channel: bool,
     /// The peer's program reads parity over the packets of a picture.
@@ -184,6 +190,7 @@ pub struct Session {
     described: bool,
     connected: bool,
     hearing: Hearing,
+    early: early::Early,
     closed: bool,
     candidates: usize,
     local_candidates: Vec<Candidate>,
@@ -218,6 +225,7 @@ impl Session {
             described: false,
             connected: false,
             hearing: Hearing::default(),
+            early: early::Early::default(),
             closed: false,
             candidates: 0,
             local_candidates: Vec::new(),
@@ -268,6 +276,7 @@ impl Session {
         }
         let result = self.apply(input);
         self.drain();
+        self.take_early();
         self.listen();
         self.tend_path();
         result
@@ -324,23 +333,18 @@ impl Session {
     }
 
     fn receive(&mut self, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) {
-        if bytes.len() > DATAGRAM_BYTES_MAX {
-            self.stats.refused_datagrams += 1;
+        if bytes.len() > DATAGRAM_BYTES_MAX || !self.accepts(source, destination, bytes) {
+            let is_kept = !self.connected
+                && bytes.len() <= DATAGRAM_BYTES_MAX
+                && self.early.keep(source, destination, bytes);
+            self.stats.refused_datagrams += u64::from(!is_kept);
             return;
         }
-        let Ok(receive) = Receive::new(Protocol::Udp, source, destination, bytes) else {
-            self.stats.refused_datagrams += 1;
-            return;
-        };
-        if !self
-            .rtc
-            .accepts(&str0m::Input::Receive(self.now, Receive { ..receive }))
-        {
-            self.stats.refused_datagrams += 1;
-            return;
+        if !self.connected {
+            self.early.heard(source, bytes);
         }
         self.stats.received(bytes.len());
-        self.path.received(self.now, bytes.len());
+        self.path.received(self.now, bytes);
         self.repair.arrived(self.now, bytes);
         if self.connected && self.hearing.note(self.now, source, bytes) {
             self.outputs.push_back(Output::Event(Event::Resumed));
@@ -451,7 +455,7 @@ impl Session {
                     break;
                 }
                 Ok(str0m::Output::Transmit(transmit)) => {
-                    if !self.path.sending(&transmit.contents) {
+                    if !self.path.sending(self.now, &transmit.contents) {
                         continue;
                     }
                     self.stats.sent(transmit.contents.len());

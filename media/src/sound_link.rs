@@ -72,6 +72,11 @@ impl SoundLink {
         (self.session_loss, self.available_bps) = (loss, available_bps);
     }
 
+    /// What the network carries, bits per second, as far as may be used now.
+    pub fn carries(&mut self, available_bps: u64) {
+        self.available_bps = Some(available_bps);
+    }
+
     /// What goes with a packet of ours, captured at `captured_at`.
     pub fn outgoing(&mut self, packet: &[u8], captured_at: Instant) -> Outgoing {
         let samples = opus::packet_samples(packet).unwrap_or(BLOCK_SAMPLES);

@@ -86,10 +86,8 @@ fn run(emulator: Emulator) -> Result<bool, Failure> {
             target.join("release").join("hullo")
         }
     };
-    let wanted: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|word| !word.starts_with('-'))
-        .collect();
+    let is_part = |word: &String| PARTS.iter().any(|(name, _)| name == word);
+    let wanted: Vec<String> = std::env::args().skip(1).filter(is_part).collect();
     let scene = Scene::set(emulator, &hullo)?;
     let mut points = Vec::new();
     for (name, part) in PARTS {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::first_trip::FirstTrip;
 use super::report::PathReport;
 
 /// Bytes of IPv4 and UDP headers, which a line carries as well.
@@ -11,6 +12,10 @@ pub(crate) const HEADER_BYTES: usize = 28;
 const REPORTS_MAX: usize = 32;
 /// The rate that arrives is taken over this time: shorter is noise, longer notices a halved line late.
 const GOODPUT_WINDOW: Duration = Duration::from_millis(400);
+/// While our reports of the far side stood in a queue for this long, the line was busy, ms.
+const BUSY_QUEUE_MS: u16 = 40;
+/// What it carried meanwhile says something from this many bytes on: ten full packets.
+const BUSY_BYTES_MIN: u32 = 12_000;
 /// Losses are counted over this time.
 const LOSS_WINDOW: Duration = Duration::from_millis(1_000);
 /// The quickest way of the last 10 to 20 s counts as empty: two clocks drift by 2 ms meanwhile, routes change.
@@ -23,6 +28,8 @@ const SOUND_MAX: usize = 100;
 pub struct PathFigures {
     /// Bits per second that arrived there, with IP and UDP headers; 0 until two reports have come.
     pub goodput_bps: u64,
+    /// The same over the moments in which a queue stood, where that was long enough: what the line carries.
+    pub busy_bps: Option<u64>,
     /// How long our datagrams stand in queues on their way.
     pub queue: Duration,
     /// Share of our datagrams of the last second that were lost, 0..=1.
@@ -48,14 +55,22 @@ pub(crate) struct PathMeter {
     base: Base,
     first_apart: Option<u32>,
     /// The far side's counts of what came from us, by its clock.
-    confirmed: VecDeque<(u32, u32)>,
+    confirmed: VecDeque<Confirmed>,
     last_report_at: Option<Instant>,
     /// When the newest datagram came.
     heard_at: Option<Instant>,
     /// Longest time without one since the last report.
     gap: Duration,
     rtt: Option<Duration>,
+    first_trip: FirstTrip,
     sound: SoundFate,
+}
+
+#[derive(Clone, Copy)]
+struct Confirmed {
+    stamp: u32,
+    bytes: u32,
+    queue_ms: u16,
 }
 
 #[derive(Clone, Copy)]
@@ -82,21 +97,24 @@ impl PathMeter {
             heard_at: None,
             gap: Duration::ZERO,
             rtt: None,
+            first_trip: FirstTrip::default(),
             sound: SoundFate::default(),
         }
     }
 
     /// A datagram left.
-    pub(crate) fn sent(&mut self) {
+    pub(crate) fn sent(&mut self, now: Instant, datagram: &[u8]) {
+        self.first_trip.sent(now, datagram);
         self.sent_datagrams = self.sent_datagrams.wrapping_add(1);
     }
 
-    /// A datagram of `bytes` came.
-    pub(crate) fn received(&mut self, now: Instant, bytes: usize) {
+    /// A datagram came.
+    pub(crate) fn received(&mut self, now: Instant, datagram: &[u8]) {
+        self.first_trip.received(now, datagram);
         let before = self.heard_at.replace(now).unwrap_or(now);
         self.gap = self.gap.max(now.saturating_duration_since(before));
         self.received_datagrams = self.received_datagrams.wrapping_add(1);
-        let bytes = u32::try_from(bytes + HEADER_BYTES).unwrap_or(0);
+        let bytes = u32::try_from(datagram.len() + HEADER_BYTES).unwrap_or(0);
         self.received_bytes = self.received_bytes.wrapping_add(bytes);
     }
 
@@ -146,14 +164,19 @@ impl PathMeter {
             let rtt = round.saturating_sub(report.held);
             // More than a minute is a wrapped clock or a lie.
             if rtt < 600_000 {
-                self.rtt = Some(Duration::from_micros(u64::from(rtt) * 100));
+                let rtt = Duration::from_micros(u64::from(rtt) * 100);
+                self.first_trip.round(now, rtt);
+                self.rtt = Some(rtt);
             }
         }
         let newer = (self.confirmed.back())
-            .is_none_or(|&(stamp, _)| report.stamp.wrapping_sub(stamp) < u32::MAX / 2);
+            .is_none_or(|last| report.stamp.wrapping_sub(last.stamp) < u32::MAX / 2);
         if newer {
-            self.confirmed
-                .push_back((report.stamp, report.received_bytes));
+            self.confirmed.push_back(Confirmed {
+                stamp: report.stamp,
+                bytes: report.received_bytes,
+                queue_ms: report.queue_ms,
+            });
             if self.confirmed.len() > REPORTS_MAX {
                 self.confirmed.pop_front();
             }
@@ -162,7 +185,8 @@ impl PathMeter {
         let after_silence = std::mem::take(&mut self.gap);
         PathFigures {
             goodput_bps: self.goodput(),
-            queue: Duration::from_millis(u64::from(report.queue_ms)),
+            busy_bps: self.busy(),
+            queue: Duration::from_millis(u64::from(report.queue_ms)).max(self.first_trip.queue()),
             loss: f32::from(report.loss_permille) / 1_000.0,
             sound_loss: f32::from(report.sound_loss_permille) / 1_000.0,
             sound_burst: f32::from(report.sound_burst_16) / 16.0,
@@ -203,12 +227,20 @@ impl PathMeter {
     }
 
     fn goodput(&self) -> u64 {
-        let Some(&(last, bytes)) = self.confirmed.back() else {
+        let Some(&Confirmed {
+            stamp: last, bytes, ..
+        }) = self.confirmed.back()
+        else {
             return 0;
         };
         let wanted = ticks(GOODPUT_WINDOW);
         let mut first = None;
-        for &(stamp, before) in self.confirmed.iter().rev().skip(1) {
+        for &Confirmed {
+            stamp,
+            bytes: before,
+            ..
+        } in self.confirmed.iter().rev().skip(1)
+        {
             // Behind a moment in which nothing came stands another line.
             if first.is_some_and(|(_, after)| after == before) {
                 break;
@@ -226,6 +258,24 @@ impl PathMeter {
             return 0;
         }
         u64::from(bytes.wrapping_sub(before)) * 8 * 10_000 / elapsed
+    }
+
+    /// What came while a queue stood at both ends of each stretch, at most over the time of [`GOODPUT_WINDOW`].
+    fn busy(&self) -> Option<u64> {
+        let last = self.confirmed.back()?;
+        let wanted = ticks(GOODPUT_WINDOW);
+        let mut later = self.confirmed.iter().rev();
+        let mut first = *last;
+        let mut after = later.next()?;
+        for before in later {
+            if after.queue_ms < BUSY_QUEUE_MS || last.stamp.wrapping_sub(first.stamp) >= wanted {
+                break;
+            }
+            (first, after) = (*before, before);
+        }
+        let elapsed = u64::from(last.stamp.wrapping_sub(first.stamp));
+        let bytes = last.bytes.wrapping_sub(first.bytes);
+        (bytes >= BUSY_BYTES_MIN && elapsed > 0).then(|| u64::from(bytes) * 8 * 10_000 / elapsed)
     }
 
     fn clock(&self, now: Instant) -> u32 {
@@ -345,15 +395,15 @@ mod tests {
         for tick in 0..seconds * 10 {
             let now = zero + Duration::from_millis(600_000 + tick * 100);
             for packet in 0..10 {
-                a.sent();
+                a.sent(now, &[]);
                 if !lost(tick * 10 + packet) {
-                    b.received(now, 972);
+                    b.received(now, &[0; 972]);
                 }
             }
             let report = a.report(now);
-            a.sent();
+            a.sent(now, &[]);
             let there = now + Duration::from_millis(delay_ms(tick));
-            b.received(there, 72);
+            b.received(there, &[0; 72]);
             b.take(there, &report);
             let back = b.report(there);
             figures.push(a.take(there + Duration::from_millis(20), &back));

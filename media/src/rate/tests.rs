@@ -11,6 +11,8 @@ struct Bench {
     line_bps: u64,
     queue_bits: u64,
     loss: f32,
+    /// What there is to send costs at most this, bits per second.
+    content_bps: u64,
     /// What the library would estimate, per cent of the line.
     estimate_percent: u64,
     sent: Vec<u64>,
@@ -20,23 +22,27 @@ struct Bench {
 impl Bench {
     fn new(line_bps: u64) -> Self {
         let now = Instant::now();
+        let mut rate = RateController::new(now, 300_000, 3_000_000);
+        rate.picture(now);
         Self {
             now,
-            rate: RateController::new(now, 300_000, 3_000_000),
+            rate,
             line_bps,
             queue_bits: 0,
             loss: 0.0,
+            content_bps: u64::MAX,
             estimate_percent: 130,
             sent: Vec::new(),
             resets: Vec::new(),
         }
     }
 
-    /// A tenth of a second: everything allowed is sent.
+    /// A tenth of a second: everything allowed is sent, as far as there is so much, and what the controller asks for.
     fn tick(&mut self) -> Budget {
         self.now += TICK;
         let budget = self.rate.budget(self.now);
-        let sent = budget.total_bps / 10;
+        let content = budget.total_bps.min(self.content_bps);
+        let sent = content.max(self.rate.at_least(self.now)) / 10;
         self.sent.push(budget.total_bps);
         let there = self.queue_bits + sent;
         let arrived = there.min(self.line_bps / 10);
@@ -45,6 +51,7 @@ impl Bench {
             .estimate(self.line_bps * self.estimate_percent / 100);
         let figures = PathFigures {
             goodput_bps: (arrived as f64 * 10.0 * f64::from(1.0 - self.loss)) as u64,
+            busy_bps: None,
             queue: Duration::from_millis(self.queue_bits * 1_000 / self.line_bps),
             loss: self.loss,
             sound_loss: 0.0,
@@ -136,6 +143,7 @@ fn an_outage_stops_pictures_and_begins_again_at_half() {
     assert_eq!(bench.rate.budget(bench.now).pictures_bps, None);
     let figures = PathFigures {
         goodput_bps: 0,
+        busy_bps: None,
         queue: Duration::ZERO,
         loss: 0.9,
         sound_loss: 0.9,
@@ -176,4 +184,45 @@ fn sound_comes_first() {
     assert_eq!(budget.pictures_bps, Some(budget.total_bps - 70_000));
     bench.rate.sound(1_000_000);
     assert_eq!(bench.tick().pictures_bps, Some(0));
+}
+
+#[test]
+fn what_is_not_used_proves_nothing_and_a_search_is_filled_up() {
+    let mut bench = Bench::new(1_000_000);
+    bench.content_bps = 300_000;
+    bench.estimate_percent = 60;
+    bench.run(6);
+    for _ in 0..60 {
+        bench.run(1);
+        let line_bps = bench.rate.line();
+        assert!((800_000..=1_200_000).contains(&line_bps), "{line_bps}");
+        assert_eq!(bench.rate.at_least(bench.now), 0, "a search has an end");
+    }
+}
+
+#[test]
+fn sound_alone_tries_more_than_its_line_carries_ever_more_rarely() {
+    let mut bench = Bench::new(32_000);
+    bench.rate = RateController::new(bench.now, 300_000, 3_000_000);
+    bench.estimate_percent = 0;
+    let mut full = Vec::new();
+    for second in 0..300_u64 {
+        // As the sound does: longer packets on thin lines.
+        let may = bench.rate.budget(bench.now).total_bps;
+        bench.content_bps = if may >= 48_000 { 43_000 } else { 28_000 };
+        bench.run(1);
+        if bench.queue_bits > 32_000 / 10 {
+            full.push(second);
+        }
+    }
+    let late = full.iter().filter(|second| **second >= 100).count();
+    assert!(
+        late <= 12,
+        "of 200 seconds the line was full in {late}: {full:?}"
+    );
+    bench.line_bps = 300_000;
+    bench.content_bps = 70_000;
+    bench.run(100);
+    let may = bench.rate.budget(bench.now).total_bps;
+    assert!(may >= 75_000, "a line that is wide again is found: {may}");
 }

@@ -31,6 +31,9 @@ const QUEUE_NONE: Duration = Duration::from_millis(40);
 const LOSS_RANDOM: f32 = 0.03;
 /// Sound and what the protocols need have at least this, so that unmuting does not overflow the line, bits per second.
 const SOUND_RESERVE_BPS: u64 = 40_000;
+/// A search is filled up with padding to so many times what pictures and sound take: nobody needs to know that a line
+/// carries ten times as much.
+const PADDED_TIMES: u64 = 4;
 /// Changes of the budget below this share are not told, per cent.
 const CHANGE_PERCENT: u64 = 3;
 
@@ -60,8 +63,10 @@ impl SendBudget {
 struct Wire {
     /// Sound and everything that is neither picture nor padding.
     other: u64,
-    /// Pictures and what of them was sent again.
+    /// Pictures and their parity.
     pictures: u64,
+    /// What of them was sent again: asked for, or as padding of a search, which looks the same.
+    again: u64,
     /// Bytes of picture frames before packets.
     frames: u64,
 }
@@ -82,16 +87,24 @@ pub(super) struct Path {
     overhead_256: u64,
     told: Option<SendBudget>,
     reset: Option<u64>,
-    wish_bps: u64,
+    /// What the library was told: at least so much, and what we would like, bits per second.
+    wish_bps: (u64, u64),
+    /// What pictures and sound took in the last window, bits per second; 0: no pictures.
+    content_bps: u64,
     waiting: bool,
     thin_feedback: u32,
 }
 
 impl Path {
     pub(super) fn new(now: Instant, config: &SessionConfig) -> Self {
+        let mut rate =
+            RateController::new(now, config.start_bitrate_bps, config.desired_bitrate_bps);
+        if config.pictures {
+            rate.picture(now);
+        }
         Self {
             meter: PathMeter::new(now),
-            rate: RateController::new(now, config.start_bitrate_bps, config.desired_bitrate_bps),
+            rate,
             reports: config.side_channel,
             next_report: now,
             last_figures: None,
@@ -101,7 +114,8 @@ impl Path {
             overhead_256: 290,
             told: None,
             reset: None,
-            wish_bps: config.desired_bitrate_bps,
+            wish_bps: (0, config.desired_bitrate_bps),
+            content_bps: 0,
             waiting: false,
             thin_feedback: 0,
         }
@@ -123,15 +137,16 @@ impl Path {
         self.last_figures.as_ref().and_then(|figures| figures.rtt)
     }
 
-    pub(super) fn received(&mut self, now: Instant, bytes: usize) {
-        self.meter.received(now, bytes);
+    pub(super) fn received(&mut self, now: Instant, datagram: &[u8]) {
+        self.meter.received(now, datagram);
     }
 
     pub(super) fn sound_came(&mut self, seq: u64) {
         self.meter.sound(seq);
     }
 
-    pub(super) fn picture(&mut self, bytes: usize) {
+    pub(super) fn picture(&mut self, now: Instant, bytes: usize) {
+        self.rate.picture(now);
         self.wire.frames += bytes as u64;
     }
 
@@ -161,7 +176,7 @@ impl Path {
 
     /// Counts a datagram that is about to leave; false when it must not: on a thin line the library's padding (50
     /// kbit/s, no setting) and most of its feedback (12 kbit/s, no setting) would leave no room for sound.
-    pub(super) fn sending(&mut self, datagram: &[u8]) -> bool {
+    pub(super) fn sending(&mut self, now: Instant, datagram: &[u8]) -> bool {
         let is_thin = self.told.is_some_and(|told| told.total_bps < THIN_BPS);
         let bytes = (datagram.len() + HEADER_BYTES) as u64;
         match Kind::of(datagram) {
@@ -175,13 +190,16 @@ impl Path {
             }
             Kind::Padding => {}
             // Asked for again, while no pictures are sent: nobody can show it.
-            Kind::Picture if is_thin && self.told.is_some_and(|told| told.is_thin()) => {
+            Kind::Picture | Kind::Again
+                if is_thin && self.told.is_some_and(|told| told.is_thin()) =>
+            {
                 return false;
             }
             Kind::Picture => self.wire.pictures += bytes,
+            Kind::Again => self.wire.again += bytes,
             Kind::Feedback | Kind::Other => self.wire.other += bytes,
         }
-        self.meter.sent();
+        self.meter.sent(now, datagram);
         true
     }
 
@@ -212,11 +230,29 @@ impl Path {
         }
         let wire = std::mem::take(&mut self.wire);
         self.window_began = now;
+        let again = if self.wish_bps.0 > 0 { 0 } else { wire.again };
+        let pictures = wire.pictures + again;
+        self.content_bps = if wire.frames > 0 {
+            (wire.other + pictures) * 8_000 / millis
+        } else {
+            0
+        };
         self.other_bps = (self.other_bps + wire.other * 8_000 / millis) / 2;
-        if let Some(overhead) = (wire.pictures * 256).checked_div(wire.frames) {
+        if let Some(overhead) = (pictures * 256).checked_div(wire.frames) {
             // Parity and what is sent again at once are part of the price; more than treble is a burst of an outage.
             self.overhead_256 = (self.overhead_256 + overhead.clamp(256, 768)) / 2;
         }
+    }
+
+    /// What the library should send at least, with padding, and what it should think that we would like to.
+    fn wish(&self, now: Instant) -> (u64, u64) {
+        // Whoever does not report ends no search.
+        let at_least = if self.last_figures.is_some() {
+            (self.rate.at_least(now)).min(self.content_bps * PADDED_TIMES)
+        } else {
+            0
+        };
+        (at_least, self.rate.wish())
     }
 
     fn budget(&mut self, now: Instant) -> SendBudget {
@@ -253,6 +289,7 @@ impl Path {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Picture,
+    Again,
     Padding,
     Feedback,
     Other,
@@ -281,7 +318,8 @@ impl Kind {
         match second & 0x7f {
             _ if without_stream => Self::Padding,
             setup::H264_RTX_PT if is_padded => Self::Padding,
-            setup::H264_PT | setup::H264_RTX_PT | parity::PARITY_PT => Self::Picture,
+            setup::H264_RTX_PT => Self::Again,
+            setup::H264_PT | parity::PARITY_PT => Self::Picture,
             _ => Self::Other,
         }
     }
@@ -338,11 +376,12 @@ impl Session {
     /// The library probes up to twice what we wish for, also when it starts anew: outside a search the wish is what we
     /// send, or its probes alone would fill the line.
     fn tell_estimator(&mut self) {
-        let wish = self.path.rate.wish();
+        let wish = self.path.wish(self.now);
         if std::mem::replace(&mut self.path.wish_bps, wish) != wish {
+            let (at_least, desired) = wish;
             self.rtc
                 .bwe()
-                .set_bitrate(Bitrate::from(0), Bitrate::from(wish));
+                .set_bitrate(Bitrate::from(at_least), Bitrate::from(desired));
             self.drain();
         }
         if let Some(bps) = self.path.reset.take() {

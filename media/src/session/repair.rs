@@ -112,7 +112,7 @@ impl Session {
         parity: Vec<Vec<u8>>,
     ) {
         for bytes in parity {
-            if self.path.sending(&bytes) {
+            if self.path.sending(self.now, &bytes) {
                 self.stats.sent(bytes.len());
                 self.outputs.push_back(Output::Transmit {
                     source,
@@ -131,7 +131,7 @@ impl Session {
                 break;
             };
             if let Output::Transmit { bytes, .. } = &copy
-                && self.path.sending(bytes)
+                && self.path.sending(self.now, bytes)
             {
                 self.stats.sent(bytes.len());
                 self.outputs.push_back(copy);

@@ -51,7 +51,7 @@ impl Session {
         let bytes = frame.into_bytes();
         self.stats.sending(track, bytes.len(), is_key);
         if track == Track::Video {
-            self.path.picture(bytes.len());
+            self.path.picture(self.now, bytes.len());
         }
         let Some(writer) = self.rtc.writer(mid) else {
             return;

@@ -76,7 +76,10 @@ pub(crate) fn set_up(scene: &Scene) -> Result<Vec<Point>, Failure> {
 pub(crate) fn rate(scene: &Scene) -> Result<Vec<Point>, Failure> {
     let mut points = Vec::new();
     for (rate_bps, within) in [(200_000, 3.0), (500_000, 3.0), (2_000_000, 5.0)] {
-        let mut call = scene.call(line(rate_bps), Camera::Clip)?;
+        if !is_wanted(rate_bps) {
+            continue;
+        }
+        let mut call = scene.call(line(rate_bps), Camera::Dark)?;
         let begin = now();
         call.run(seconds(25.0));
         let halved = now();
@@ -86,6 +89,7 @@ pub(crate) fn rate(scene: &Scene) -> Result<Vec<Point>, Failure> {
         scene.network.set(line(rate_bps));
         call.run(seconds(10.0));
         let told = call.end()?;
+        trace(scene, &told[BOB], begin);
         let settled = settled(&told[BOB], rate_bps, begin);
         let rate = rate_bps as f64;
         let from = begin + seconds(within);
@@ -136,6 +140,32 @@ pub(crate) fn rate(scene: &Scene) -> Result<Vec<Point>, Failure> {
         );
     }
     Ok(points)
+}
+
+/// Lines are chosen by their rate in kbit/s; without a number all are measured.
+fn is_wanted(rate_bps: u64) -> bool {
+    let mut numbers = std::env::args()
+        .filter_map(|word| word.parse().ok())
+        .peekable();
+    numbers.peek().is_none() || numbers.any(|rate: u64| rate * 1_000 == rate_bps)
+}
+
+/// Each second as it went, for whoever asks with the word `trace`.
+fn trace(scene: &Scene, told: &Told, begin: Instant) {
+    if !std::env::args().any(|word| word == "trace") {
+        return;
+    }
+    for (at, value) in told.events("stats") {
+        let of = |path: &str| value.pointer(path).and_then(serde_json::Value::as_f64);
+        let (offered, carried) = scene.network.rates(BOB, at - seconds(1.0), at);
+        super::say(&format!(
+            "{:6.1} s  estimate {:7}  may {:7}  offered {offered:7.0}  carried {carried:7.0}  queue {:4} ms",
+            at.saturating_duration_since(begin).as_secs_f64(),
+            of("/estimate_bps").unwrap_or(0.0),
+            of("/budget_bps").unwrap_or(0.0),
+            of("/sent/queue_ms").unwrap_or(0.0),
+        ));
+    }
 }
 
 /// From when on the estimate stayed near the line for two figures, one of each second, seconds.

@@ -15,7 +15,7 @@ use super::emulator::{ALICE, BOB, Emulator, Line, SERVER, address};
 
 /// Whatever is waited for comes sooner on any line that is measured.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The clip that fills a line: fine detail that never repeats, with noise.
+/// Of the clips: fine detail that never repeats, with noise.
 const SHAPE: Shape = Shape {
     width: 640,
     height: 360,
@@ -51,8 +51,6 @@ impl Scene {
     /// A program did not do its part.
     pub(crate) fn set(network: Emulator, hullo: &Path) -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
-        let clip = File::create(folder.path().join("clip.y4m"))?;
-        clip::write_stress(&mut BufWriter::new(clip), SHAPE, CLIP_PICTURES, 1)?;
         let listen = format!("{}:4433", address(SERVER, 2));
         let serve = ["serve", "--listen", &listen];
         let mut server = start(&network, hullo, folder.path(), SERVER, "server", &serve, "")?;
@@ -102,14 +100,14 @@ impl Scene {
         )
     }
 
-    /// A call with pictures over this line, which both say is connected. `camera`: `test`, or the clip.
+    /// A call with pictures over this line, which both say is connected.
     ///
     /// # Errors
     /// It does not come about.
     pub(crate) fn call(&self, line: Line, camera: Camera) -> Result<Call, Failure> {
         self.network.set(line);
         let camera = match camera {
-            Camera::Clip => format!("file:{}", self.folder.path().join("clip.y4m").display()),
+            Camera::Clip | Camera::Dark => format!("file:{}", self.clip(camera)?.display()),
             Camera::Card => "test".to_owned(),
         };
         let devices = [
@@ -138,6 +136,22 @@ impl Scene {
 }
 
 impl Scene {
+    /// The file of a clip, written when it is first asked for.
+    fn clip(&self, camera: Camera) -> Result<PathBuf, Failure> {
+        let is_dark = matches!(camera, Camera::Dark);
+        let name = if is_dark { "dark.y4m" } else { "clip.y4m" };
+        let path = self.folder.path().join(name);
+        if !path.exists() {
+            let mut file = BufWriter::new(File::create(&path)?);
+            if is_dark {
+                clip::write_dark_stress(&mut file, SHAPE, CLIP_PICTURES, 1)?;
+            } else {
+                clip::write_stress(&mut file, SHAPE, CLIP_PICTURES, 1)?;
+            }
+        }
+        Ok(path)
+    }
+
     /// The call of a group of the two, without pictures, in which both hear each other.
     ///
     /// # Errors
@@ -191,8 +205,10 @@ const GROUP: &str = "crew";
 /// What a call shows.
 #[derive(Clone, Copy)]
 pub(crate) enum Camera {
-    /// More detail than any line here carries.
+    /// Detail of about 1.35 Mbit/s at the encoder's finest.
     Clip,
+    /// More than any line here carries: several Mbit/s.
+    Dark,
     /// The test card.
     Card,
 }

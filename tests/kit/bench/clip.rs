@@ -13,6 +13,9 @@ use super::y4m::{Shape, write_header, write_picture};
 /// Standard deviation of the camera's noise, in steps of luma; a webcam indoors.
 const NOISE_STEPS: f32 = 2.0;
 
+/// The same in the dark: an encoder spends whatever it may on it.
+const NOISE_STEPS_DARK: f32 = 8.0;
+
 /// Iterations after which a point counts as inside the Mandelbrot set.
 const ITERATIONS_MAX: u16 = 64;
 
@@ -33,9 +36,14 @@ pub fn write_talking_head(
     let texture = Texture::new(&mut rng);
     // Drawn for 640x360, whatever the size.
     let scale = 640.0 / shape.width as f32;
-    write_clip(out, shape, pictures, &mut rng, |time_s, x, y| {
-        head_luma(&texture, time_s, x * scale, y * scale)
-    })
+    write_clip(
+        out,
+        shape,
+        pictures,
+        NOISE_STEPS,
+        &mut rng,
+        |time_s, x, y| head_luma(&texture, time_s, x * scale, y * scale),
+    )
 }
 
 fn head_luma(texture: &Texture, time_s: f32, x: f32, y: f32) -> f32 {
@@ -75,19 +83,50 @@ pub fn write_stress(
     pictures: u32,
     seed: u64,
 ) -> io::Result<()> {
+    write_zoom(out, shape, pictures, NOISE_STEPS, seed)
+}
+
+/// The same zoom with so much noise that its finest encoding costs several times as much: it fills any line that carries
+/// a picture of this size.
+///
+/// # Errors
+/// The disk's fault.
+pub fn write_dark_stress(
+    out: &mut impl Write,
+    shape: Shape,
+    pictures: u32,
+    seed: u64,
+) -> io::Result<()> {
+    write_zoom(out, shape, pictures, NOISE_STEPS_DARK, seed)
+}
+
+fn write_zoom(
+    out: &mut impl Write,
+    shape: Shape,
+    pictures: u32,
+    noise_steps: f32,
+    seed: u64,
+) -> io::Result<()> {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
     let (middle_x, middle_y) = (shape.width as f32 / 2.0, shape.height as f32 / 2.0);
-    write_clip(out, shape, pictures, &mut rng, |time_s, x, y| {
-        // There and back in eight seconds, so that a loop of that length has no cut.
-        let depth = 3.0 * (1.0 - (f64::from(time_s) * std::f64::consts::TAU / 8.0).cos());
-        let step = 0.8 / f64::from(middle_x) * 0.6_f64.powf(depth);
-        let real = -0.743_643_887 + f64::from(x - middle_x) * step;
-        let imaginary = 0.131_825_904 + f64::from(y - middle_y) * step;
-        30.0 + 200.0
-            * (escape(real, imaginary) * 0.12 + TAU / 16.0 * time_s)
-                .sin()
-                .abs()
-    })
+    write_clip(
+        out,
+        shape,
+        pictures,
+        noise_steps,
+        &mut rng,
+        |time_s, x, y| {
+            // There and back in eight seconds, so that a loop of that length has no cut.
+            let depth = 3.0 * (1.0 - (f64::from(time_s) * std::f64::consts::TAU / 8.0).cos());
+            let step = 0.8 / f64::from(middle_x) * 0.6_f64.powf(depth);
+            let real = -0.743_643_887 + f64::from(x - middle_x) * step;
+            let imaginary = 0.131_825_904 + f64::from(y - middle_y) * step;
+            30.0 + 200.0
+                * (escape(real, imaginary) * 0.12 + TAU / 16.0 * time_s)
+                    .sin()
+                    .abs()
+        },
+    )
 }
 
 /// Iterations until the point escapes, with a fraction: bands without hard edges.
@@ -109,6 +148,7 @@ fn write_clip(
     out: &mut impl Write,
     shape: Shape,
     pictures: u32,
+    noise_steps: f32,
     rng: &mut ChaCha20Rng,
     luma: impl Fn(f32, f32, f32) -> f32,
 ) -> io::Result<()> {
@@ -127,17 +167,17 @@ fn write_clip(
         let time_s = picture as f32 / shape.rate_fps as f32;
         for (at, pixel) in plane.iter_mut().enumerate() {
             let (x, y) = ((at % shape.width) as f32, (at / shape.width) as f32);
-            *pixel = (luma(time_s, x, y) + noise(rng)).clamp(16.0, 235.0) as u8;
+            *pixel = (luma(time_s, x, y) + noise(rng) * noise_steps).clamp(16.0, 235.0) as u8;
         }
         write_picture(out, &plane, &chroma)?;
     }
     Ok(())
 }
 
-/// Nearly normal: the sum of four bytes has a standard deviation of 147.8.
+/// Nearly normal, with a standard deviation of one: the sum of four bytes has 147.8.
 fn noise(rng: &mut ChaCha20Rng) -> f32 {
     let sum: u16 = rng.next_u32().to_le_bytes().map(u16::from).iter().sum();
-    (f32::from(sum) - 510.0) / 147.8 * NOISE_STEPS
+    (f32::from(sum) - 510.0) / 147.8
 }
 
 /// Smooth random values that repeat every 64 cells.
@@ -219,7 +259,7 @@ mod tests {
 
     #[test]
     fn clips_move_and_repeat_by_seed() {
-        for write in [write_talking_head as Write, write_stress] {
+        for write in [write_talking_head as Write, write_stress, write_dark_stress] {
             let clip = |seed| {
                 let mut bytes = Vec::new();
                 write(&mut bytes, SMALL, 3, seed).unwrap();

@@ -28,8 +28,8 @@ pub(super) struct Camera {
 enum Kind {
     /// The test card through the real encoder.
     Card(Box<Card>),
-    /// Frames of the rate that was asked for, filled with numbers.
-    Model { bitrate_bps: u32 },
+    /// Frames of the rate that was asked for, filled with numbers, as far as what is seen costs so much.
+    Model { bitrate_bps: u32, content_bps: u32 },
 }
 
 struct Card {
@@ -65,7 +65,14 @@ impl Camera {
             stopped: (false, false),
             kind: Kind::Model {
                 bitrate_bps: 200_000,
+                content_bps: u32::MAX,
             },
+        }
+    }
+
+    pub(super) fn set_content(&mut self, bps: u32) {
+        if let Kind::Model { content_bps, .. } = &mut self.kind {
+            *content_bps = bps;
         }
     }
 
@@ -82,7 +89,7 @@ impl Camera {
         let Some(bps) = bps else { return };
         match &mut self.kind {
             Kind::Card(card) => card.encoder.set_bitrate(bps.min(1_000_000)),
-            Kind::Model { bitrate_bps } => *bitrate_bps = bps,
+            Kind::Model { bitrate_bps, .. } => *bitrate_bps = bps,
         }
     }
 
@@ -112,9 +119,13 @@ impl Camera {
                     .encode(&picture, now)
                     .expect("h264 encodes any picture")
             }
-            Kind::Model { bitrate_bps } => {
+            Kind::Model {
+                bitrate_bps,
+                content_bps,
+            } => {
                 let cost = if is_key { KEY_COST } else { 1 };
-                let bytes = (*bitrate_bps / 8 / self.fps * cost).max(64) as usize;
+                let bytes =
+                    ((*bitrate_bps).min(*content_bps) / 8 / self.fps * cost).max(64) as usize;
                 let mut data = MODEL.to_vec();
                 data.push(if is_key { KEY_NAL } else { DELTA_NAL });
                 // The byte that follows tells the model from a real frame: the next NAL header bits never look so.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use hullo_media::frame::EncodedFrame;
-use hullo_media::session::SessionStats;
+use hullo_media::session::{SendBudget, SessionStats};
 use hullo_media::sound_link::SoundLink;
 use hullo_proto::frame::{FrameKind, LossReport, OpenedFrame, SealError, SealedFrame, Sealer};
 
@@ -59,6 +59,12 @@ impl Engine {
         let arrives = stats.confirmed.map(|confirmed| confirmed.goodput_bps);
         self.sound
             .measured((stats.rtt, queue), loss, (arrives, available));
+        self.tell_sound(now);
+    }
+
+    /// What may be sent changed: a queue that fills does not wait for the figures of the second.
+    pub(super) fn sound_may(&mut self, now: Instant, budget: &SendBudget) {
+        self.sound.carries(budget.total_bps.min(budget.line_bps));
         self.tell_sound(now);
     }
 
