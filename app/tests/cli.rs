@@ -256,26 +256,6 @@ fn a_server_that_is_down_or_not_the_pinned_one_is_told_apart() {
 }
 
 #[test]
-fn the_doctor_looks_at_the_server_that_the_profile_remembers() {
-    let server = Server::start();
-    let home = Home::new();
-    let found = |home: &Home| {
-        let done = home.run(&["doctor", "--json"]);
-        let is_server = |event: &&Value| event["section"] == "network" && event["what"] == "server";
-        let found = done.events.iter().find(is_server).cloned();
-        found.unwrap_or_else(|| panic!("{}", done.shown()))
-    };
-    assert_eq!(found(&home)["state"], "warn", "there is no profile");
-    home.run(&["name", "alice", "--server", server.url()])
-        .success();
-    let well = found(&home);
-    assert_eq!(well["state"], "ok", "{well}");
-    drop(server);
-    let down = found(&home);
-    assert_eq!(down["state"], "fail", "{down}");
-}
-
-#[test]
 fn a_busy_port_is_told() {
     let server = Server::start();
     let home = Home::new();
@@ -338,20 +318,6 @@ fn the_demo_without_a_terminal_ends_well() {
     let done = home.run(&["demo"]);
     assert_eq!(done.code, 0, "{}", done.shown());
     assert!(done.says("decoded"), "{}", done.shown());
-}
-
-#[test]
-fn a_profile_variable_that_is_empty_is_as_good_as_unset() {
-    let home = Home::new();
-    let data = home.path().join("data");
-    let variables = [
-        ("HULLO_HOME", "".as_ref()),
-        ("XDG_DATA_HOME", data.as_os_str()),
-    ];
-    let named = Hullo::spawn_in(&home, &["name", "alice", "--json"], &variables);
-    let named = named.finish(PATIENCE).success();
-    assert_eq!(named.event("name")["name"], "alice");
-    assert!(data.join("hullo/hullo.db").exists(), "{}", named.shown());
 }
 
 #[test]
