@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
     // The system answers this only while there is one thread.
     hullo::threads::remember_local_time();
-    ExitCode::from(hullo::program::run(hullo::cli::Cli::parse()))
+    ExitCode::from(hullo::program::main())
 }

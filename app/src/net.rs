@@ -139,7 +139,8 @@ impl Net {
         profile: &Profile,
         on_event: impl FnMut(NetEvent) + Send + 'static,
     ) -> Result<Self, NetError> {
-        let (channel, seeds) = open_channel(profile)?;
+        let (mut channel, seeds) = open_channel(profile)?;
+        channel.keep_spare_lines();
         Self::run(channel, Some(seeds), Box::new(on_event))
     }
 

@@ -28,14 +28,14 @@ use crate::front::{Front, Json, Plain};
 use crate::model::{Mode, Model};
 use crate::net::{Net, NetError};
 use crate::people::People;
-use crate::profile::control::{ControlError, ControlServer};
+use crate::profile::control::{self, ControlError, ControlServer};
 use crate::profile::group_calls::GroupCalls;
 use crate::profile::settings::SettingsFile;
 use crate::profile::{Profile, ProfileError};
 use crate::report::Report;
 use crate::run::{Runner, SIGNAL_PATIENCE, Senders, Wake, inbox, read_stdin};
 use crate::screen::{PictureTerminal, Screen};
-use crate::serve::ServeError;
+use crate::serve::{self, ServeError};
 use crate::small::parse_server;
 use crate::terminal;
 use crate::view::look::is_full_screen_possible;
@@ -180,8 +180,21 @@ enum Face {
     Json,
 }
 
+/// The whole program: reads the command line, does what it says, and gives the exit status.
+pub fn main() -> u8 {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == serve::GUARD) {
+        // Nobody types this: it is how `serve` starts coturn, and reads what is said here.
+        let error = serve::guard(arguments);
+        let words = format!("hullo: {error}\n");
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), words.as_bytes());
+        return OTHER;
+    }
+    run(<Cli as clap::Parser>::parse())
+}
+
 /// Does what the command line says; the exit status.
-pub fn run(cli: Cli) -> u8 {
+fn run(cli: Cli) -> u8 {
     let face = face(&cli.options);
     match dispatch::dispatch(cli, face) {
         Ok(status) => status,
@@ -195,10 +208,16 @@ pub fn run(cli: Cli) -> u8 {
                     },
                 );
             } else {
-                let _ = std::io::Write::write_all(
-                    &mut std::io::stderr(),
-                    format!("hullo: {}\n", failure.words).as_bytes(),
-                );
+                let words = format!("hullo: {}", failure.words);
+                let lines = match crossterm::terminal::size() {
+                    // Whoever reads a pipe reads whole lines.
+                    Ok((columns, _)) if std::io::stderr().is_terminal() => {
+                        crate::doctor::wrapped(&words, usize::from(columns))
+                    }
+                    _ => vec![words],
+                };
+                let text = lines.join("\n") + "\n";
+                let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
             }
             failure.status
         }
@@ -211,6 +230,7 @@ fn face(options: &Options) -> Face {
     } else if options.plain
         || !std::io::stdout().is_terminal()
         || !std::io::stdin().is_terminal()
+        || !crate::foreground::is_foreground()
         || !is_full_screen_possible(variable)
     {
         Face::Plain
@@ -305,7 +325,7 @@ fn main_loop(
             let followed = follow(&folder, face, seconds, &mut *line_front(face));
             return followed.map(|status| (status, None));
         }
-        opened => opened?,
+        opened => opened.map_err(|error| beside_running(error, &mode, &folder))?,
     };
     let open_to_others = profile.open_to_others();
     let (log, unlogged) = setup::begin_log(options, profile.folder())?;
@@ -378,6 +398,28 @@ fn begun(mode: Mode, options: &Options, config: &Config, drawing: &ScreenSetting
 
 fn alerts(settings: &AttentionSettings, options: &Options) -> Alerts {
     Alerts::new(settings, options.speaker.clone(), variable)
+}
+
+/// A program that runs on the profile can make the call: how.
+fn beside_running(error: ProfileError, mode: &Mode, folder: &Path) -> Failure {
+    let is_busy = matches!(error, ProfileError::Busy { .. });
+    let failure = Failure::from(error);
+    let command = match mode {
+        Mode::CallOnce { name, .. } => format!("call {name}"),
+        Mode::JoinOnce { name, .. } => format!("join {name}"),
+        Mode::AnswerOnce { .. } => "accept".to_owned(),
+        _ => return failure,
+    };
+    if !is_busy || !control::answers(folder) {
+        return failure;
+    }
+    Failure {
+        words: format!(
+            "{} It is a running hullo: `hullo ctl {command}` lets that one do it.",
+            failure.words
+        ),
+        ..failure
+    }
 }
 
 /// Follows the program that owns the profile: line by line, as there is one screen.

@@ -12,6 +12,7 @@
 //! Sources: RFC 8445 (ICE), RFC 8829 (roles), str0m 0.25 `direct_api`.
 
 mod audio_clock;
+mod early;
 mod hearing;
 mod parity;
 mod path;
@@ -59,6 +60,9 @@ const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_millis(500);
 pub struct SessionConfig {
     /// Who wrote the offer.
     pub role: Role,
+    /// Who answers controls ICE, rather than who offers (RFC 8445 §6.1.1): both must know. The one who answers knows the
+    /// other side's description first and needs no more than one round trip to nominate; the offerer waits for the answer.
+    pub answerer_leads: bool,
     /// Estimate to start from, bits per second.
     pub start_bitrate_bps: u64,
     /// What we would like to send in all, bits per second; probing stops there.
@@ -186,6 +190,7 @@ pub struct Session {
     described: bool,
     connected: bool,
     hearing: Hearing,
+    early: early::Early,
     closed: bool,
     candidates: usize,
     local_candidates: Vec<Candidate>,
@@ -220,6 +225,7 @@ impl Session {
             described: false,
             connected: false,
             hearing: Hearing::default(),
+            early: early::Early::default(),
             closed: false,
             candidates: 0,
             local_candidates: Vec::new(),
@@ -270,6 +276,7 @@ impl Session {
         }
         let result = self.apply(input);
         self.drain();
+        self.take_early();
         self.listen();
         self.tend_path();
         result
@@ -326,20 +333,15 @@ impl Session {
     }
 
     fn receive(&mut self, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) {
-        if bytes.len() > DATAGRAM_BYTES_MAX {
-            self.stats.refused_datagrams += 1;
+        if bytes.len() > DATAGRAM_BYTES_MAX || !self.accepts(source, destination, bytes) {
+            let is_kept = !self.connected
+                && bytes.len() <= DATAGRAM_BYTES_MAX
+                && self.early.keep(source, destination, bytes);
+            self.stats.refused_datagrams += u64::from(!is_kept);
             return;
         }
-        let Ok(receive) = Receive::new(Protocol::Udp, source, destination, bytes) else {
-            self.stats.refused_datagrams += 1;
-            return;
-        };
-        if !self
-            .rtc
-            .accepts(&str0m::Input::Receive(self.now, Receive { ..receive }))
-        {
-            self.stats.refused_datagrams += 1;
-            return;
+        if !self.connected {
+            self.early.heard(source, bytes);
         }
         self.stats.received(bytes.len());
         self.path.received(self.now, bytes);

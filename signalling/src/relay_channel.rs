@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A contact's keys come from the link (Bob has Ann's) or from the greeting sealed to it (Ann has Bob's); from then on
-//! whole key sets are compared. Each contact's oldest unconfirmed block alone is under way, so order survives
-//! reconnects. What cannot be opened is acknowledged, counted and dropped: it would only come again.
+//! whole key sets are compared. Each contact's oldest unconfirmed blocks are under way, over one connection and
+//! from the oldest on again after a reconnect or a refusal, so order survives both. What cannot be opened is acknowledged, counted and dropped: it would only come again.
 //!
 //! Every connection is for one queue (`server::Purpose`): reading connections stand, writing ones are made when there
 //! is something to write.
@@ -42,6 +42,7 @@ mod messages;
 mod people;
 mod requests;
 mod server;
+mod spares;
 mod trouble;
 mod withdraw;
 
@@ -77,6 +78,7 @@ pub struct RelayChannel {
     copied: BTreeSet<ServerUrl>,
     codes: Codes,
     letters: letters::Letters,
+    spares: spares::Spares,
     outputs: VecDeque<Queued>,
     /// Inbox messages given out by the last poll: taken over once there is a next one.
     given: Vec<i64>,
@@ -136,6 +138,7 @@ impl RelayChannel {
             copied: BTreeSet::new(),
             codes: Codes::default(),
             letters: letters::Letters::default(),
+            spares: spares::Spares::default(),
             outputs: VecDeque::new(),
             given: Vec::new(),
             counts: Counts::default(),
@@ -225,6 +228,11 @@ impl RelayChannel {
         if let Some((id, _)) = self.servers.iter().find(|(_, server)| fits(server)) {
             return *id;
         }
+        if let Purpose::Send(_) = purpose
+            && let Some(id) = self.take_spare(url, purpose)
+        {
+            return id;
+        }
         let id = ServerId(self.next_server);
         self.next_server += 1;
         let server = Server::new(url.clone(), purpose, self.now);
@@ -278,6 +286,7 @@ impl RelayChannel {
                 State::Pausing { .. } => self.has_to_write(contact),
                 _ => (self.store.rows().outbound(contact)).map(|queue| queue.is_some()),
             },
+            Purpose::Spare => self.wants_spare(&server.url),
             Purpose::Speak(line) => Ok(self.codes.speaks_over(line)),
             Purpose::Leave(line) => Ok(self.letters.is_leaving(line)),
             Purpose::Fetch(line) => Ok(self.letters.is_fetching(line)),
@@ -361,13 +370,17 @@ impl RelayChannel {
     fn run_timers(&mut self) {
         // What a user waits for is opened before what only waits for messages.
         let mut ids: Vec<ServerId> = self.servers.keys().copied().collect();
-        ids.sort_by_key(|id| {
-            let purpose = self.servers.get(id).map(|server| server.purpose);
-            matches!(purpose, Some(Purpose::Read(_)))
-        });
+        ids.sort_by_key(
+            |id| match self.servers.get(id).map(|server| server.purpose) {
+                Some(Purpose::Spare) => 2,
+                Some(Purpose::Read(_)) => 1,
+                _ => 0,
+            },
+        );
         for id in ids {
             self.run_server_timers(id);
         }
+        self.open_spares();
         self.end_rings();
         self.run_code_timers();
         self.run_letter_timers();
@@ -504,6 +517,7 @@ impl Channel for RelayChannel {
                 let others = [self.purge_at].into_iter().chain(self.next_ring_end());
                 let others = others.chain(self.groups.deadline());
                 let others = others.chain(self.codes.deadline());
+                let others = others.chain(self.spares.deadline());
                 let others = others.chain(self.letters.deadline());
                 ChannelOutput::Timeout(servers.chain(others).min())
             }

@@ -26,12 +26,14 @@ use rand_chacha::rand_core::SeedableRng as _;
 mod link;
 mod lips;
 mod picture;
+mod post;
 
 use link::{Datagram, Way};
 pub use link::{Line, Link};
 pub use lips::Lips;
 use picture::Camera;
 pub use picture::Seen;
+use post::Post;
 
 /// A step moves to the next deadline but never further, so that codecs run on time.
 const STEP_MAX: Duration = Duration::from_millis(5);
@@ -106,6 +108,8 @@ pub struct World {
     pub dead_ports: Vec<u16>,
     /// What the message channel does to each message: a contact that lies.
     pub liar: Option<Liar>,
+    /// What carries messages, if they are not simply there after a while.
+    post: Option<Post>,
     seed: u64,
     start: Instant,
     ways: [Way; 2],
@@ -120,6 +124,10 @@ impl World {
             reason = "an arbitrary zero of the virtual clock"
         )]
         let now = Instant::now();
+        Self::begin(seed, link, media, now, None)
+    }
+
+    fn begin(seed: u64, link: Link, media: Media, now: Instant, mut post: Option<Post>) -> Self {
         let rng = |salt: u64| ChaCha20Rng::seed_from_u64(seed.wrapping_mul(3).wrapping_add(salt));
         let own = SideState {
             camera: media == Media::Video,
@@ -136,7 +144,11 @@ impl World {
             caller,
             own,
         );
-        let invitation = alice.invitation();
+        let mut invitation = alice.invitation();
+        let mut now = now;
+        if let Some(post) = &mut post {
+            (invitation, now) = post.deliver_invitation(invitation);
+        }
         let machine =
             CallMachine::incoming(now, invitation, rng(2)).expect("the invitation is good");
         let bob = Person::new(
@@ -151,6 +163,7 @@ impl World {
             relay_down: false,
             dead_ports: Vec::new(),
             liar: None,
+            post,
             seed,
             start: now,
             ways: [
@@ -263,6 +276,9 @@ impl World {
             if let Some((at, _)) = person.inbox.front() {
                 next = next.min(*at);
             }
+            if let Some(at) = self.post.as_ref().and_then(Post::next) {
+                next = next.min(at);
+            }
             next = next
                 .min(self.ways[index].next(self.now + STEP_MAX))
                 .min(person.next_picture);
@@ -271,6 +287,7 @@ impl World {
             .min(self.next_sound)
             .max(self.now + Duration::from_micros(1));
         self.capture();
+        self.deliver_post();
         for index in 0..2 {
             self.deliver(index);
             self.people[index]
@@ -394,7 +411,9 @@ impl World {
                     if let Some(liar) = &mut self.liar {
                         liar(&mut message);
                     }
-                    if !self.relay_down {
+                    if let Some(post) = &mut self.post {
+                        post.send(self.now, index, &message);
+                    } else if !self.relay_down {
                         self.people[1 - index]
                             .inbox
                             .push_back((self.now + RELAY_DELAY, message));

@@ -14,6 +14,7 @@ mod phones;
 mod rate;
 mod reach;
 mod relay;
+mod set_up;
 mod sfu;
 mod speech;
 mod thin;

@@ -150,6 +150,25 @@ fn a_relay_that_comes_and_goes_loses_nothing_and_keeps_order() {
 }
 
 #[test]
+fn a_queue_that_is_full_while_more_is_under_way_keeps_order() {
+    for (seed, steps) in [(40, 250), (41, 331), (42, 600)] {
+        let mut world = World::new(seed);
+        world.befriend(ANN, BOB);
+        world.leave(BOB);
+        // The relay keeps 128.
+        for number in 0..150 {
+            world.send(ANN, BOB, format!("{number}"));
+        }
+        world.steps(steps);
+        world.enter(BOB);
+        world.settle();
+        let expected: Vec<_> = (0..150).map(|number| number.to_string()).collect();
+        assert_eq!(world.texts(BOB), expected, "seed {seed}");
+        assert_eq!(world.counts(BOB).unopened, 0, "seed {seed}");
+    }
+}
+
+#[test]
 fn two_who_use_each_others_links_at_once_become_one_contact() {
     for seed in 10..16 {
         let mut world = World::new(seed);

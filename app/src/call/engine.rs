@@ -60,6 +60,8 @@ pub struct Engine {
     ciphers: Option<Ciphers>,
     /// The far side reads parity over pictures.
     takes_parity: bool,
+    /// Who answers leads the search for a way.
+    answerer_leads: bool,
     /// A relay refused to carry to an address of the far side: common, and worth telling when the call fails.
     peer_refused: Option<String>,
     own: SideState,
@@ -102,6 +104,7 @@ impl Engine {
             recovery: Recovery::default(),
             ciphers: None,
             takes_parity: false,
+            answerer_leads: false,
             peer_refused: None,
             own,
             is_thin: false,

@@ -81,13 +81,17 @@ pub fn run(wanted: Wanted, folder: PathBuf, front: &mut dyn Front) -> Result<u8,
         None => say(NO_CALLS.to_owned()),
     }
     let over = seconds.map_or_else(never, |seconds| at(started + seconds));
-    let news = server.news();
+    let mut news = server.news();
     loop {
         // Either the time is over or a signal came: both end it well.
         select! {
             recv(inbox) -> _ => break,
             recv(over) -> _ => break,
-            recv(news) -> words => words.into_iter().for_each(&mut say),
+            recv(news) -> words => match words {
+                Ok(words) => say(words),
+                // Nobody is left to tell any.
+                Err(_) => news = never(),
+            },
         }
     }
     server.drain();

@@ -20,6 +20,8 @@ pub struct CallKeys {
     pub layout: Layout,
     /// It reads parity over the packets of a picture.
     pub takes_parity: bool,
+    /// Who answers leads the search for a way: both programs said that they do so.
+    pub answerer_leads: bool,
 }
 
 /// The frame layout of a one-to-one call.

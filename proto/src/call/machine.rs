@@ -63,7 +63,14 @@ pub struct CallMachine {
     remote_count: usize,
     ignored_messages: u64,
     restarts: Restarts,
-    peer_takes_parity: bool,
+    peer: Peer,
+}
+
+/// What the other program said of itself; nothing before it spoke.
+#[derive(Clone, Copy, Default)]
+struct Peer {
+    takes_parity: bool,
+    answerer_leads: bool,
 }
 
 /// What is awaited, with what only that wait needs.
@@ -127,7 +134,7 @@ impl CallMachine {
         mut rng: ChaCha20Rng,
     ) -> Result<Self, Refused> {
         let (peer_public, layout) = acceptable(&invitation, &mut rng)?;
-        let takes_parity = takes_parity(invitation.hullo.as_ref());
+        let peer = Peer::of(invitation.hullo.as_ref());
         let Invitation { call_id, media, .. } = invitation;
         let state = State::AwaitAccept {
             peer_public,
@@ -135,7 +142,7 @@ impl CallMachine {
             deadline: now + RING_TIMEOUT,
         };
         let mut machine = Self::new(call_id, media, Role::Callee, rng, state);
-        machine.peer_takes_parity = takes_parity;
+        machine.peer = peer;
         machine.transmit(Message::Ringing(call_id));
         machine.event(CallEvent::Incoming { media });
         machine.tell(CallState::Ringing);
@@ -230,7 +237,7 @@ impl CallMachine {
             remote_count: 0,
             ignored_messages: 0,
             restarts: Restarts::default(),
-            peer_takes_parity: false,
+            peer: Peer::default(),
         }
     }
 
@@ -366,7 +373,7 @@ impl CallMachine {
         // They drop it anyway; where their own call ended before they heard of ours, this stops the ringing.
         self.transmit(Message::End(self.call_id));
         (self.call_id, self.role) = (theirs.call_id, Role::Callee);
-        self.peer_takes_parity = takes_parity(theirs.hullo.as_ref());
+        self.peer = Peer::of(theirs.hullo.as_ref());
         match acceptable(theirs, &mut self.rng) {
             Err(refused) => self.end_and_say(EndReason::PeerIncompatible(refused.to_string())),
             Ok((peer_public, layout)) => {
@@ -386,7 +393,7 @@ impl CallMachine {
             return;
         };
         let own_public = own.public();
-        self.peer_takes_parity = takes_parity(offer.hullo.as_ref());
+        self.peer = Peer::of(offer.hullo.as_ref());
         match agree(&own, offer) {
             Err(refused) => self.end_and_say(EndReason::PeerIncompatible(refused.to_string())),
             Ok((secret, peer_public, layout)) => {
@@ -496,7 +503,8 @@ impl CallMachine {
             own_public,
             peer_public,
             layout,
-            takes_parity: self.peer_takes_parity,
+            takes_parity: self.peer.takes_parity,
+            answerer_leads: self.peer.answerer_leads,
         }
     }
 
@@ -535,8 +543,13 @@ impl CallMachine {
     }
 }
 
-fn takes_parity(hullo: Option<&Hullo>) -> bool {
-    hullo.is_some_and(|hullo| hullo.parity)
+impl Peer {
+    fn of(hullo: Option<&Hullo>) -> Self {
+        hullo.map_or_else(Self::default, |hullo| Self {
+            takes_parity: hullo.parity,
+            answerer_leads: hullo.answerer_leads,
+        })
+    }
 }
 
 /// The caller's key and the layout of an invitation that can lead to an encrypted call.

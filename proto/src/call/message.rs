@@ -161,6 +161,8 @@ pub struct Hullo {
     pub side_channel: bool,
     /// Whether the sender reads parity over the packets of a picture, so that it may be sent some.
     pub parity: bool,
+    /// Whether the sender lets the one who answers lead the search for a way (control ICE), and leads it there itself.
+    pub answerer_leads: bool,
     /// What the sender calls itself, at most 64 characters, without control characters. A claim, not an identity.
     pub name: Option<String>,
 }
@@ -294,6 +296,7 @@ impl Hullo {
             codecs: vec!["h264".into()],
             side_channel: true,
             parity: true,
+            answerer_leads: true,
             name: None,
         }
     }

@@ -182,6 +182,8 @@ struct HulloBody {
     side_channel: bool,
     #[serde(default)]
     parity: bool,
+    #[serde(default)]
+    answerer_leads: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
 }
@@ -423,6 +425,7 @@ fn parse_hullo(body: HulloBody) -> Result<Hullo, MessageError> {
         codecs,
         side_channel,
         parity,
+        answerer_leads,
         name,
     } = body;
     let fits = |list: &[String]| {
@@ -440,6 +443,7 @@ fn parse_hullo(body: HulloBody) -> Result<Hullo, MessageError> {
         codecs,
         side_channel,
         parity,
+        answerer_leads,
         name,
     })
 }
@@ -533,6 +537,7 @@ fn write_hullo(hullo: &Hullo) -> HulloBody {
         codecs,
         side_channel,
         parity,
+        answerer_leads,
         name,
     } = hullo.clone();
     HulloBody {
@@ -541,6 +546,7 @@ fn write_hullo(hullo: &Hullo) -> HulloBody {
         codecs,
         side_channel,
         parity,
+        answerer_leads,
         name,
     }
 }

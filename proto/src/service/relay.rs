@@ -22,6 +22,9 @@
 //!   |  <----------------------------- CLAIMED sender id
 //! ```
 //!
+//! Commands need not wait for the answers to those before them. So that blocks keep their order, after a refused SEND
+//! the ones behind it on that connection are refused as well, until none has come for four seconds.
+//!
 //! A *code number* is the first part of a spoken code: a short name for the writing end of one queue, good for
 //! [`CODE_TIME_MAX`] and for one CLAIM, which names the sender key as SECURE does. Right or wrong guess, the number is gone
 //! after it: whoever tries a stranger's number spends it.

@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use hullo_proto::service::relay::{
-    Challenge, FrameError, RecipientId, RefusedReason, Reply, Request,
+    Challenge, Command, FrameError, RecipientId, RefusedReason, Reply, Request,
 };
 use rand::Rng;
 use rand_chacha::ChaCha20Rng;
@@ -288,6 +288,7 @@ impl<S: Store> Mailbox<S> {
                 ) => {
                     let connection = *connection;
                     self.refuse(connection, number, RefusedReason::Storage);
+                    self.hold_blocks(connection);
                 }
                 _ => self.outputs.push_back(output),
             }
@@ -334,7 +335,9 @@ impl<S: Store> Mailbox<S> {
         }
         let address = state.address;
         let allowed = state.spend_command(now) && self.addresses.spend_command(now, address);
-        let result = if allowed {
+        let is_block = matches!(request.command, Command::Send { .. });
+        let is_held = is_block && state.holds_blocks(now);
+        let result = if allowed && !is_held {
             self.committed = false;
             self.carry_out(now, connection, address, &request)
         } else {
@@ -342,6 +345,17 @@ impl<S: Store> Mailbox<S> {
         };
         if let Err(reason) = result {
             self.refuse(connection, request.number, reason);
+            // A queue that is gone takes none of those that follow anyway.
+            let may_end = !matches!(reason, RefusedReason::NoQueue | RefusedReason::NotSecured);
+            if is_block && may_end {
+                self.hold_blocks(connection);
+            }
+        }
+    }
+
+    fn hold_blocks(&mut self, connection: ConnectionId) {
+        if let Some(state) = self.connections.get_mut(&connection) {
+            state.hold_blocks(self.now);
         }
     }
 

@@ -9,7 +9,7 @@ use vodozemac::Ed25519SecretKey;
 
 use super::RelayChannel;
 use super::history::Change;
-use super::server::{Asked, HOLD, NewQueue, Purpose, Server, State, Task};
+use super::server::{Asked, HOLD, NewQueue, Purpose, Server, State, Task, UnderWay};
 use super::trouble::Trouble;
 use crate::block::SealKey;
 use crate::channel::{
@@ -124,7 +124,7 @@ impl RelayChannel {
         };
         match server.purpose {
             // Asked for with everything else that can be asked now.
-            Purpose::Make(_) | Purpose::Speak(_) => {}
+            Purpose::Make(_) | Purpose::Speak(_) | Purpose::Spare => {}
             Purpose::Leave(line) => self.ask_to_leave(id, line),
             Purpose::Fetch(line) => self.ask_for_letter(id, line),
             Purpose::Send(contact) => {
@@ -255,53 +255,66 @@ impl RelayChannel {
         );
     }
 
-    /// The oldest block of each contact that has none under way.
+    /// The oldest blocks of each contact, as many as may be under way.
     fn ask_work(&mut self, id: ServerId) -> Result<(), StoreError> {
         let Some(server) = self.servers.get_mut(&id) else {
             return Ok(());
         };
-        let free = |contact: &ContactId| {
-            !server.in_flight.contains(contact) && !server.held.contains_key(contact)
-        };
+        let free = |contact: &ContactId| !server.held.contains_key(contact);
         let work: Vec<ContactId> = std::mem::take(&mut server.work)
             .into_iter()
             .filter(free)
             .collect();
         for contact in work {
-            let Some(queue) = self.store.rows().outbound(contact)? else {
-                continue;
-            };
-            if !queue.secured {
-                let sender_key = *Ed25519SecretKey::from_slice(&queue.secret)
-                    .public_key()
-                    .as_bytes();
-                let command = Command::Secure {
-                    sender: queue.sender,
-                    sender_key,
-                };
-                self.ask(id, &queue.secret, &command, Asked::Secure(contact));
-            } else if let Some(next) = self.store.rows().next_in_outbox(contact)? {
-                let command = Command::Send {
-                    sender: queue.sender,
-                    block: &next.block,
-                };
-                self.ask(
-                    id,
-                    &queue.secret,
-                    &command,
-                    Asked::Send {
-                        contact,
-                        outbox: next.id,
-                    },
-                );
-            } else {
-                continue;
-            }
-            if let Some(server) = self.servers.get_mut(&id) {
-                server.in_flight.insert(contact);
-            }
+            while self.ask_next(id, contact)? {}
         }
         Ok(())
+    }
+
+    /// The next block of a contact, or first of all our key. False: nothing may go now.
+    fn ask_next(&mut self, id: ServerId, contact: ContactId) -> Result<bool, StoreError> {
+        let Some(queue) = self.store.rows().outbound(contact)? else {
+            return Ok(false);
+        };
+        let under_way = self
+            .servers
+            .get(&id)
+            .and_then(|server| server.in_flight.get(&contact));
+        let newest = under_way.and_then(UnderWay::newest);
+        if let Some(under_way) = under_way {
+            // Our key goes alone: the relay takes no block before it. And whoever has not answered may use a link of ours
+            // at the same time: what the relay has not taken by then is sealed anew.
+            let known = self.store.rows().contact(contact)?;
+            let has_answered = known.is_some_and(|known| known.state == ContactState::Ready);
+            if !queue.secured || !has_answered || !under_way.has_room() {
+                return Ok(false);
+            }
+        }
+        let block = if queue.secured {
+            let Some(next) = self.store.rows().next_in_outbox(contact, newest)? else {
+                return Ok(false);
+            };
+            let command = Command::Send {
+                sender: queue.sender,
+                block: &next.block,
+            };
+            let outbox = next.id;
+            let asked = Asked::Send { contact, outbox };
+            self.ask(id, &queue.secret, &command, asked);
+            Some(outbox)
+        } else {
+            let key = Ed25519SecretKey::from_slice(&queue.secret).public_key();
+            let command = Command::Secure {
+                sender: queue.sender,
+                sender_key: *key.as_bytes(),
+            };
+            self.ask(id, &queue.secret, &command, Asked::Secure(contact));
+            None
+        };
+        if let Some(server) = self.servers.get_mut(&id) {
+            server.in_flight.entry(contact).or_default().went(block);
+        }
+        Ok(true)
     }
 
     fn answered(
@@ -357,10 +370,9 @@ impl RelayChannel {
                 return Err("it answered something else".into());
             }
             (Asked::Secure(contact), answer) => self.secured(id, contact, answer.err()),
-            (Asked::Send { contact, outbox }, answer) => {
-                let sent = self.sent(id, contact, outbox, answer.err());
-                sent.map(|()| self.tell_kept(url))
-            }
+            (Asked::Send { contact, outbox }, answer) => self
+                .sent(id, contact, outbox, answer.err())
+                .map(|()| self.tell_kept(url)),
             (Asked::Leave, answer) => self.letter_answered(id, answer.err()),
             (Asked::Subscribe(_) | Asked::Acknowledge | Asked::Fetch, Ok(Answer::Done)) => Ok(()),
             (Asked::Subscribe(recipient), Err(RefusedReason::NoQueue)) => {
@@ -392,7 +404,7 @@ impl RelayChannel {
         contact: ContactId,
         refused: Option<RefusedReason>,
     ) -> Result<(), StoreError> {
-        self.landed(id, contact);
+        self.landed(id, contact, refused.is_some());
         let Some(known) = self.store.rows().contact(contact)? else {
             return Ok(());
         };
@@ -435,7 +447,8 @@ impl RelayChannel {
         outbox: i64,
         refused: Option<RefusedReason>,
     ) -> Result<(), StoreError> {
-        self.landed(id, contact);
+        // Those behind it are refused for the same reason: it is told once.
+        let is_news = self.landed(id, contact, refused.is_some());
         match refused {
             None => {
                 let text = self.store.transaction(|rows| -> Result<_, StoreError> {
@@ -447,7 +460,7 @@ impl RelayChannel {
                 self.event(ChannelEvent::Delivered { contact, waiting });
             }
             Some(RefusedReason::NoQueue) => {
-                if let Some(known) = self.store.rows().contact(contact)? {
+                if is_news && let Some(known) = self.store.rows().contact(contact)? {
                     self.fail(
                         Wish::Send(contact),
                         ChannelError::QueueLost { name: known.name },
@@ -459,7 +472,7 @@ impl RelayChannel {
                 }
             }
             Some(reason) => {
-                if reason == RefusedReason::QueueFull {
+                if is_news && reason == RefusedReason::QueueFull {
                     self.fail(Wish::Send(contact), ChannelError::Refused(reason));
                 }
                 self.hold(id, contact);
@@ -468,12 +481,10 @@ impl RelayChannel {
         Ok(())
     }
 
-    /// What was under way for this contact was answered: the next may go.
-    fn landed(&mut self, id: ServerId, contact: ContactId) {
-        if let Some(server) = self.servers.get_mut(&id) {
-            server.in_flight.remove(&contact);
-            server.work.insert(contact);
-        }
+    /// One of what was under way for this contact was answered: the next may go. True: the first to be refused.
+    fn landed(&mut self, id: ServerId, contact: ContactId, is_refused: bool) -> bool {
+        let server = self.servers.get_mut(&id);
+        server.is_some_and(|server| server.landed(contact, is_refused))
     }
 
     fn hold(&mut self, id: ServerId, contact: ContactId) {

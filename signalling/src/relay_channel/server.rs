@@ -26,6 +26,9 @@ pub(super) const PAUSE_MAX: Duration = Duration::from_secs(30);
 pub(super) const GOOD_TIME_MIN: Duration = Duration::from_secs(30);
 /// Pause of one contact's messages after the relay refused one (full, too fast).
 pub(super) const HOLD: Duration = Duration::from_secs(5);
+/// Blocks of one contact on their way at once: a call's set-up says two or three things one after the other, and none
+/// should wait a round trip for the answer to the one before it. Eight are 128 KiB in the buffers of a slow line.
+const BLOCKS_UNDER_WAY_MAX: usize = 8;
 /// A connection that only writes is closed when nothing was written for this long: longer than the pauses of a call's
 /// set-up, short beside the relay's time for idle ones.
 pub(super) const WRITE_IDLE_MAX: Duration = Duration::from_secs(60);
@@ -40,6 +43,8 @@ pub(super) enum Purpose {
     Read(RecipientId),
     /// Writes to one contact, while there is something to write.
     Send(ContactId),
+    /// Stands ready to become [`Self::Send`] of whoever is written to next, and has had to do with no queue.
+    Spare,
     /// Writes to somebody of whom no more than a spoken code is known.
     Speak(u32),
     /// Puts a letter into its queue, which another connection made.
@@ -58,8 +63,8 @@ pub(super) struct Server {
     pub(super) asked: BTreeMap<u32, (Asked, Instant)>,
     /// Contacts that may have something to send.
     pub(super) work: BTreeSet<ContactId>,
-    /// Contacts whose oldest block (or key) is with the relay: one at a time keeps the order.
-    pub(super) in_flight: BTreeSet<ContactId>,
+    /// Contacts whose oldest blocks (or key) are with the relay, not answered yet.
+    pub(super) in_flight: BTreeMap<ContactId, UnderWay>,
     /// Contacts that wait after a refusal.
     pub(super) held: BTreeMap<ContactId, Instant>,
     last_number: u32,
@@ -67,6 +72,33 @@ pub(super) struct Server {
     greeted_at: Option<Instant>,
     /// When something was last asked.
     used_at: Instant,
+}
+
+/// Blocks of one contact that the relay has not answered yet. They arrive in order, for they go over one connection;
+/// after a refusal nothing follows until all are answered, and the oldest that is left comes first again.
+#[derive(Default)]
+pub(super) struct UnderWay {
+    count: usize,
+    newest: Option<i64>,
+    refused: bool,
+}
+
+impl UnderWay {
+    /// The next block may go.
+    pub(super) fn has_room(&self) -> bool {
+        !self.refused && self.count < BLOCKS_UNDER_WAY_MAX
+    }
+
+    /// One more block went, or our key.
+    pub(super) fn went(&mut self, block: Option<i64>) {
+        self.count += 1;
+        self.newest = block;
+    }
+
+    /// The newest block that went.
+    pub(super) fn newest(&self) -> Option<i64> {
+        self.newest
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -156,7 +188,7 @@ impl Server {
             tasks: Vec::new(),
             asked: BTreeMap::new(),
             work: BTreeSet::new(),
-            in_flight: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
             held: BTreeMap::new(),
             last_number: 0,
             failures: 0,
@@ -223,6 +255,21 @@ impl Server {
         if let State::Pausing { until } = &mut self.state {
             *until = now;
         }
+    }
+
+    /// One of what is under way for this contact was answered. True: the first to be refused.
+    pub(super) fn landed(&mut self, contact: ContactId, is_refused: bool) -> bool {
+        self.work.insert(contact);
+        let Some(under_way) = self.in_flight.get_mut(&contact) else {
+            return is_refused;
+        };
+        let is_first = is_refused && !under_way.refused;
+        under_way.refused |= is_refused;
+        under_way.count -= 1;
+        if under_way.count == 0 {
+            self.in_flight.remove(&contact);
+        }
+        is_first
     }
 
     pub(super) fn number(&mut self, now: Instant, asked: Asked) -> u32 {

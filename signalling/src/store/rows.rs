@@ -242,16 +242,17 @@ impl Rows<'_> {
         Ok(length.unsigned_abs())
     }
 
-    /// The oldest block for this contact that no relay has confirmed.
+    /// The oldest block for this contact that no relay has confirmed, of those after `newest`.
     pub(crate) fn next_in_outbox(
         &self,
         contact: ContactId,
+        newest: Option<i64>,
     ) -> Result<Option<OutboxBlock>, StoreError> {
         let mut statement = (self.connection).prepare_cached(
-            "SELECT id, block FROM outbox WHERE contact = ?1 ORDER BY id LIMIT 1",
+            "SELECT id, block FROM outbox WHERE contact = ?1 AND id > ?2 ORDER BY id LIMIT 1",
         )?;
         let next = statement
-            .query_row([row_id(contact)], |row| {
+            .query_row([row_id(contact), newest.unwrap_or(i64::MIN)], |row| {
                 Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?))
             })
             .optional()?;

@@ -170,6 +170,8 @@ impl World {
         };
         let channel = RelayChannel::new(store, identity, rng, self.now, epoch, NAMES[person])
             .expect("a channel");
+        let mut channel = channel;
+        channel.keep_spare_lines();
         self.people[person].channel = Some(channel);
         self.people[person].draining = true;
         self.people[person].deadline = Some(self.now);

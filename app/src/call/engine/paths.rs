@@ -80,6 +80,7 @@ impl Engine {
         }
         self.ciphers = Some(Ciphers::new(keys));
         self.takes_parity = keys.takes_parity;
+        self.answerer_leads = keys.answerer_leads;
         let addresses = self.addresses.clone();
         self.open_path(now, 0, role, &addresses);
         true
@@ -88,6 +89,7 @@ impl Engine {
     fn open_path(&mut self, now: Instant, generation: u32, role: Role, addresses: &[SocketAddr]) {
         let config = SessionConfig {
             role,
+            answerer_leads: self.answerer_leads,
             start_bitrate_bps: START_BITRATE_BPS,
             desired_bitrate_bps: DESIRED_BITRATE_BPS,
             pictures: self.own.camera,

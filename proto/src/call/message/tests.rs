@@ -134,7 +134,8 @@ fn the_wire_form_is_the_agreed_one() {
                 "callType": {"media": "video", "capabilities": {"encryption": true}},
                 "callDhPubKey": key,
             },
-            "hullo": {"version": 1, "layouts": ["hullo"], "codecs": ["h264"], "sideChannel": true, "parity": true, "name": "Ada"},
+            "hullo": {"version": 1, "layouts": ["hullo"], "codecs": ["h264"], "sideChannel": true, "parity": true, "answererLeads": true,
+                "name": "Ada"},
         }})
     );
     let refused = Message::Refused {

@@ -8,11 +8,17 @@ use hullo_proto::service::relay::{Challenge, MessageId, RecipientId};
 use super::bucket::Bucket;
 use super::{AddressKey, ConnectionLimits};
 
+/// So long after a refused block the ones behind it are refused, counted anew with each: longer than a block takes on a
+/// slow line, shorter than the pause of a client, after which it begins with the refused one.
+const BLOCKS_HELD: Duration = Duration::from_secs(4);
+
 pub(super) struct Connection {
     pub(super) address: AddressKey,
     pub(super) challenge: Challenge,
     pub(super) subscriptions: HashMap<RecipientId, Subscription>,
     pub(super) created: usize,
+    /// After a refused block, until when those sent behind it are refused, too.
+    blocks_held_until: Option<Instant>,
     last_number: Option<u32>,
     commands: Bucket,
 }
@@ -40,6 +46,7 @@ impl Connection {
             challenge,
             subscriptions: HashMap::new(),
             created: 0,
+            blocks_held_until: None,
             last_number: None,
             commands: Bucket::new(now, limits.burst_commands, per_command),
         }
@@ -52,6 +59,15 @@ impl Connection {
             self.last_number = Some(number);
         }
         rises
+    }
+
+    /// A block was refused: those that its sender had sent behind it already must not overtake it.
+    pub(super) fn hold_blocks(&mut self, now: Instant) {
+        self.blocks_held_until = Some(now + BLOCKS_HELD);
+    }
+
+    pub(super) fn holds_blocks(&self, now: Instant) -> bool {
+        self.blocks_held_until.is_some_and(|until| now < until)
     }
 
     /// False when commands come faster than allowed.

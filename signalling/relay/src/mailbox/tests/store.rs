@@ -192,3 +192,31 @@ fn news_of_other_relays_brings_blocks_and_takes_readers_away() {
     world.ok(WRITER, &key(2), command);
     assert_eq!(world.messages(READER, before).len(), 2);
 }
+
+#[test]
+fn no_block_overtakes_one_that_was_refused() {
+    let mut world = World::new(ConnectionLimits::default());
+    let (_, sender) = world.queue();
+    let send = |first| Command::Send {
+        sender,
+        block: Box::leak(Box::new(block(first))),
+    };
+    world.ok(WRITER, &key(2), send(1));
+    world.fails.store(true, Ordering::Relaxed);
+    assert_eq!(
+        world.refused(WRITER, &key(2), send(2)),
+        RefusedReason::Storage
+    );
+    world.fails.store(false, Ordering::Relaxed);
+    for wait_s in [0, 3, 3] {
+        // What was on its way already, on a line that carries one block in three seconds.
+        world.now += Duration::from_secs(wait_s);
+        assert_eq!(
+            world.refused(WRITER, &key(2), send(3)),
+            RefusedReason::TooFast
+        );
+    }
+    world.now += Duration::from_secs(5);
+    world.ok(WRITER, &key(2), send(2));
+    world.ok(WRITER, &key(2), send(3));
+}
