@@ -230,8 +230,10 @@ impl RateController {
     }
 
     /// Whether what [`Self::at_least`] wants is sent: not while there are no pictures.
-    pub(crate) fn padded(&mut self, is_padded: bool) {
-        self.search.is_padded = is_padded;
+    pub(crate) fn padded(&mut self, now: Instant, is_padded: bool) {
+        if is_padded && self.search.is_young(now) {
+            self.search.most_bps = self.search.most_bps.max(self.used.most());
+        }
     }
 
     /// A picture is sent.
@@ -444,7 +446,7 @@ impl RateController {
             // A probe found a line a third wider than was known.
             self.phase = Phase::Searching;
             self.line_bps = None;
-            self.search.began = Some(now);
+            (self.search.began, self.search.most_bps) = (Some(now), 0);
             let wanted = self.estimate_bps * SEARCH_PERCENT / 100;
             self.aim(wanted.min(unproven).max(self.target_bps));
             return;
@@ -479,10 +481,10 @@ impl RateController {
     /// A search that was filled up and met no queue has found what came of it: the library holds padding back before a line
     /// is full.
     fn end_search(&mut self, now: Instant) {
-        let used = self.used.most();
-        if self.phase == Phase::Searching && self.search.is_over(now) && used > 0 {
-            self.phase = Phase::Holding;
+        if self.phase == Phase::Searching && self.search.is_over(now) {
+            let used = std::mem::take(&mut self.search.most_bps);
             self.search.was_vain = true;
+            self.phase = Phase::Holding;
             self.line_bps = Some(used);
             self.aim(self.target_bps.min(used));
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// It is filled up for so long: a search takes two to four seconds.
-const PADDED_FOR: Duration = Duration::from_secs(6);
+const PADDED_FOR: Duration = Duration::from_secs(5);
 
 /// One that met no queue says as much about what the library believes: none begins on its word again for so long.
 const REST: Duration = Duration::from_secs(30);
@@ -13,8 +13,8 @@ const REST: Duration = Duration::from_secs(30);
 pub(super) struct Search {
     /// When it began, once pictures are sent.
     pub(super) began: Option<Instant>,
-    /// Padding is sent now: not while there are no pictures.
-    pub(super) is_padded: bool,
+    /// The most that was sent in it with padding, bits per second; 0: none was, as without pictures.
+    pub(super) most_bps: u64,
     /// The last one ended without a queue.
     pub(super) was_vain: bool,
 }
@@ -32,6 +32,6 @@ impl Search {
 
     /// Whether it was filled up to its end.
     pub(super) fn is_over(&self, now: Instant) -> bool {
-        self.is_padded && !self.is_young(now)
+        self.most_bps > 0 && !self.is_young(now)
     }
 }

@@ -47,7 +47,8 @@ impl Bench {
         if self.is_seen {
             self.rate.picture(self.now);
         }
-        self.rate.padded(self.rate.at_least(self.now) > 0);
+        let is_padded = self.rate.at_least(self.now) > 0;
+        self.rate.padded(self.now, is_padded);
         let sent = content.max(self.rate.at_least(self.now)) / 10;
         self.sent.push(budget.total_bps);
         let there = self.queue_bits + sent;
@@ -251,7 +252,7 @@ fn a_search_that_meets_no_queue_ends_with_what_came_of_it_and_not_without_pictur
         for _ in 0..10 {
             bench.now += TICK;
             bench.rate.picture(bench.now);
-            bench.rate.padded(is_padded);
+            bench.rate.padded(bench.now, is_padded);
             let figures = PathFigures {
                 goodput_bps: 950_000,
                 busy_bps: None,

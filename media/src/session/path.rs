@@ -210,7 +210,7 @@ impl Path {
         };
         let figures = self.meter.take(now, &report);
         self.rate.sound(self.other_bps.max(SOUND_RESERVE_BPS));
-        self.rate.padded(self.wish_bps.0 > 0);
+        self.rate.padded(now, self.wish_bps.0 > 0);
         self.reset = self.rate.take(now, &figures).or(self.reset);
         self.last_figures = Some(figures);
         true
