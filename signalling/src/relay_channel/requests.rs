@@ -370,10 +370,9 @@ impl RelayChannel {
                 return Err("it answered something else".into());
             }
             (Asked::Secure(contact), answer) => self.secured(id, contact, answer.err()),
-            (Asked::Send { contact, outbox }, answer) => {
-                let sent = self.sent(id, contact, outbox, answer.err());
-                sent.map(|()| self.tell_kept(url))
-            }
+            (Asked::Send { contact, outbox }, answer) => self
+                .sent(id, contact, outbox, answer.err())
+                .map(|()| self.tell_kept(url)),
             (Asked::Leave, answer) => self.letter_answered(id, answer.err()),
             (Asked::Subscribe(_) | Asked::Acknowledge | Asked::Fetch, Ok(Answer::Done)) => Ok(()),
             (Asked::Subscribe(recipient), Err(RefusedReason::NoQueue)) => {
