@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
 use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec};
 
@@ -30,7 +31,8 @@ const EXIT_CODES: &str = "Exit status: 0 done; 2 wrong use; 3 no such contact; 4
 #[derive(Args, Clone, Debug)]
 pub struct Options {
     /// Folder of the identity and the contacts.
-    #[arg(long, global = true, env = "HULLO_HOME", value_name = "DIR")]
+    // A variable that is set to nothing is as good as unset, which the parser of paths does not know.
+    #[arg(long, global = true, env = "HULLO_HOME", value_name = "DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub profile: Option<PathBuf>,
     /// No full screen: one sentence per change. The default when stdout is no terminal.
     #[arg(long, global = true)]
@@ -225,15 +227,6 @@ pub enum Action {
     },
     /// Write the manual page: `hullo man | man -l -`.
     Man,
-    /// Become another program that ends when the one with this number does: how `serve` starts coturn.
-    #[command(hide = true)]
-    Guard {
-        /// The number of the process that starts it.
-        parent: u32,
-        /// The program and its arguments.
-        #[arg(required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
-        command: Vec<String>,
-    },
 }
 
 /// What about the configuration.

@@ -200,6 +200,19 @@ pub fn send(responder: &Responder, report: &Report) {
     let _ = responder.send(&value);
 }
 
+/// The same with the time since the program's start, as whoever reads its lines has it.
+pub fn send_at(responder: &Responder, at_ms: u64, report: &Report) {
+    let mut value = serde_json::to_value(report).unwrap_or(Value::Null);
+    if let Value::Object(members) = &mut value {
+        members.insert("at_ms".to_owned(), at_ms.into());
+        if let Some(words) = crate::plain::sentence(report) {
+            members.insert(SENTENCE.to_owned(), words.into());
+        }
+    }
+    // Whoever asked may be gone.
+    let _ = responder.send(&value);
+}
+
 /// Takes an answer apart: the report as JSON, and its words where it has some.
 pub fn read(mut answer: Value) -> (Value, Option<String>) {
     let words = answer

@@ -114,8 +114,10 @@ impl<W: Write> Front for Plain<W> {
         let columns = (io::stdout().is_terminal()
             && matches!(
                 report,
-                Report::Finding { .. }
+                Report::Error { .. }
+                    | Report::Finding { .. }
                     | Report::Notice { .. }
+                    | Report::Server { .. }
                     | Report::Sound(_)
                     | Report::Summary(_)
             ))

@@ -321,7 +321,8 @@ pub fn is_valid(model: &Model, action: Action) -> bool {
             has_reader && model.overlay.is_none() && !has_text_field(model)
         }
         Action::PageUp | Action::PageDown => {
-            crate::view::picture_pages(model) > 1
+            matches!(model.overlay, Some(Overlay::Help(_) | Overlay::Log(_)))
+                || crate::view::picture_pages(model) > 1
                 || (crate::view::shows_conversation(model)
                     && crate::view::conversation_scroll(model).1 > 0)
         }

@@ -27,6 +27,7 @@ pub mod devices;
 pub mod doctor;
 pub mod effect;
 pub mod event;
+pub mod foreground;
 pub mod front;
 pub mod group_call;
 pub mod groups;

@@ -232,6 +232,22 @@ pub struct Message {
     pub is_warning: bool,
     /// When it goes.
     pub(crate) until_ms: u64,
+    /// What must be so for it to stay until then.
+    pub(crate) holds: Holds,
+}
+
+/// As long as what a sentence at the bottom is true.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// It tells of something that happened.
+    #[default]
+    Always,
+    /// This call is heard.
+    InCall(Option<CallNumber>),
+    /// A second click is waited for.
+    Asked,
+    /// This contact's words wait to be looked at.
+    Words(ContactId),
 }
 
 /// The whole state. Has no `Debug`: an open invitation is a secret.

@@ -314,7 +314,8 @@ fn summary(figures: &Summary) -> String {
         words.push_str(&format!("; {}", heard.join(", ")));
     }
     if *undecryptable > 0 {
-        words.push_str(&format!("; {undecryptable} frames did not open"));
+        let frames = text::counted(*undecryptable, "frame");
+        words.push_str(&format!("; {frames} did not open"));
     }
     words + "."
 }

@@ -28,7 +28,7 @@ use crate::front::{Front, Json, Plain};
 use crate::model::{Mode, Model};
 use crate::net::{Net, NetError};
 use crate::people::People;
-use crate::profile::control::{ControlError, ControlServer};
+use crate::profile::control::{self, ControlError, ControlServer};
 use crate::profile::group_calls::GroupCalls;
 use crate::profile::settings::SettingsFile;
 use crate::profile::{Profile, ProfileError};
@@ -195,10 +195,16 @@ pub fn run(cli: Cli) -> u8 {
                     },
                 );
             } else {
-                let _ = std::io::Write::write_all(
-                    &mut std::io::stderr(),
-                    format!("hullo: {}\n", failure.words).as_bytes(),
-                );
+                let words = format!("hullo: {}", failure.words);
+                let lines = match crossterm::terminal::size() {
+                    // Whoever reads a pipe reads whole lines.
+                    Ok((columns, _)) if std::io::stderr().is_terminal() => {
+                        crate::doctor::wrapped(&words, usize::from(columns))
+                    }
+                    _ => vec![words],
+                };
+                let text = lines.join("\n") + "\n";
+                let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
             }
             failure.status
         }
@@ -211,6 +217,7 @@ fn face(options: &Options) -> Face {
     } else if options.plain
         || !std::io::stdout().is_terminal()
         || !std::io::stdin().is_terminal()
+        || !crate::foreground::is_foreground()
         || !is_full_screen_possible(variable)
     {
         Face::Plain
@@ -305,7 +312,7 @@ fn main_loop(
             let followed = follow(&folder, face, seconds, &mut *line_front(face));
             return followed.map(|status| (status, None));
         }
-        opened => opened?,
+        opened => opened.map_err(|error| beside_running(error, &mode, &folder))?,
     };
     let open_to_others = profile.open_to_others();
     let (log, unlogged) = setup::begin_log(options, profile.folder())?;
@@ -378,6 +385,28 @@ fn begun(mode: Mode, options: &Options, config: &Config, drawing: &ScreenSetting
 
 fn alerts(settings: &AttentionSettings, options: &Options) -> Alerts {
     Alerts::new(settings, options.speaker.clone(), variable)
+}
+
+/// A program that runs on the profile can make the call: how.
+fn beside_running(error: ProfileError, mode: &Mode, folder: &Path) -> Failure {
+    let is_busy = matches!(error, ProfileError::Busy { .. });
+    let failure = Failure::from(error);
+    let command = match mode {
+        Mode::CallOnce { name, .. } => format!("call {name}"),
+        Mode::JoinOnce { name, .. } => format!("join {name}"),
+        Mode::AnswerOnce { .. } => "accept".to_owned(),
+        _ => return failure,
+    };
+    if !is_busy || !control::answers(folder) {
+        return failure;
+    }
+    Failure {
+        words: format!(
+            "{} It is a running hullo: `hullo ctl {command}` lets that one do it.",
+            failure.words
+        ),
+        ..failure
+    }
 }
 
 /// Follows the program that owns the profile: line by line, as there is one screen.

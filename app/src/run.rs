@@ -540,6 +540,10 @@ impl Runner<'_> {
 
 /// Reads commands from stdin, a line each, until it ends; `ends`: the program then does, too.
 pub fn read_stdin(wake: Sender<Wake>, ends: bool) {
+    // In the background the system would stop the program for reading.
+    if !crate::foreground::is_foreground() {
+        return;
+    }
     crate::threads::detach("stdin", move || {
         let mut stdin = std::io::stdin().lock();
         loop {

@@ -43,7 +43,7 @@ impl Volume {
         }
     }
 
-    /// One step louder or softer. Whoever is silenced is heard again.
+    /// One step louder or softer; whoever is silenced stays so, and is as loud as that when heard again.
     #[must_use]
     pub fn stepped(self, is_up: bool) -> Self {
         let percent = if is_up {
@@ -51,10 +51,7 @@ impl Volume {
         } else {
             self.percent.saturating_sub(VOLUME_STEP_PERCENT)
         };
-        Self {
-            percent,
-            is_silenced: false,
-        }
+        Self { percent, ..self }
     }
 }
 
@@ -197,7 +194,8 @@ mod tests {
             is_silenced: true,
         };
         assert_eq!(silenced.factor(), 0.0);
-        assert_eq!(silenced.stepped(false).factor(), 1.25);
+        let softer = silenced.stepped(false);
+        assert_eq!((softer.factor(), softer.percent), (0.0, 125));
     }
 
     #[test]

@@ -30,7 +30,7 @@ use crate::profile::make_folder;
 
 pub use calls::{CallOptions, MediaPorts};
 pub use run::{Wanted, run};
-pub use turn::{TurnChoice, guard};
+pub use turn::{GUARD, TurnChoice, guard};
 
 mod calls;
 mod certificate;

@@ -8,6 +8,7 @@ mod history;
 use std::time::Duration;
 
 mod call;
+mod demo;
 mod devices;
 mod drawing;
 mod group_stats;
@@ -21,6 +22,7 @@ mod sound;
 mod stats;
 
 pub use call::*;
+pub(crate) use demo::*;
 pub(crate) use devices::*;
 pub(crate) use drawing::*;
 pub(crate) use group_stats::{group_stats_table, group_stats_words};
@@ -507,6 +509,26 @@ pub(crate) fn status(model: &Model) -> String {
         "{call}{rings}{waiting}, {}, {server}{quiet}",
         contact_count(model.contacts().len())
     )
+}
+
+/// So many of what the word says one of: its plural has an s.
+#[must_use]
+pub(crate) fn counted(count: u64, one: &str) -> String {
+    if count == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{count} {one}s")
+    }
+}
+
+/// How often.
+#[must_use]
+pub(crate) fn times(count: u64) -> String {
+    if count == 1 {
+        "once".to_owned()
+    } else {
+        format!("{count} times")
+    }
 }
 
 /// A duration's whole milliseconds.

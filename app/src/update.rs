@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use crate::effect::Effect;
 use crate::event::{Contact, Event, Party, StopReason};
-use crate::model::{Message, Model, Overlay, Profile, Server, Stopping};
+use crate::model::{Holds, Message, Model, Overlay, Profile, Server, Stopping};
 use crate::report::Report;
 use crate::{text, view};
 
@@ -101,6 +101,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
     call::blocks::settle(model, effects_of);
     call::focus::settle(model);
     once::advance(model, effects_of);
+    drop_stale(model);
     history::settle(model, effects_of);
     want_picture(model, effects_of);
     call::people::want_views(model, effects_of);
@@ -132,7 +133,46 @@ fn say(model: &mut Model, words: impl Into<String>) {
         stays: false,
         is_warning: false,
         until_ms,
+        holds: Holds::Always,
     });
+}
+
+/// Shows a sentence that goes when it is true no more.
+fn say_while(model: &mut Model, holds: Holds, words: impl Into<String>) {
+    say(model, words);
+    bind(model, holds);
+}
+
+/// The sentence that is shown goes when this is no longer so.
+fn bind(model: &mut Model, holds: Holds) {
+    if let Some(message) = &mut model.message {
+        message.holds = holds;
+    }
+}
+
+fn drop_stale(model: &mut Model) {
+    let Some(message) = &model.message else {
+        return;
+    };
+    let is_true = match message.holds {
+        Holds::Always => true,
+        Holds::InCall(number) => {
+            let call = model.taken_call();
+            call.is_some_and(|call| call.number == number && call.is_live() && !call.own.on_hold)
+        }
+        Holds::Asked => {
+            let asked = model.layers.clicked_until_ms;
+            asked.is_some_and(|(_, until_ms)| model.now_ms < until_ms)
+        }
+        Holds::Words(contact) => {
+            let is_waiting = |words: &crate::model::Words| words.now.is_some();
+            model.overlay != Some(Overlay::Words(contact))
+                && model.words.get(&contact).is_some_and(is_waiting)
+        }
+    };
+    if !is_true {
+        model.message = None;
+    }
 }
 
 /// Shows a sentence that takes longer to read.
@@ -178,6 +218,7 @@ fn fail(model: &mut Model, words: impl Into<String>, effects: &mut Vec<Effect>) 
         stays: false,
         is_warning: false,
         until_ms,
+        holds: Holds::Always,
     });
 }
 

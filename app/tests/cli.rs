@@ -13,6 +13,8 @@ mod calls;
 mod config;
 #[path = "cli/ctl.rs"]
 mod ctl;
+#[path = "cli/devices.rs"]
+mod devices;
 #[path = "cli/disk.rs"]
 mod disk;
 #[path = "cli/group_ends.rs"]
@@ -271,6 +273,9 @@ fn a_second_process_on_the_profile_is_refused_and_the_small_commands_go_through_
     let second = bob.run(&["answer", "--mic", "test", "--speaker", "none"]);
     assert_ne!(second.code, 0);
     assert!(second.says("in use by"), "{}", second.shown());
+    let call = bob.run(&call_args(&["call", "alice"]));
+    assert_eq!(call.code, 1, "{}", call.shown());
+    assert!(call.says("hullo ctl call alice"), "{}", call.shown());
     let listed = bob.run(&["contacts", "--json"]).success();
     assert_eq!(listed.event("contact")["name"], "alice");
     let link = bob.run(&["invite", "--json"]).success().event("invite")["link"]
@@ -279,7 +284,11 @@ fn a_second_process_on_the_profile_is_refused_and_the_small_commands_go_through_
         .to_owned();
     assert!(link.starts_with("hullo:"));
     let status = bob.run(&["ctl", "status", "--json"]).success();
-    assert!(!status.events.is_empty());
+    assert!(
+        status.event("status")["at_ms"].is_u64(),
+        "{}",
+        status.shown()
+    );
     // As if there were no program between: words where words are asked for, and the same status.
     for (command, words) in [
         (&["contacts", "--plain"][..], "alice"),

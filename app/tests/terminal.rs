@@ -309,3 +309,98 @@ fn a_flood_of_keys_does_not_outlive_a_signal() {
     stage.assert_settings_restored();
     stage.assert_nothing_left();
 }
+
+#[test]
+fn a_test_of_sound_in_the_background_runs_and_is_not_stopped() {
+    if !is_installed("tmux") {
+        return;
+    }
+    let stage = Stage::new("", "");
+    let tmux = Tmux::start(USUAL, "bash --norc -i");
+    let test = stage.typed("test --mic test --speaker none --seconds 2");
+    tmux.enter(&format!("{test} & wait %1; echo ended with $?"));
+    let shown = tmux.wait_until("an end, or a stop", |shown| {
+        shown.contains("\nended with") || shown.contains("Stopped")
+    });
+    assert!(
+        !shown.contains("Stopped") && shown.contains("Summary"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_demo_of_many_people_says_at_once_what_it_does_and_shows_them_as_they_come() {
+    if !is_installed("tmux") {
+        return;
+    }
+    let stage = Stage::new(
+        "demo --people 3 --camera test --mic test --speaker none",
+        "",
+    );
+    let tmux = Tmux::start(USUAL, &stage.command());
+    let shown = tmux.wait_for("Starting a server and 3 people");
+    assert!(!shown.contains("Ada"), "{shown}");
+    tmux.wait_until("all three of them", |shown| {
+        ["Ada", "Blaise", "Chien"]
+            .iter()
+            .all(|name| shown.contains(name))
+    });
+    tmux.press("H");
+    tmux.wait_for("back with 0");
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn an_error_is_broken_between_words() {
+    if !is_installed("tmux") {
+        return;
+    }
+    let stage = Stage::new("", "");
+    let tmux = Tmux::start((60, 24), "bash --norc -i");
+    tmux.enter(&stage.typed("invite"));
+    let shown = tmux.wait_for("hullo: ");
+    let lines: Vec<&str> = shown.lines().map(str::trim_end).collect();
+    let at = lines.iter().position(|line| line.starts_with("hullo: "));
+    let at = at.unwrap_or_else(|| panic!("{shown}"));
+    assert!(
+        lines[at].chars().count() < 60 && lines[at + 1].starts_with("      "),
+        "{shown}"
+    );
+}
+
+#[test]
+fn the_doctor_asks_a_terminal_only_what_it_takes() {
+    if !is_installed("tmux") {
+        return;
+    }
+    let stage = Stage::new("", "");
+    let written = |variable: &str, file: &str| {
+        let at = stage.path().join(file);
+        let script = stage.path().join(format!("{file}.sh"));
+        let doctor = stage.typed("doctor --plain");
+        std::fs::write(
+            &script,
+            format!("read go\n{variable} {doctor}\necho over $?\nexec cat\n"),
+        )
+        .unwrap();
+        let tmux = Tmux::start(USUAL, &format!("sh {}", script.display()));
+        tmux.run(&["pipe-pane", &format!("cat > {}", at.display())]);
+        tmux.press("Enter");
+        tmux.wait_for("over ");
+        until(
+            "the bytes",
+            || {
+                let bytes = std::fs::read_to_string(&at).unwrap_or_default();
+                bytes.contains("over ").then_some(bytes)
+            },
+            || tmux.shown(),
+        )
+    };
+    let dumb = written("TERM=dumb", "dumb");
+    assert!(!dumb.contains('\u{1b}'), "{dumb:?}");
+    let usual = written("TERM=xterm-256color", "usual");
+    assert!(
+        usual.contains("\u{1b}[c") && !usual.contains("\u{1b}_G"),
+        "{usual:?}"
+    );
+}

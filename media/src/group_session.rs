@@ -28,7 +28,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hullo_proto::group::media_frame::{SealedGroupFrame, Track};
-use hullo_proto::service::sfu::{LayersWanted, MESSAGE_LEN_MAX, ParticipantId};
+use hullo_proto::service::sfu::{ENDING, LayersWanted, MESSAGE_LEN_MAX, ParticipantId};
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::media::{Frequency, KeyframeRequestKind, MediaTime, Pt};
 use str0m::net::{Protocol, Receive};
@@ -481,6 +481,9 @@ impl GroupSession {
     fn heard(&mut self, channel: str0m::channel::ChannelId, bytes: Vec<u8>) {
         if channel == self.channels.messages && bytes.len() <= MESSAGE_LEN_MAX {
             return self.event(Event::Message(bytes));
+        }
+        if Some(channel) == self.channels.wanted && bytes == ENDING {
+            return self.event(Event::ServerEnds);
         }
         match LayersWanted::decode(&bytes) {
             Ok(wanted) if Some(channel) == self.channels.wanted => {

@@ -18,9 +18,12 @@ use crate::frame::SAMPLE_RATE_HZ;
 use crate::resample::{RATE_HZ_MAX, RATE_HZ_MIN};
 
 mod choose;
+mod refused;
 
 pub use choose::{SoundDevice, has_sound_server, microphones, speakers};
 pub(crate) use choose::{default_name, find, is_there};
+pub use refused::is_sound_server_denied;
+pub(crate) use refused::look_closer;
 
 /// Time that a callback gets or gives at once. Shorter costs wake-ups and under-runs on a busy machine; longer is delay.
 const PERIOD: Duration = Duration::from_millis(10);
@@ -83,7 +86,7 @@ impl Direction {
             ErrorKind::DeviceBusy => DeviceError::Busy { what },
             ErrorKind::PermissionDenied => DeviceError::Denied {
                 what,
-                remedy: "allow it in the system's settings, or join the group \"audio\" and log in again",
+                remedy: refused::JOIN_GROUP,
             },
             ErrorKind::UnsupportedConfig
             | ErrorKind::UnsupportedOperation

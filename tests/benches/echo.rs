@@ -3,18 +3,16 @@
 //!
 //! `cargo bench -p hullo-tests --bench echo`; docs/benchmarks.md says what is measured and how.
 
-use std::error::Error;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use hullo_media::frame::{BLOCK_SAMPLES, Block};
 use hullo_media::process::{Processing, Processor};
+use hullo_tests::bench::scored::{self, Failure, say};
 use hullo_tests::bench::tools::Scripts;
-use hullo_tests::bench::verdict::{Bar, Point, Verdict, table};
+use hullo_tests::bench::verdict::{Bar, Point};
+use hullo_tests::bench::wav;
 use serde_json::Value;
-
-type Failure = Box<dyn Error>;
 
 /// The room's bulk delay, which the program knows from its devices, ms.
 const DELAY_MS: u32 = 42;
@@ -24,37 +22,11 @@ const REDUCTION_DB: f64 = 30.0;
 const STOI: f64 = 0.6;
 
 fn main() -> ExitCode {
-    // `cargo test --benches` runs this too; what must hold there is a test of hullo-media.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        say("echo runs under `cargo bench` only");
-        return ExitCode::SUCCESS;
-    }
-    match run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(failure) => {
-            say(&format!("echo: {failure}"));
-            ExitCode::FAILURE
-        }
-    }
+    // What must hold in any case is a test of hullo-media.
+    scored::run("echo", run)
 }
 
-fn say(text: &str) {
-    // Nobody reads any more: nothing to tell them.
-    let _closed = writeln!(io::stdout(), "{text}");
-}
-
-fn run() -> Result<bool, Failure> {
-    let Some(tools) = std::env::var_os("HULLO_TOOLS") else {
-        say(
-            "HULLO_TOOLS names no folder of scoring scripts: echo is not measured (docs/benchmarks.md)",
-        );
-        return Ok(true);
-    };
-    let scripts = Scripts {
-        folder: tools.into(),
-        python: std::env::var_os("HULLO_PYTHON").map_or("python3".into(), PathBuf::from),
-    };
+fn run(scripts: &Scripts) -> Result<Vec<Point>, Failure> {
     let folder = tempfile::tempdir()?;
     let said = folder.path().join("said.wav");
     scripts.make_speech(&said)?;
@@ -66,7 +38,7 @@ fn run() -> Result<bool, Failure> {
         ..Processing::NONE
     };
     for (name, processing) in [("all", Processing::ALL), ("echo alone", echo_alone)] {
-        let scores = measure(&scripts, &room, processing)?;
+        let scores = measure(scripts, &room, processing)?;
         for score in &scores {
             say(&format!("{name}: {score}"));
         }
@@ -75,18 +47,17 @@ fn run() -> Result<bool, Failure> {
             points.extend(judge(&scores));
         }
     }
-    say(&table(&points));
-    Ok(points.iter().all(|point| point.verdict != Verdict::Fail))
+    Ok(points)
 }
 
 /// Processes what the room's microphone hears, with and without a voice of our own, and scores it.
 fn measure(scripts: &Scripts, room: &Path, processing: Processing) -> Result<Vec<Value>, Failure> {
-    let far = read(&room.join("far.wav"))?;
+    let far = wav::read(&room.join("far.wav"))?;
     let mut outs = Vec::new();
     for name in ["mic_echo", "mic_double"] {
-        let mic = read(&room.join(name).with_extension("wav"))?;
+        let mic = wav::read(&room.join(name).with_extension("wav"))?;
         let out = room.join(format!("out_{name}.wav"));
-        write(&out, &process(processing, &far, &mic))?;
+        wav::write(&out, &process(processing, &far, &mic))?;
         outs.push(out);
     }
     Ok(scripts.score_room(room, &outs[0], &outs[1])?)
@@ -135,27 +106,4 @@ fn judge(scores: &[Value]) -> Vec<Point> {
             &[("", stoi)],
         ),
     ]
-}
-
-fn read(path: &Path) -> Result<Vec<f32>, Failure> {
-    let samples = hound::WavReader::open(path)?.into_samples::<i16>();
-    let samples: Result<Vec<_>, _> = samples
-        .map(|sample| sample.map(|sample| f32::from(sample) / 32_768.0))
-        .collect();
-    Ok(samples?)
-}
-
-fn write(path: &Path, samples: &[f32]) -> Result<(), Failure> {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 48_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec)?;
-    for sample in samples {
-        // A cast saturates.
-        writer.write_sample((sample * 32_767.0).round() as i16)?;
-    }
-    Ok(writer.finalize()?)
 }

@@ -4,18 +4,16 @@
 //! `cargo bench -p hullo-tests --bench speech`; docs/benchmarks.md says what is measured and how. `-- --write` stores the
 //! figures as the new curve; numbers choose lines by their places in the table, from 0.
 
-use std::error::Error;
 use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
+use hullo_tests::bench::scored::{self, Failure, say};
 use hullo_tests::bench::tools::Scripts;
-use hullo_tests::bench::verdict::{Bar, Point, Verdict, table};
+use hullo_tests::bench::verdict::{Bar, Point};
+use hullo_tests::bench::wav;
 use hullo_tests::speech::{Heard, Line, talk};
 use serde::{Deserialize, Serialize};
-
-type Failure = Box<dyn Error>;
 
 /// The curve of before, beside this file.
 const CURVE: &str = "benches/speech/curve.json";
@@ -50,48 +48,22 @@ struct Cell {
 }
 
 fn main() -> ExitCode {
-    // `cargo test --benches` runs this too, and has its own bounds.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        say("speech runs under `cargo bench` only");
-        return ExitCode::SUCCESS;
-    }
-    match run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(failure) => {
-            say(&format!("speech: {failure}"));
-            ExitCode::FAILURE
-        }
-    }
+    // The scenarios of speech have bounds of their own.
+    scored::run("speech", run)
 }
 
-fn say(text: &str) {
-    // Nobody reads any more: nothing to tell them.
-    let _closed = writeln!(io::stdout(), "{text}");
-}
-
-fn run() -> Result<bool, Failure> {
-    let Some(tools) = std::env::var_os("HULLO_TOOLS") else {
-        say(
-            "HULLO_TOOLS names no folder of scoring scripts: speech is not measured (docs/benchmarks.md)",
-        );
-        return Ok(true);
-    };
-    let scripts = Scripts {
-        folder: tools.into(),
-        python: std::env::var_os("HULLO_PYTHON").map_or("python3".into(), PathBuf::from),
-    };
+fn run(scripts: &Scripts) -> Result<Vec<Point>, Failure> {
     let folder = tempfile::tempdir()?;
     let said = folder.path().join("said.wav");
     scripts.make_speech(&said)?;
-    let speech = read(&said)?;
+    let speech = wav::read(&said)?;
     let chosen: Vec<usize> = std::env::args().filter_map(|it| it.parse().ok()).collect();
     let is_chosen = |index: &usize| chosen.is_empty() || chosen.contains(index);
     let cells = (0..CELLS.len())
         .filter(is_chosen)
         .map(|index| {
             let (loss, burst, ..) = CELLS[index];
-            measure(&scripts, folder.path(), (&said, &speech), loss, burst)
+            measure(scripts, folder.path(), (&said, &speech), loss, burst)
         })
         .collect::<Result<Vec<_>, _>>()?;
     let curve = Path::new(env!("CARGO_MANIFEST_DIR")).join(CURVE);
@@ -103,9 +75,7 @@ fn run() -> Result<bool, Failure> {
         )?;
         say("the curve is stored");
     }
-    let points = judge(&cells, &before);
-    say(&table(&points));
-    Ok(points.iter().all(|point| point.verdict != Verdict::Fail))
+    Ok(judge(&cells, &before))
 }
 
 fn measure(
@@ -136,7 +106,7 @@ fn measure(
     for &seed in seeds {
         let heard = talk(lead, speech, line, seed, true);
         let file = folder.join("heard.wav");
-        write(&file, &heard.samples)?;
+        wav::write(&file, &heard.samples)?;
         let (pesq, stoi) = scripts.scores(said, &file)?;
         say(&format!(
             "loss {:.0} % in runs of {burst}, seed {seed}: PESQ {pesq:.2}, STOI {stoi:.3}, {}",
@@ -211,27 +181,4 @@ fn judge(cells: &[Cell], before: &[Cell]) -> Vec<Point> {
         ));
     }
     points
-}
-
-fn read(path: &Path) -> Result<Vec<f32>, Failure> {
-    let samples = hound::WavReader::open(path)?.into_samples::<i16>();
-    let samples: Result<Vec<_>, _> = samples
-        .map(|sample| sample.map(|sample| f32::from(sample) / 32_768.0))
-        .collect();
-    Ok(samples?)
-}
-
-fn write(path: &Path, samples: &[f32]) -> Result<(), Failure> {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 48_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec)?;
-    for sample in samples {
-        // A cast saturates.
-        writer.write_sample((sample * 32_767.0).round() as i16)?;
-    }
-    Ok(writer.finalize()?)
 }

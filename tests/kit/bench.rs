@@ -6,8 +6,10 @@
 pub mod clip;
 pub mod program;
 pub mod quality;
+pub mod scored;
 pub mod stage;
 pub mod tools;
 pub mod transcript;
 pub mod verdict;
+pub mod wav;
 pub mod y4m;

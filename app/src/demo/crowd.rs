@@ -1,13 +1,17 @@
 //! `hullo demo --people N`: a server and a group of synthetic people on this machine, in a call that you join.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{FAREWELL, PATIENCE, Process, text};
+use super::{FAREWELL, PATIENCE, Process, text as member};
+use crate::text;
 
 /// What the group is called.
 pub const GROUP: &str = "demo";
@@ -23,7 +27,10 @@ const YOU: &str = "you";
 
 /// The stage: ends with everything on it when dropped.
 pub struct Crowd {
-    people: Vec<Process>,
+    people: Arc<Mutex<Vec<Process>>>,
+    /// Those who are to come into the call.
+    outside: VecDeque<PathBuf>,
+    stop: Arc<AtomicBool>,
     _server: Process,
     folder: TempDir,
 }
@@ -40,15 +47,17 @@ pub struct CrowdSaw {
 }
 
 impl Crowd {
-    /// Starts the server, `count` people in the call of a group, and makes you a member of it.
+    /// Starts the server and `count` people in a group with you; nobody is in its call yet. `tell` is given what is being done,
+    /// in words: it takes seconds.
     ///
     /// # Errors
     /// The machine's: a process did not start or did not answer; its own words are passed on.
-    pub fn start(count: u16) -> io::Result<Self> {
+    pub fn start(count: u16, mut tell: impl FnMut(&str)) -> io::Result<Self> {
+        tell(&text::crowd_starts(count));
         let folder = TempDir::with_prefix("hullo-demo")?;
         let listen = ["serve", "--listen", "127.0.0.1:0"];
         let mut server = Process::spawn(&folder.path().join("server"), &listen, None)?;
-        let url = text(&server.wait_for("ready")?, "url")?;
+        let url = member(&server.wait_for("ready")?, "url")?;
         let names: Vec<&str> = NAMES
             .into_iter()
             .take(usize::from(count.clamp(1, PEOPLE_MAX)))
@@ -58,16 +67,48 @@ impl Crowd {
         for (home, name) in homes.iter().zip(&names) {
             Process::spawn(home, &["name", name, "--server", &url], None)?.wait_for("name")?;
         }
+        tell(text::CROWD_MEETS);
         make_group(&homes, &names)?;
-        let mut crowd = Self {
-            people: Vec::new(),
+        Ok(Self {
+            people: Arc::default(),
+            outside: homes.into_iter().take(names.len() - 1).collect(),
+            stop: Arc::default(),
             _server: server,
             folder,
+        })
+    }
+
+    /// The next one comes into the call; false: all are there.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn next_comes(&mut self) -> io::Result<bool> {
+        let Some(home) = self.outside.pop_front() else {
+            return Ok(false);
         };
-        for home in homes.iter().take(names.len() - 1) {
-            crowd.people.push(enter(home)?);
-        }
-        Ok(crowd)
+        let person = enter(&home)?;
+        locked(&self.people).push(person);
+        Ok(true)
+    }
+
+    /// The rest comes one after the other while you are in the call.
+    pub fn rest_comes(&mut self) {
+        let homes = std::mem::take(&mut self.outside);
+        let (people, stop) = (Arc::clone(&self.people), Arc::clone(&self.stop));
+        crate::threads::detach("crowd", move || {
+            for home in homes {
+                let person = enter(&home);
+                let mut people = locked(&people);
+                // Whoever comes when all is over goes at once.
+                if stop.load(Relaxed) {
+                    return;
+                }
+                match person {
+                    Ok(person) => people.push(person),
+                    Err(error) => tracing::warn!(%error, "somebody does not come into the call"),
+                }
+            }
+        });
     }
 
     /// Your profile for the demo.
@@ -77,15 +118,16 @@ impl Crowd {
 
     /// After the call: what the people saw of you.
     pub fn saw(&mut self) -> CrowdSaw {
+        let mut people = locked(&self.people);
         let mut saw = CrowdSaw {
-            people: self.people.len(),
+            people: people.len(),
             heard: 0,
             seen: 0,
         };
-        for person in &mut self.people {
+        for person in people.iter_mut() {
             person.write("hangup");
         }
-        for person in &mut self.people {
+        for person in people.iter_mut() {
             let Ok(summary) = person.wait_until(FAREWELL, |event| event["event"] == "summary")
             else {
                 continue;
@@ -104,6 +146,18 @@ impl Crowd {
     }
 }
 
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        let mut people = locked(&self.people);
+        self.stop.store(true, Relaxed);
+        people.clear();
+    }
+}
+
+fn locked(people: &Mutex<Vec<Process>>) -> MutexGuard<'_, Vec<Process>> {
+    people.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The first makes a group and lists all others, who answer.
 fn make_group(homes: &[PathBuf], names: &[&str]) -> io::Result<()> {
     let mut running = Vec::new();
@@ -114,7 +168,7 @@ fn make_group(homes: &[PathBuf], names: &[&str]) -> io::Result<()> {
     }
     let first = &homes[0];
     for (home, name) in homes.iter().zip(names).skip(1) {
-        let link = text(
+        let link = member(
             &Process::spawn(first, &["invite"], None)?.wait_for("invite")?,
             "link",
         )?;

@@ -2,7 +2,9 @@
 
 use hullo_media::device::DeviceError;
 use hullo_media::sink::open_speaker;
-use hullo_media::sound::{SoundDevice, has_sound_server, microphones, speakers};
+use hullo_media::sound::{
+    SoundDevice, has_sound_server, is_sound_server_denied, microphones, speakers,
+};
 use hullo_media::source::{CameraSpec, MicSpec, SpeakerSpec, camera, open_mic};
 
 use super::{Finding, Section, Surroundings};
@@ -24,6 +26,7 @@ pub(super) fn look(around: Surroundings<'_>) -> Section {
     let ssh = ssh_from(|name| std::env::var(name).ok());
     let mut findings = vec![server(
         has_sound_server(),
+        is_sound_server_denied(),
         std::env::var_os("PULSE_SERVER").is_some(),
     )];
     let opened = open_mic(&mic).map(drop);
@@ -43,8 +46,13 @@ pub(super) fn look(around: Surroundings<'_>) -> Section {
     }
 }
 
-fn server(answers: bool, is_named: bool) -> Finding {
+fn server(answers: bool, is_denied: bool, is_named: bool) -> Finding {
     match (answers, is_named) {
+        (false, _) if is_denied => Finding::fail(
+            "sound_server",
+            "there is one, and it belongs to another user",
+            "Run hullo as the user who is logged in.",
+        ),
         (true, _) => Finding::ok("sound_server", "PulseAudio or PipeWire answers"),
         (false, true) => Finding::fail(
             "sound_server",

@@ -148,11 +148,13 @@ fn addresses(all: &[IpAddr]) -> Vec<Finding> {
             "this machine has no IPv4 address",
             "People without IPv6 reach you over a TURN server only.",
         ),
-        count => Finding::ok("ipv4", format!("{count} address(es)")),
+        1 => Finding::ok("ipv4", "1 address"),
+        count => Finding::ok("ipv4", format!("{count} addresses")),
     };
     let v6 = match count(IpAddr::is_ipv6) {
         0 => Finding::ok("ipv6", "none; calls go over IPv4"),
-        count => Finding::ok("ipv6", format!("{count} address(es)")),
+        1 => Finding::ok("ipv6", "1 address"),
+        count => Finding::ok("ipv6", format!("{count} addresses")),
     };
     vec![v4, v6]
 }

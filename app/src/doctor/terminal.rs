@@ -35,7 +35,9 @@ struct Facts {
 
 /// Looks at the terminal the program runs in.
 pub(super) fn look(around: Surroundings<'_>) -> Section {
-    let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let is_terminal = std::io::stdin().is_terminal()
+        && std::io::stdout().is_terminal()
+        && crate::foreground::is_foreground();
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let (config, broken) = crate::config::read(&crate::config::path(around.folder));
     let chosen = Chosen {

@@ -162,6 +162,8 @@ pub enum Event {
     KeyframeWanted(OwnTrack),
     /// Which of our pictures anybody wants.
     Wanted(LayersWanted),
+    /// The server ends soon.
+    ServerEnds,
     /// What the network carries towards the server, bits per second.
     Estimate(u64),
     /// Figures of the last second.
@@ -185,6 +187,7 @@ pub struct Engine {
     pictures_sent: BTreeSet<Instant>,
     is_joined: bool,
     lost_at: Option<Instant>,
+    server_ends: bool,
     lips: Lips,
     ended: bool,
     identity: Option<Identity>,
@@ -218,6 +221,7 @@ impl Engine {
             pictures_sent: BTreeSet::new(),
             is_joined: false,
             lost_at: None,
+            server_ends: false,
             lips: Lips::default(),
             ended: false,
             identity,
@@ -270,7 +274,11 @@ impl Engine {
 
     /// How long the server has said nothing.
     pub fn silence(&self, now: Instant) -> Duration {
-        self.session.silence(now)
+        // Who said that it ends is not waited for.
+        match self.lost_at {
+            Some(_) if self.server_ends => SILENCE_MAX,
+            _ => self.session.silence(now),
+        }
     }
 
     /// Whether sound reaches somebody and comes from somebody, or nobody else is there.
@@ -452,9 +460,7 @@ impl Engine {
                 self.is_joined = true;
                 self.event(Event::Joined);
             }
-            CallEvent::ParticipantJoined(id) => {
-                self.session(now, group_session::Input::Expect(id));
-            }
+            CallEvent::ParticipantJoined(id) => self.session(now, group_session::Input::Expect(id)),
             CallEvent::Authenticated(id, ParticipantName::Normal(identity, _)) => {
                 self.proven.insert(id, identity);
                 self.event(Event::Came(id, identity));
@@ -486,20 +492,20 @@ impl Engine {
     fn session_event(&mut self, now: Instant, event: group_session::Event) {
         match event {
             group_session::Event::Connected => {}
-            group_session::Event::Interrupted => {
-                self.lost_at = Some(now + SILENCE_MAX);
-                self.event(Event::Interrupted);
-            }
+            group_session::Event::Interrupted => self.cut_off(now),
             group_session::Event::Resumed => {
                 self.lost_at = None;
                 self.event(Event::Resumed);
             }
+            // It said that it ends, and may come back.
+            group_session::Event::Closed if self.server_ends && self.is_joined => self.cut_off(now),
             group_session::Event::Closed => {
-                let end = self.is_joined.then_some(GroupEnd::Ended);
-                self.end(now, end);
+                self.end(now, self.is_joined.then_some(GroupEnd::Ended));
             }
-            group_session::Event::Message(message) => {
-                self.call(now, CallInput::Received(&message));
+            group_session::Event::Message(message) => self.call(now, CallInput::Received(&message)),
+            group_session::Event::ServerEnds => {
+                self.server_ends = true;
+                self.event(Event::ServerEnds);
             }
             group_session::Event::Wanted(wanted) => self.event(Event::Wanted(wanted)),
             group_session::Event::Frame {
@@ -523,6 +529,11 @@ impl Engine {
                 self.event(Event::Stats(stats));
             }
         }
+    }
+
+    fn cut_off(&mut self, now: Instant) {
+        self.lost_at = Some(now + SILENCE_MAX);
+        self.event(Event::Interrupted);
     }
 
     fn receive(

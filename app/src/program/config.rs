@@ -22,7 +22,11 @@ pub(super) fn run(action: ConfigAction, profile: &Path, face: Face) -> Result<u8
                 return Err(Failure::of(&error, USAGE));
             }
             if there {
-                format!("{shown} is right: {} settings.", config.written.len())
+                let count = u64::try_from(config.written.len()).unwrap_or(u64::MAX);
+                format!(
+                    "{shown} is right: {}.",
+                    crate::text::counted(count, "setting")
+                )
             } else {
                 format!("{shown} is not there: all is as by default.")
             }

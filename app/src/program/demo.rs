@@ -27,6 +27,10 @@ pub(super) fn run(options: &Options, people: Option<u16>, face: Face) -> Result<
 
 fn one(options: &Options, face: Face) -> Result<u8, Failure> {
     let mut options = options.clone();
+    if face == Face::Screen {
+        let text = crate::text::FRIEND_STARTS.to_owned();
+        let _ = line_front(Face::Plain).report(0, &Report::Notice { text });
+    }
     let started = Demo::start().map_err(|error| Failure::of(&error, OTHER));
     let mut demo = started?;
     crate::demo::choose_devices(&mut options);
@@ -66,7 +70,25 @@ fn one(options: &Options, face: Face) -> Result<u8, Failure> {
 
 fn of_a_group(options: &Options, people: u16, face: Face) -> Result<u8, Failure> {
     let mut options = options.clone();
-    let mut crowd = Crowd::start(people).map_err(|error| Failure::of(&error, OTHER))?;
+    let failed = |error| Failure::of(&error, OTHER);
+    let mut lines = line_front(if face == Face::Json {
+        face
+    } else {
+        Face::Plain
+    });
+    let tell = |words: &str| {
+        let text = words.to_owned();
+        // Whoever does not read this need not read anything.
+        drop(lines.report(0, &Report::Notice { text }));
+    };
+    let mut crowd = Crowd::start(people, tell).map_err(failed)?;
+    crowd.next_comes().map_err(failed)?;
+    if face == Face::Screen {
+        // They are seen as they come.
+        crowd.rest_comes();
+    } else {
+        while crowd.next_comes().map_err(failed)? {}
+    }
     crate::demo::choose_devices(&mut options);
     let mode = Mode::JoinOnce {
         name: crate::demo::crowd::GROUP.to_owned(),

@@ -19,10 +19,6 @@ pub(super) fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
     match &action {
         Some(Action::Completions { shell }) => return written(&crate::manual::completions(*shell)),
         Some(Action::Man) => return written(&crate::manual::page()?),
-        Some(Action::Guard { parent, command }) => {
-            let error = serve::guard(*parent, command);
-            return Err(Failure::of(&error, OTHER));
-        }
         _ => {}
     }
     let folder = profile::folder(options.profile.clone())?;
@@ -86,7 +82,7 @@ pub(super) fn dispatch(cli: Cli, face: Face) -> Result<u8, Failure> {
         }
         Some(Action::Config { action }) => config::run(action, &folder, face),
         // Done above.
-        Some(Action::Completions { .. } | Action::Guard { .. } | Action::Man) => Ok(0),
+        Some(Action::Completions { .. } | Action::Man) => Ok(0),
         Some(Action::Ctl { command }) => small(Small::Ctl(crate::command::line(&command))),
     }
 }

@@ -97,7 +97,7 @@ pub(super) fn begin_log(
     let word = std::env::var("HULLO_LOG").ok();
     let level = log::level(word.as_deref()).map_err(|error| Failure::of(&error, super::USAGE))?;
     let is_usual = crate::profile::folder(None).is_ok_and(|usual| usual == profile)
-        && std::env::var_os("HULLO_HOME").is_none();
+        && std::env::var_os("HULLO_HOME").is_none_or(|home| home.is_empty());
     let folder = log::folder(profile, is_usual);
     let (log, error) = Log::start(level, options.log.as_deref(), &folder);
     match (error, &options.log) {

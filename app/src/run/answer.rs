@@ -260,7 +260,7 @@ impl Runner<'_> {
                     let words = text.clone();
                     control::refuse(responder, &Failure { words, status });
                 }
-                report => control::send(responder, report),
+                report => control::send_at(responder, self.now_ms(), report),
             }
         }
         reports.is_empty()

@@ -15,7 +15,7 @@ use super::{ServeError, seed};
 use crate::config::TurnUrl;
 
 pub(super) use coturn::Coturn;
-pub use coturn::guard;
+pub use coturn::{GUARD, guard};
 
 mod coturn;
 

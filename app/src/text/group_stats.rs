@@ -1,8 +1,8 @@
 //! The figures of the call of a group as lines: both directions with the group's server, then each person.
 
 use super::seat::quality_figures;
-use super::shown;
 use super::stats::{known, percent, rate, row, seconds, stats_words};
+use super::{counted, shown, times};
 use crate::model::Call;
 use crate::participant::Participant;
 use crate::quality::Grade;
@@ -66,8 +66,8 @@ pub(crate) fn group_stats_table(stats: &Stats, call: &Call) -> Vec<String> {
         ),
         row("sent again", &to.nacks.to_string(), &from.nacks.to_string()),
         format!(
-            "stood still {} times, {:.1} s; sound made up {:.1} s",
-            from.freezes,
+            "stood still {}, {:.1} s; sound made up {:.1} s",
+            times(from.freezes),
             seconds(from.freeze_ms),
             seconds(from.concealed_ms)
         ),
@@ -82,7 +82,8 @@ pub(crate) fn group_stats_table(stats: &Stats, call: &Call) -> Vec<String> {
         ),
     ];
     if stats.undecryptable > 0 {
-        lines.push(format!("{} frames did not open", stats.undecryptable));
+        let frames = counted(stats.undecryptable, "frame");
+        lines.push(format!("{frames} did not open"));
     }
     let of = |person: &Participant| {
         let mut people = stats.people.iter();
@@ -103,7 +104,7 @@ fn person_line(person: &Participant, figures: &PersonFigures) -> String {
         words.push_str(&format!(", {}x{}", figures.width, figures.height));
     }
     if figures.freezes > 0 {
-        words.push_str(&format!(", stood still {} times", figures.freezes));
+        words.push_str(&format!(", stood still {}", times(figures.freezes)));
     }
     format!("{name:NAME_CELLS$}{words}")
 }

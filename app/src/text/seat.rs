@@ -45,6 +45,14 @@ pub(crate) fn volume(name: &str, volume: Volume) -> String {
     }
 }
 
+/// Somebody silenced was made louder or softer, and stays silenced.
+pub(crate) fn volume_of_silenced(name: &str, volume: Volume) -> String {
+    format!(
+        "{name} stays silenced; heard again, it is at {} %.",
+        volume.percent
+    )
+}
+
 /// The same of the other in a call of two, after the other facts, where it is not as usual: nobody wonders later why
 /// nothing is heard.
 pub(crate) fn heard_words(volume: Volume) -> String {
@@ -254,7 +262,8 @@ pub(crate) fn person_sentence(model: &Model, call: &Call, person: &Participant) 
             words.push(format!("{delay_ms} ms delay"));
         }
         if figures.undecryptable > 0 {
-            words.push(format!("{} frames did not open", figures.undecryptable));
+            let frames = counted(figures.undecryptable, "frame");
+            words.push(format!("{frames} did not open"));
         }
     }
     format!("{}: {}.", shown(&person.name), words.join(", "))

@@ -9,6 +9,8 @@ pub(crate) const STATS_NONE: &str =
 pub(crate) const NO_STATS: &str =
     "There are figures in a call that is connected, when nothing lies over it.";
 const ALL_WELL: &str = "Nothing is wrong.";
+/// The figures below count the whole call.
+const ALL_WELL_NOW: &str = "Nothing is wrong now.";
 
 /// Cells of the first and of the second column.
 const LABEL_CELLS: usize = 12;
@@ -18,7 +20,8 @@ const COLUMN_CELLS: usize = 16;
 #[must_use]
 pub fn stats_words(stats: &Stats) -> Vec<String> {
     if stats.words.is_empty() {
-        return vec![ALL_WELL.to_owned()];
+        let is_past = stats.received.freezes > 0;
+        return vec![if is_past { ALL_WELL_NOW } else { ALL_WELL }.to_owned()];
     }
     let sentence = |words: &String| crate::people::sentence(words);
     stats.words.iter().map(sentence).collect()
@@ -32,7 +35,7 @@ pub(crate) fn words_of(call: &Call, stats: &Stats) -> Vec<String> {
     } else {
         stats_words(stats)
     };
-    let is_well = |line: &String| line == ALL_WELL;
+    let is_well = |line: &String| line == ALL_WELL || line == ALL_WELL_NOW;
     let is_nothing_wrong = words.is_empty();
     words.extend((others.into_iter()).filter(|line| is_nothing_wrong || !is_well(line)));
     words
@@ -91,8 +94,8 @@ pub fn stats_table(stats: &Stats, name: &str) -> Vec<String> {
         row("sent again", &to.nacks.to_string(), &from.nacks.to_string()),
     ];
     let freezes = format!(
-        "stood still {} times, {:.1} s; sound made up {:.1} s",
-        from.freezes,
+        "stood still {}, {:.1} s; sound made up {:.1} s",
+        super::times(from.freezes),
         seconds(from.freeze_ms),
         seconds(from.concealed_ms)
     );
@@ -115,7 +118,8 @@ pub fn stats_table(stats: &Stats, name: &str) -> Vec<String> {
     );
     lines.extend([freezes, carries, way]);
     if stats.undecryptable > 0 {
-        lines.push(format!("{} frames did not open", stats.undecryptable));
+        let frames = super::counted(stats.undecryptable, "frame");
+        lines.push(format!("{frames} did not open"));
     }
     lines
 }

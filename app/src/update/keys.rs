@@ -15,11 +15,15 @@ use crate::update::field::Field;
 
 /// How long after a call begins to ring its keys do nothing: a key meant for something else must not take a call.
 const RING_GUARD_MS: u64 = 300;
+/// Rows of a terminal that does not tell.
+const ROWS_USUAL: u16 = 24;
 /// How long a second Ctrl-C has time.
 const INTERRUPT_MS: u64 = 3_000;
 
 /// One key.
 pub(super) fn press(model: &mut Model, key: KeyEvent, effects: &mut Vec<Effect>) {
+    // What a click asked for is not what is wanted any more.
+    model.layers.clicked_until_ms = None;
     if !keymap::is_talk_key(model, key) {
         talk::other_key(model);
     }
@@ -218,6 +222,15 @@ fn offers_sound_only(model: &Model) -> bool {
 }
 
 fn turn_page(model: &mut Model, is_back: bool, effects: &mut Vec<Effect>) {
+    if matches!(model.overlay, Some(Overlay::Help(_) | Overlay::Log(_))) {
+        // A line of what was read stays in sight, whatever lies around it.
+        let rows = model.size.map_or(ROWS_USUAL, |(_, rows)| rows);
+        for _ in 0..(rows / 2).max(1) {
+            // Only a list that is not there cannot be walked through.
+            let _ = step(model, if is_back { -1 } else { 1 });
+        }
+        return;
+    }
     if !seat::turn_page(model, is_back) {
         history::scroll(model, is_back, effects);
     }

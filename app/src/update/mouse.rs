@@ -3,11 +3,11 @@
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
-use super::{history, keys, say};
+use super::{history, keys, say_while};
 use crate::effect::Effect;
 use crate::event::Party;
 use crate::keymap::{self, Action};
-use crate::model::{Model, Overlay};
+use crate::model::{Holds, Model, Overlay};
 use crate::text;
 use crate::view::hit::{Hit, has_lines, hit};
 
@@ -36,7 +36,9 @@ pub(super) fn take(model: &mut Model, mouse: MouseEvent, effects: &mut Vec<Effec
 fn click(model: &mut Model, under: Hit, effects: &mut Vec<Effect>) {
     match under {
         Hit::Key(action) => match asked_twice(model, action) {
-            Some(words) if !is_second_click(model, action) => say(model, words),
+            Some(words) if !is_second_click(model, action) => {
+                say_while(model, Holds::Asked, words);
+            }
             _ => keys::perform(model, action, effects),
         },
         Hit::Party(party) => choose(model, party),

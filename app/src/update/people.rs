@@ -1,9 +1,9 @@
 //! Invitations as they are made, words to compare, and what is changed about contacts.
 
-use super::{notice, say, warn};
+use super::{notice, say, say_while, warn};
 use crate::effect::Effect;
 use crate::event::{Contact, ContactId, PersonChange};
-use crate::model::{Model, Overlay};
+use crate::model::{Holds, Model, Overlay};
 use crate::report::Report;
 use crate::text;
 
@@ -70,7 +70,7 @@ pub(super) fn take_words(
     let is_shown = model.overlay == Some(Overlay::Words(contact));
     if now.is_some() && !is_shown {
         let words = model.keymap.fill(&text::wants_words(&name));
-        say(model, words);
+        say_while(model, Holds::Words(contact), words);
     }
     effects.push(Effect::Report(Report::Words {
         name,

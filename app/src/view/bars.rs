@@ -245,6 +245,7 @@ mod tests {
                 is_warning,
                 stays: false,
                 until_ms: 0,
+                holds: Default::default(),
             })
         };
         assert_eq!(words(true), "Not verified.");

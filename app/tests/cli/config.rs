@@ -64,3 +64,37 @@ fn a_run_is_logged_to_its_file_without_keys_and_addresses() {
     let refused = home.run(&["--json", "--seconds", "1", "--log", "/no/such/folder/log"]);
     assert_eq!(refused.code, 2, "{}", refused.shown());
 }
+
+#[test]
+fn the_doctor_looks_at_the_server_that_the_profile_remembers() {
+    let server = Server::start();
+    let home = Home::new();
+    let found = |home: &Home| {
+        let done = home.run(&["doctor", "--json"]);
+        let is_server = |event: &&Value| event["section"] == "network" && event["what"] == "server";
+        let found = done.events.iter().find(is_server).cloned();
+        found.unwrap_or_else(|| panic!("{}", done.shown()))
+    };
+    assert_eq!(found(&home)["state"], "warn", "there is no profile");
+    home.run(&["name", "alice", "--server", server.url()])
+        .success();
+    let well = found(&home);
+    assert_eq!(well["state"], "ok", "{well}");
+    drop(server);
+    let down = found(&home);
+    assert_eq!(down["state"], "fail", "{down}");
+}
+
+#[test]
+fn a_profile_variable_that_is_empty_is_as_good_as_unset() {
+    let home = Home::new();
+    let data = home.path().join("data");
+    let variables = [
+        ("HULLO_HOME", "".as_ref()),
+        ("XDG_DATA_HOME", data.as_os_str()),
+    ];
+    let named = Hullo::spawn_in(&home, &["name", "alice", "--json"], &variables);
+    let named = named.finish(PATIENCE).success();
+    assert_eq!(named.event("name")["name"], "alice");
+    assert!(data.join("hullo/hullo.db").exists(), "{}", named.shown());
+}

@@ -316,6 +316,12 @@ impl Server {
         self.process.signal(rustix::process::Signal::TERM);
     }
 
+    /// The same, and waits for its end.
+    pub(crate) fn end(self) {
+        self.stop();
+        self.process.finish(RUN_MAX).success();
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

@@ -96,6 +96,8 @@ pub enum Event {
     /// Which of our pictures anybody watches, and how large at most; nothing before the first of these. An SFU that did not
     /// agree to tell wants [everything](crate::layers::everything_wanted).
     Wanted(LayersWanted),
+    /// The SFU ends soon; until then all goes on.
+    ServerEnds,
     /// A sealed frame arrived whole.
     Frame {
         /// Whose.

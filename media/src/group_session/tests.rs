@@ -340,11 +340,12 @@ fn what_the_sfu_wants_is_told_and_nonsense_is_counted() {
     let (messages, channel) = (pair.far.messages, pair.far.wanted);
     pair.say(channel, &wanted.encode());
     pair.say(channel, b"nonsense");
+    pair.say(channel, &hullo_proto::service::sfu::ENDING);
     pair.say(channel, &[]);
     pair.say(messages, b"anything");
     let told: Vec<_> = pair.events.drain(..).collect();
     assert!(
-        matches!(&told[..], [Event::Wanted(told), Event::Message(said)] if *told == wanted && said == b"anything"),
+        matches!(&told[..], [Event::Wanted(told), Event::ServerEnds, Event::Message(said)] if *told == wanted && said == b"anything"),
         "{told:?}"
     );
     assert!(pair.stats().refused_messages >= 1);

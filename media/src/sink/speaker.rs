@@ -12,7 +12,7 @@ use crate::clock;
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME, Block, SAMPLE_RATE_HZ};
 use crate::resample::FromBlocks;
-use crate::sound::{Direction, Form, Health, OPEN_MAX, OpenStream, RING, find, form};
+use crate::sound::{Direction, Form, Health, OPEN_MAX, OpenStream, RING, find, form, look_closer};
 
 const DIRECTION: Direction = Direction::Speaker;
 /// Sound waiting in the ring when the next block is asked for: less clicks when the thread is late, more is delay.
@@ -39,6 +39,10 @@ impl Speaker {
     /// # Errors
     /// There is none, or it cannot be used.
     pub fn open(name: Option<&str>) -> Result<Self, DeviceError> {
+        Self::try_open(name).map_err(|error| look_closer(DIRECTION, error))
+    }
+
+    fn try_open(name: Option<&str>) -> Result<Self, DeviceError> {
         let device = find(DIRECTION, name)?;
         let form = form(DIRECTION, &device)?;
         let health = Arc::new(Health::default());

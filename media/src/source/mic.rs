@@ -12,7 +12,7 @@ use crate::clock;
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME, Block, SAMPLE_RATE_HZ};
 use crate::resample::ToBlocks;
-use crate::sound::{Direction, Form, Health, OPEN_MAX, OpenStream, RING, find, form};
+use crate::sound::{Direction, Form, Health, OPEN_MAX, OpenStream, RING, find, form, look_closer};
 
 const DIRECTION: Direction = Direction::Microphone;
 /// Sound that may wait in the ring: what a held-up thread finds beyond is left out, as delay stays and a gap does not.
@@ -38,6 +38,10 @@ impl Microphone {
     /// # Errors
     /// There is none, or it cannot be used.
     pub fn open(name: Option<&str>) -> Result<Self, DeviceError> {
+        Self::try_open(name).map_err(|error| look_closer(DIRECTION, error))
+    }
+
+    fn try_open(name: Option<&str>) -> Result<Self, DeviceError> {
         let device = find(DIRECTION, name)?;
         let form = form(DIRECTION, &device)?;
         let health = Arc::new(Health::default());

@@ -12,7 +12,8 @@
 //! version 1 ‖ camera layers 1 (bits l 1, m 2, h 4) ‖ width 2 ‖ height 2 ‖ fps 1 ‖ screen 1 (0 or 1) ‖ width 2 ‖ height 2 ‖ fps 1
 //! ```
 //!
-//! Integers are big endian; a size or rate of 0 means *as you like*. A new message replaces the one before.
+//! Integers are big endian; a size or rate of 0 means *as you like*. A new message replaces the one before. [`ENDING`] on the
+//! same channel says that the SFU ends soon; who does not know it counts it as refused and loses nothing.
 
 use prost::encoding::{WireType, decode_key, decode_varint};
 
@@ -34,6 +35,8 @@ pub const WANTED_VERSION: u8 = 1;
 pub const WANTED_CHANNEL_ID: u16 = 2;
 /// Label of the channel.
 pub const WANTED_CHANNEL_LABEL: &str = "hullo-wanted";
+/// The SFU ends soon. Calls go on if it is back soon after.
+pub const ENDING: [u8; 1] = [0xff];
 /// SCTP stream of the protocol's own channel.
 pub const MESSAGE_CHANNEL_ID: u16 = 0;
 /// Label of the protocol's own channel.

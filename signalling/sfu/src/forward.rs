@@ -297,7 +297,7 @@ impl Forwarder {
         match input {
             Input::Datagram { source, bytes } => self.datagram(source, bytes),
             Input::Timeout => self.timeout(),
-            Input::Drain => self.is_draining = true,
+            Input::Drain => self.say_ending(),
             Input::Close => {
                 self.is_draining = true;
                 for slot in 0..self.peers.len() {

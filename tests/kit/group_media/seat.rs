@@ -279,6 +279,7 @@ impl Seat {
             SessionEvent::Closed => self.over = true,
             SessionEvent::Message(bytes) => self.messages.push_back(bytes),
             SessionEvent::Wanted(wanted) => self.wanted = wanted,
+            SessionEvent::ServerEnds => {}
             SessionEvent::Frame {
                 participant,
                 track,

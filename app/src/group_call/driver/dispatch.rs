@@ -236,6 +236,7 @@ impl Dispatch {
                     media.request_keyframe(track);
                 }
             }
+            Event::ServerEnds => self.notice(text::SERVER_ENDS),
             Event::Wanted(wanted) => {
                 if let Some((media, _)) = &mut self.media {
                     media.set_wanted(wanted);

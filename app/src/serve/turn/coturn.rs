@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "the shell reads the clock")]
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -253,7 +254,7 @@ fn guarded(program: &Path) -> Command {
     if cfg!(target_os = "linux") {
         // Still there when the file was replaced by a newer one.
         let mut command = Command::new("/proc/self/exe");
-        command.arg("guard").arg(std::process::id().to_string());
+        command.arg(GUARD).arg(std::process::id().to_string());
         command.arg(program);
         command.arg0("hullo");
         return command;
@@ -261,24 +262,28 @@ fn guarded(program: &Path) -> Command {
     Command::new(program)
 }
 
-/// `hullo guard PARENT PROGRAM ARGUMENTS…`: becomes the program, which the system ends when `parent` has ended.
+/// The first argument of a process that is to become another one.
+pub const GUARD: &str = "--guard";
+
+/// `hullo --guard PARENT PROGRAM ARGUMENTS…`, of which `arguments` are those from PARENT on: becomes the program, which the
+/// system ends when the process PARENT has ended.
 ///
-/// # Errors
-/// It cannot be started; otherwise this does not return.
-pub fn guard(parent: u32, command: &[String]) -> io::Error {
+/// It cannot be started where this returns.
+pub fn guard(mut arguments: impl Iterator<Item = OsString>) -> io::Error {
+    let parent = arguments.next().unwrap_or_default();
+    let Some(program) = arguments.next() else {
+        return io::Error::other("no program is named");
+    };
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
         return error.into();
     }
     // It may have ended before the system knew what we wish.
-    let now = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
-    if now != i32::try_from(parent).ok() {
+    let now = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().to_string());
+    if now.as_deref() != parent.to_str() {
         return io::Error::other("who started it has ended");
     }
-    match command {
-        [program, arguments @ ..] => Command::new(program).args(arguments).exec(),
-        [] => io::Error::other("no program is named"),
-    }
+    Command::new(program).args(arguments).exec()
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Several calls: which one has the devices, which wait on hold, and how they change places.
 
+use super::super::bind;
 use super::{notice, switched, taken_mut};
 use crate::effect::Effect;
 use crate::event::Switch;
-use crate::model::{Call, Model};
+use crate::model::{Call, Holds, Model};
 use crate::text;
 
 /// Pauses the call that has the devices, or goes on with it.
@@ -61,6 +62,8 @@ fn resume(model: &mut Model, mut call: Call, effects: &mut Vec<Effect>) {
     let words = text::resumed(model.name_of_party(call.party));
     model.picture_wanted = None;
     model.views_wanted.clear();
+    let number = call.number;
     model.call = Some(call);
     notice(model, words, effects);
+    bind(model, Holds::InCall(number));
 }

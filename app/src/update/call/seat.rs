@@ -221,6 +221,7 @@ fn apply_volume(
     if people.any(|person| Some(person.id) == id && person.is_blocked) {
         return Err(text::blocked_in_call(name));
     }
+    let was_silenced = call.seat.volume(name).is_silenced;
     call.seat.set_volume(name, volume);
     match id {
         Some(_) => effects.push(Effect::SetVolume(number, id, volume.factor())),
@@ -231,7 +232,12 @@ fn apply_volume(
         percent: volume.percent,
         silenced: volume.is_silenced,
     }));
-    say(model, text::volume(name, volume));
+    let words = if was_silenced && volume.is_silenced {
+        text::volume_of_silenced(name, volume)
+    } else {
+        text::volume(name, volume)
+    };
+    say(model, words);
     Ok(())
 }
 

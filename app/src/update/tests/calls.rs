@@ -62,6 +62,9 @@ fn a_second_call_is_taken_while_the_first_waits_and_comes_back_by_itself() {
     assert_eq!(program.says(), text::resumed("bob"));
     assert_eq!((active(&program), held(&program)), (Some(BOBS), vec![]));
     assert!(!program.model.live_call().unwrap().is_held());
+    program.take(over(BOBS, "far_hung_up"));
+    let said = program.model.message.as_ref();
+    assert!(said.is_none_or(|message| message.text != text::resumed("bob")));
 }
 
 #[test]
@@ -310,4 +313,30 @@ proptest::proptest! {
             proptest::prop_assert_eq!(numbers.len(), model.live_calls().count());
         }
     }
+}
+
+#[test]
+fn who_gave_up_is_told_so_whatever_ended_the_program() {
+    let mut program = Program::talking();
+    program.take(state(CallState::Ended {
+        reason: "seconds",
+        words: hullo_proto::call::EndReason::Cancelled.to_string(),
+        duration: std::time::Duration::ZERO,
+    }));
+    let call = program.model.call.as_ref().unwrap();
+    let CallState::Ended { words, .. } = &call.state else {
+        panic!("it is over");
+    };
+    assert_eq!(words, text::GAVE_UP);
+}
+
+#[test]
+fn an_invitation_that_cannot_leave_ends_its_call() {
+    use crate::conversation::HistoryEvent;
+    let mut program = Program::talking();
+    program.take(state(CallState::Inviting));
+    let unsent = HistoryEvent::Unsent(BOB, "the disk is full".to_owned());
+    let effects = program.take(Event::History(unsent));
+    assert!(effects.contains(&Effect::HangUp(OUT)), "{effects:?}");
+    assert_eq!(program.says(), "the disk is full");
 }

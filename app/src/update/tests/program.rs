@@ -184,6 +184,8 @@ fn a_click_on_hanging_up_is_asked_for_twice() {
         .map(|message| message.text.as_str());
     assert_eq!(said, Some(text::CLICK_AGAIN));
     program.model.set_now(4_000);
+    program.take(Event::Tick);
+    assert_eq!(program.model.message, None, "it is too late for the second");
     assert_eq!(
         click_hang_up(&mut program),
         [],
@@ -203,6 +205,11 @@ fn a_click_on_calling_is_asked_for_twice() {
     let said = program.model.message.as_ref().expect("what to do");
     assert_eq!(said.text, text::CLICK_AGAIN_CALL);
     assert!(is_call(&click_key(&mut program, "call")));
+    let mut program = Program::ready();
+    program.model.settings.mouse = Some(true);
+    click_key(&mut program, "call");
+    program.press('j');
+    assert_eq!(program.model.message, None, "a key is something else");
 }
 
 #[test]

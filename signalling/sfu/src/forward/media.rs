@@ -383,6 +383,16 @@ impl Forwarder {
         }
     }
 
+    /// Takes no new calls from now on, and tells our own clients that it ends.
+    pub(super) fn say_ending(&mut self) {
+        self.is_draining = true;
+        for slot in 0..self.peers.len() {
+            if (self.peers[slot].as_mut()).is_some_and(Peer::say_ending) {
+                self.touch(slot);
+            }
+        }
+    }
+
     /// What one viewer would like to see and can be sent, and what it is sent until then.
     fn layers_wanted(
         &self,

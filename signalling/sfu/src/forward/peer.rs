@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use hullo_proto::service::sfu::{CallId, LayersWanted, ParticipantId};
+use hullo_proto::service::sfu::{CallId, ENDING, LayersWanted, ParticipantId};
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::channel::ChannelId;
 use str0m::ice::IceCreds;
@@ -331,6 +331,13 @@ impl Peer {
             Ok(true) => Said::Yes,
             Ok(false) | Err(_) => Said::NoRoom,
         }
+    }
+
+    /// Tells one of our own clients that this server ends. True if something was said.
+    pub(super) fn say_ending(&mut self) -> bool {
+        let channel = self.wanted.filter(|_| self.wanted_open);
+        let channel = channel.and_then(|id| self.rtc.channel(id));
+        channel.is_some_and(|mut channel| matches!(channel.write(true, &ENDING), Ok(true)))
     }
 
     /// Tells one of our own clients which of its layers anybody watches, if that changed. True if something was said.

@@ -338,6 +338,8 @@ fn everybody_hears_of_a_stop_at_once() {
     );
     assert!(w.reserve().is_ok(), "a running one goes on");
     assert!(!w.forwarder.is_idle());
+    w.run(100);
+    assert!(w.clients.iter().all(|client| client.is_warned));
     w.input(Input::Close);
     w.run(100);
     assert!(w.clients.iter().all(|client| client.is_over) && w.forwarder.is_idle());

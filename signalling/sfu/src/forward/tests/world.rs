@@ -2,8 +2,8 @@
 
 use super::*;
 use hullo_proto::service::sfu::{
-    FromSfu, LayersWanted, MESSAGE_CHANNEL_ID, MESSAGE_CHANNEL_LABEL, Mids, Subscription, ToSfu,
-    View, WANTED_CHANNEL_ID, WANTED_CHANNEL_LABEL,
+    ENDING, FromSfu, LayersWanted, MESSAGE_CHANNEL_ID, MESSAGE_CHANNEL_LABEL, Mids, Subscription,
+    ToSfu, View, WANTED_CHANNEL_ID, WANTED_CHANNEL_LABEL,
 };
 use rand::Rng;
 use str0m::channel::{ChannelConfig, ChannelId};
@@ -49,6 +49,8 @@ pub(super) struct Client {
     wanted: ChannelId,
     pub(super) heard: Vec<FromSfu>,
     pub(super) layers_wanted: Vec<LayersWanted>,
+    /// The SFU said that it ends.
+    pub(super) is_warned: bool,
     /// Frames that came, by mid.
     pub(super) frames: Vec<(String, Vec<u8>)>,
     /// Frames that were sent, by mid and layer.
@@ -358,6 +360,7 @@ impl Client {
             wanted,
             heard: Vec::new(),
             layers_wanted: Vec::new(),
+            is_warned: false,
             frames: Vec::new(),
             sent: Vec::new(),
             key_frames_asked: [0; 3],
@@ -519,6 +522,9 @@ impl Client {
             RtcEvent::ChannelData(data) if data.id == self.messages => {
                 self.heard
                     .push(FromSfu::decode(&data.data).expect("the SFU's"));
+            }
+            RtcEvent::ChannelData(data) if data.id == self.wanted && data.data == ENDING => {
+                self.is_warned = true;
             }
             RtcEvent::ChannelData(data) if data.id == self.wanted => {
                 self.layers_wanted
