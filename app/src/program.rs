@@ -35,7 +35,7 @@ use crate::profile::{Profile, ProfileError};
 use crate::report::Report;
 use crate::run::{Runner, SIGNAL_PATIENCE, Senders, Wake, inbox, read_stdin};
 use crate::screen::{PictureTerminal, Screen};
-use crate::serve::ServeError;
+use crate::serve::{self, ServeError};
 use crate::small::parse_server;
 use crate::terminal;
 use crate::view::look::is_full_screen_possible;
@@ -180,8 +180,21 @@ enum Face {
     Json,
 }
 
+/// The whole program: reads the command line, does what it says, and gives the exit status.
+pub fn main() -> u8 {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == serve::GUARD) {
+        // Nobody types this: it is how `serve` starts coturn, and reads what is said here.
+        let error = serve::guard(arguments);
+        let words = format!("hullo: {error}\n");
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), words.as_bytes());
+        return OTHER;
+    }
+    run(<Cli as clap::Parser>::parse())
+}
+
 /// Does what the command line says; the exit status.
-pub fn run(cli: Cli) -> u8 {
+fn run(cli: Cli) -> u8 {
     let face = face(&cli.options);
     match dispatch::dispatch(cli, face) {
         Ok(status) => status,

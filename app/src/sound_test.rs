@@ -211,7 +211,8 @@ impl Test {
             }
             // What the microphone gave: noise suppression and gain make something of nothing.
             let heard_db = self.switch.figures().heard_db;
-            let level = heard_db.unwrap_or_else(|| self.encode.level_db());
+            let peak_db = self.encode.take_peak_db();
+            let level = heard_db.unwrap_or(peak_db);
             self.peak_db = self.peak_db.max(level);
             self.loudest_db = self.loudest_db.max(level);
             self.hear_speaker();

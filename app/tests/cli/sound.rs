@@ -91,3 +91,17 @@ fn who_talks_while_muted_is_told_so() {
     caller.write("hangup");
     caller.finish(PATIENCE).success();
 }
+
+#[test]
+fn a_beep_that_is_shorter_than_the_time_between_two_looks_is_not_missed() {
+    let home = Home::new();
+    let args = ["test", "--mic", "test", "--speaker", "none", "--json"];
+    let args: Vec<&str> = args.into_iter().chain(["--seconds", "2.5"]).collect();
+    let done = home.run(&args).success();
+    let is_heard = |event: &&Value| event["mic_db"].as_f64().is_some_and(|db| db > -30.0);
+    assert!(
+        done.events.iter().any(|event| is_heard(&event)),
+        "{}",
+        done.shown()
+    );
+}

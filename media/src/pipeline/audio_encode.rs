@@ -12,7 +12,7 @@ use crate::clock;
 use crate::codec::opus;
 use crate::device::DeviceError;
 use crate::frame::{BLOCK_SAMPLES, BLOCK_TIME, Block, EncodedFrame, FrameKind};
-use crate::level::{LEVEL_DB_MIN, LevelMeter};
+use crate::level::{LEVEL_DB_MIN, LevelMeter, Peak};
 use crate::pace::Pacer;
 use crate::slot::Slot;
 use crate::sound_policy::SoundSettings;
@@ -36,6 +36,8 @@ struct Shared {
     speaks_muted: AtomicBool,
     /// Loudness of the last block, in the bits of an `f32`.
     level_db: AtomicU32,
+    /// The loudest block since somebody looked.
+    peak: Peak,
     /// The device is away.
     gone: AtomicBool,
     news: News,
@@ -100,6 +102,12 @@ impl AudioEncode {
     #[must_use]
     pub fn level_db(&self) -> f32 {
         f32::from_bits(self.shared.level_db.load(Relaxed))
+    }
+
+    /// The loudest 20 ms since the last look, by the same measure: a short sound between two looks is not missed.
+    #[must_use]
+    pub fn take_peak_db(&self) -> f32 {
+        self.shared.peak.take()
     }
 
     /// Whether the microphone is away, and silence is read in its stead.
@@ -216,8 +224,9 @@ impl<'a> Stage<'a> {
         let speaks = meter.is_speaking();
         self.shared.speaking.store(speaks && !is_muted, Relaxed);
         self.shared.speaks_muted.store(speaks && is_muted, Relaxed);
-        let level_db = meter.level_db().to_bits();
-        self.shared.level_db.store(level_db, Relaxed);
+        let level_db = meter.level_db();
+        self.shared.level_db.store(level_db.to_bits(), Relaxed);
+        self.shared.peak.put(level_db);
     }
 
     /// Waits for the next block and says when its first sample was captured.

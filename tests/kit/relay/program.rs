@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    ExitCode::from(hullo::program::run(hullo::cli::Cli::parse()))
+    ExitCode::from(hullo::program::main())
 }

@@ -326,10 +326,8 @@ impl Client {
             bytes: sfu_fingerprint.to_vec(),
         });
         let mids = Mids::of(id);
-        let (microphone, camera) = (
-            Mid::from(mids.microphone().as_str()),
-            Mid::from(mids.camera().as_str()),
-        );
+        let microphone = Mid::from(mids.microphone().as_str());
+        let camera = Mid::from(mids.camera().as_str());
         api.declare_media(microphone, MediaKind::Audio);
         api.declare_stream_tx(1_000.into(), None, microphone, None);
         api.declare_media(camera, MediaKind::Video);
