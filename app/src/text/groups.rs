@@ -6,7 +6,7 @@ use crate::participant::Participant;
 
 /// A server that is told to stop lets calls run on for a while, and they go on when it is back soon enough.
 pub(crate) const SERVER_ENDS: &str =
-    "The server is about to stop: the call goes on if it is back within 20 seconds of that.";
+    "The server is about to stop: the call goes on if it is back within 20 seconds.";
 
 /// A group in one sentence, each member with who vouches for it; empty for any other report.
 pub(crate) fn group_words(report: &Report) -> String {

@@ -261,3 +261,20 @@ fn a_click_chooses_and_the_wheel_scrolls_where_that_is_on() {
     assert_eq!(model.selected, Some(ContactId(2)));
     assert_eq!(mouse(&mut model, down, 79, 23), []);
 }
+
+#[test]
+fn the_help_turns_by_pages() {
+    let mut model = screen();
+    let mut press = |code| {
+        let key = KeyEvent::new(code, KeyModifiers::NONE);
+        drop(update(&mut model, Event::Key(key)));
+        match model.overlay {
+            Some(Overlay::Help(scroll)) => scroll,
+            _ => panic!("the help is open"),
+        }
+    };
+    assert_eq!(press(KeyCode::Char('?')), 0);
+    assert_eq!(press(KeyCode::PageDown), 12);
+    assert_eq!(press(KeyCode::Up), 11);
+    assert_eq!(press(KeyCode::PageUp), 0);
+}
