@@ -26,8 +26,9 @@
 //! alarm = "#ff8800"                     # single colours by what they are for
 //! ```
 //!
-//! A file that is wrong anywhere counts nowhere, but for a `relay_only` in it that is not plainly `false`: who asked not
-//! to be seen must not be seen because of a slip, there or elsewhere.
+//! A file that is wrong anywhere counts nowhere, but for a `relay_only` in it, or what is nearly named so, that is not
+//! plainly `false`: who asked not to be seen must not be seen because of a slip, there or elsewhere. What stands in a file
+//! that cannot be read is not known, so calls go over TURN only until it can be.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -47,6 +48,7 @@ mod keys;
 mod screen;
 mod sound;
 mod theme;
+mod wish;
 
 pub use screen::{
     Budget, Chosen, Color, GlyphChoice, PixelChoice, ScreenFlags, ScreenSettings, SyncChoice,
@@ -150,12 +152,12 @@ pub struct TurnUrl {
 /// Why the file does not count: its writer's to mend.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// The system's failure.
-    #[error("{} cannot be read: {reason}", .path.display())]
+    /// There, and what stands in it cannot be known.
+    #[error("{} cannot be read: {reason}. Until it can, calls go over TURN only", .path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's words.
+        /// The system's words, or ours.
         reason: io::Error,
     },
     /// Not TOML, or not what can be set.
@@ -199,7 +201,8 @@ pub fn path(profile: &Path) -> PathBuf {
     let own = profile.join("config.toml");
     let usual = directories::ProjectDirs::from("", "", "hullo");
     match usual {
-        Some(dirs) if !own.exists() => dirs.config_dir().join("config.toml"),
+        // A link that leads nowhere is there: what it should lead to might hide our address.
+        Some(dirs) if own.symlink_metadata().is_err() => dirs.config_dir().join("config.toml"),
         _ => own,
     }
 }
@@ -207,19 +210,20 @@ pub fn path(profile: &Path) -> PathBuf {
 /// What is set, and what is wrong with the file if it is.
 #[must_use]
 pub fn read(path: &Path) -> (Config, Option<ConfigError>) {
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
-    match read {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => (Config::default(), None),
+    match contents(path) {
+        Ok(None) => (Config::default(), None),
         Err(reason) => {
+            let config = Config {
+                relay_only: true,
+                ..Config::default()
+            };
             let path = path.to_owned();
-            (Config::default(), Some(ConfigError::Read { path, reason }))
+            (config, Some(ConfigError::Read { path, reason }))
         }
-        Ok(_) => match utf8(&bytes).and_then(parse) {
+        Ok(Some(bytes)) => match utf8(&bytes).and_then(parse) {
             Ok(config) => (config, None),
             Err((line, reason)) => {
-                let relay_only = asks_for_relay_only(&String::from_utf8_lossy(&bytes));
+                let relay_only = wish::asks_for_relay_only(&String::from_utf8_lossy(&bytes));
                 let config = Config {
                     relay_only,
                     ..Config::default()
@@ -235,6 +239,29 @@ pub fn read(path: &Path) -> (Config, Option<ConfigError>) {
             }
         },
     }
+}
+
+/// What the file holds, `None` where there is none.
+fn contents(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let is_absent = |error: &io::Error| {
+        use io::ErrorKind::{NotADirectory, NotFound};
+        matches!(error.kind(), NotFound | NotADirectory)
+    };
+    match path.symlink_metadata() {
+        Err(error) if is_absent(&error) => return Ok(None),
+        other => other?,
+    };
+    // Looked at before it is opened: to open a pipe is to wait for who writes it.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::other("it is larger than 64 KB"));
+    }
+    Ok(Some(bytes))
 }
 
 /// The text of the file, or the line where it is none.
@@ -301,24 +328,6 @@ fn excerpt(text: &str) -> String {
     const CHARACTERS_MAX: usize = 40;
     let shown = text.chars().filter(|c| !c.is_control());
     shown.take(CHARACTERS_MAX).collect()
-}
-
-/// Whether anything in a text that is not understood names `relay_only` and does not plainly say `false`. Nul characters
-/// are those of UTF-16.
-fn asks_for_relay_only(text: &str) -> bool {
-    let text = text.replace('\0', "").to_ascii_lowercase();
-    text.split(['\n', '\r']).any(|line| {
-        // Blanks, quotes, a byte order mark.
-        let line = line.trim_start_matches(|c: char| c != '#' && !c.is_ascii_alphanumeric());
-        let named = ["relay_only", "relay-only"];
-        let rest = named.iter().find_map(|key| line.strip_prefix(key));
-        rest.is_some_and(|rest| {
-            let is_longer = rest.starts_with(|c: char| c.is_alphanumeric() || "_-".contains(c));
-            let value = rest.split('#').next().unwrap_or("");
-            let value = value.trim_matches(|c: char| c.is_whitespace() || "=:\"'".contains(c));
-            !is_longer && value != "false"
-        })
-    })
 }
 
 impl Password {

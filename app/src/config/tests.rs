@@ -71,6 +71,10 @@ fn a_slip_elsewhere_does_not_show_the_address() {
         (b"stun = 5\n  \"relay_only\" = true", true),
         (b"\xef\xbb\xbfrelay_only = true\nstun = 5", true),
         (b"relay_only: true", true),
+        (b"relayonly = true", true),
+        (b"relay_onlyy = true", true),
+        (b"relay only\n", true),
+        (b"relayonly = false", false),
         (b"relay_only = true\n# caf\xe9", true),
         (
             b"\xff\xfer\0e\0l\0a\0y\0_\0o\0n\0l\0y\0=\0t\0r\0u\0e\0",
@@ -89,6 +93,34 @@ fn a_slip_elsewhere_does_not_show_the_address() {
         assert!(words.contains("config.toml line"), "{words}");
         assert!(config.stun.is_empty());
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_cannot_be_read_does_not_show_the_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let hides = |what: &str| {
+        let (config, error) = read(&file);
+        let words = error.expect(what).to_string();
+        assert!(config.relay_only, "{what}");
+        let is_told = words.contains("cannot be read") && words.contains("TURN only");
+        assert!(is_told, "{what}: {words}");
+    };
+    std::fs::create_dir(&file).unwrap();
+    hides("a folder");
+    std::fs::remove_dir(&file).unwrap();
+    std::os::unix::fs::symlink("nowhere", &file).unwrap();
+    assert_eq!(path(folder.path()), file);
+    hides("a link that leads nowhere");
+    std::fs::remove_file(&file).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(&file).unwrap();
+    hides("a socket");
+    drop(socket);
+    std::fs::remove_file(&file).unwrap();
+    let long = "#".repeat(FILE_BYTES_MAX as usize) + "\nrelay_only = true\n";
+    std::fs::write(&file, long).unwrap();
+    hides("longer than is read");
 }
 
 #[test]

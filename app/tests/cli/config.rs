@@ -28,6 +28,21 @@ fn a_wrong_file_is_told_with_its_line_and_the_program_starts_all_the_same() {
     assert!(plain.says("line 4"), "{}", plain.shown());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_pipe_instead_of_a_file_is_not_waited_for_and_hides_the_address() {
+    let home = Home::new();
+    home.run(&["name", "alice"]).success();
+    let pipe = home.path().join("profile/config.toml");
+    let made = std::process::Command::new("mkfifo").arg(pipe).status();
+    assert!(made.unwrap().success());
+    let check = home.run(&["config", "check"]);
+    assert_eq!(check.code, 2, "{}", check.shown());
+    assert!(check.says("no regular file"), "{}", check.shown());
+    let run = home.run(&["--plain", "--seconds", "0.5"]);
+    assert!(run.says("calls go over TURN only"), "{}", run.shown());
+}
+
 #[test]
 fn what_counts_can_be_written_out_and_read_again() {
     let home = Home::new();
