@@ -200,7 +200,7 @@ fn draw<'m>(model: &'m Model, area: Rect, buffer: &mut Canvas<'_, 'm>) -> Option
         bars::draw_banner(model, area, buffer);
     }
     if let Some(area) = panes.message {
-        bars::draw_message(model, area, buffer);
+        bars::draw_message(model, layout::beside_field(area, cursor), buffer);
     }
     bars::draw_status(model, panes.status, buffer);
     bars::draw_keys(model, panes.keys, buffer);

@@ -129,6 +129,9 @@ impl CallHandle {
         setup: CallSetup,
         on_event: impl Fn(DriverEvent) + Send + 'static,
     ) -> io::Result<Self> {
+        let mut setup = setup;
+        // Nobody may think that we are heard.
+        setup.own.muted |= setup.specs.has_no_mic();
         let poll = Poll::new()?;
         let sockets = Sockets::open(poll.registry(), setup.reach)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
@@ -264,7 +267,11 @@ impl Driver {
                 self.engine.handle_input(now, Input::Timeout);
             }
             deadline = self.drain();
-            self.dispatch.watch_sound(now);
+            if self.dispatch.watch_sound(now) {
+                let own = self.dispatch.told();
+                self.engine.handle_input(now, Input::Own(own));
+                deadline = self.drain();
+            }
             if more {
                 deadline = Some(now);
             }
@@ -312,7 +319,7 @@ impl Driver {
             Command::Message(message) => self.input(Input::Message(&message)),
             Command::Accept(media) => {
                 self.dispatch.accepted(media);
-                let own = self.dispatch.own;
+                let own = self.dispatch.told();
                 self.input(Input::Own(own));
                 self.input(Input::Accept(media));
             }
@@ -326,7 +333,7 @@ impl Driver {
             Command::Resolved(resolved) => self.resolved(resolved),
             other => {
                 if self.dispatch.switch(other) {
-                    let own = self.dispatch.own;
+                    let own = self.dispatch.told();
                     self.input(Input::Own(own));
                 }
             }

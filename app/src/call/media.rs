@@ -13,7 +13,6 @@ use hullo_media::device::DeviceError;
 use hullo_media::follow::DeviceChoice;
 use hullo_media::frame::{EncodedFrame, Picture};
 use hullo_media::jitter::{AudioFrame, TARGET_START};
-use hullo_media::level::LEVEL_DB_MIN;
 use hullo_media::pipeline::{
     AudioDecode, AudioEncode, DECODERS_MAX, PictureOf, VideoDecode, VideoDecodeCounters,
     VideoEncode, VideoEncodeCounters, VideoLimits,
@@ -33,7 +32,6 @@ use super::frames::FrameQueue;
 use super::lease::{Devices, Lease};
 use super::open_sound::open_sound;
 use super::sizes::{SOURCE, Step, worth_sending};
-use super::sound_watch::Heard;
 use crate::report::{AudioSummary, VideoSummary};
 
 /// Pictures per second that leave at most; a terminal shows no more.
@@ -91,6 +89,11 @@ impl MediaSpecs {
             *path = numbered(path, number);
         }
         specs
+    }
+
+    /// No microphone by the user's own choice, for as long as the call lasts.
+    pub(crate) fn has_no_mic(&self) -> bool {
+        self.mic == Some(MicSpec::None)
     }
 
     pub(crate) fn camera(&self) -> Result<Option<Box<dyn VideoSource>>, DeviceError> {
@@ -404,21 +407,6 @@ impl CallMedia {
         self.sound = settings;
         if let Some(encode) = &self.audio_encode {
             encode.set_sound(settings);
-        }
-    }
-
-    /// How loud it is on both sides, and what became of the devices since the last look.
-    pub fn heard(&self) -> Heard {
-        let (encode, decode) = (self.audio_encode.as_ref(), self.audio_decode.as_ref());
-        Heard {
-            mic_db: encode.map_or(LEVEL_DB_MIN, AudioEncode::level_db),
-            speaker_db: decode.map_or(LEVEL_DB_MIN, AudioDecode::take_peak_db),
-            mic_gone: encode.is_some_and(AudioEncode::is_gone),
-            speaker_gone: decode.is_some_and(AudioDecode::is_gone),
-            speaks_muted: encode.is_some_and(AudioEncode::speaks_muted),
-            news: (encode.and_then(AudioEncode::news).into_iter())
-                .chain(decode.and_then(AudioDecode::news))
-                .collect(),
         }
     }
 

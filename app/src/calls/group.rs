@@ -69,6 +69,7 @@ impl Calls {
         let wishes = Wishes {
             camera: media == Media::Video,
             screen: specs.screen.is_some(),
+            muted: specs.has_no_mic(),
             ..Wishes::default()
         };
         let fingerprint = certificate.fingerprint();

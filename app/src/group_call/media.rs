@@ -306,8 +306,10 @@ impl GroupMedia {
         Heard {
             mic_db: encode.map_or(LEVEL_DB_MIN, AudioEncode::level_db),
             speaker_db: mix.map_or(LEVEL_DB_MIN, AudioMix::take_peak_db),
-            mic_gone: encode.is_some_and(AudioEncode::is_gone),
-            speaker_gone: mix.is_some_and(AudioMix::is_gone),
+            // One that was not wanted is as little there as one that is away.
+            mic_gone: encode.map_or(self.has_devices(), AudioEncode::is_gone),
+            speaker_gone: self.specs.speaker == Some(SpeakerSpec::None)
+                || mix.is_some_and(AudioMix::is_gone),
             speaks_muted: encode.is_some_and(AudioEncode::speaks_muted),
             news: (encode.and_then(AudioEncode::news).into_iter())
                 .chain(mix.and_then(AudioMix::news))

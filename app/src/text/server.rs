@@ -21,6 +21,11 @@ pub(crate) fn server_state(model: &Model) -> String {
     }
 }
 
+/// Whether the state of the server must be seen at once.
+pub(crate) fn is_server_alarm(model: &Model) -> bool {
+    model.mode != Mode::Mirror && matches!(model.server, Server::Down(_) | Server::Stuck(_))
+}
+
 pub(crate) fn server_down(reason: &str) -> String {
     let reason = if reason.is_empty() {
         "no reason known"

@@ -34,6 +34,9 @@ pub(crate) fn sound_part_is(part: SoundPart, is_on: bool) -> String {
 pub(crate) const TEST_BEGINS: &str =
     "Speak: you hear yourself a moment later. Enter (or q and Enter) or Ctrl-C ends the test.";
 pub(crate) const NO_MIC: &str = "NO MICROPHONE";
+/// Said to somebody who wants to be heard and began without a microphone.
+pub(crate) const NO_MIC_CHOSEN: &str =
+    "You chose to have no microphone: nobody hears you. Begin again without `--mic none`.";
 pub(crate) const NO_SPEAKER: &str = "NO SPEAKER";
 
 /// Devices that are away, in sentences.

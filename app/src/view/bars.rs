@@ -82,12 +82,21 @@ pub(super) fn draw_message(model: &Model, area: Rect, buffer: &mut Buffer) {
     fit::put_lines(buffer, area, [message_words(message).as_str()], style);
 }
 
-/// Draws own state at the left and the server's at the right, the left first where both do not fit.
+/// Draws own state at the left and the server's at the right. Where not all fits, what must stand out stays, and of the
+/// rest what stands last goes first: the meters, then the server that is well.
 pub(super) fn draw_status(model: &Model, area: Rect, buffer: &mut Buffer) {
     let inverse = Style::new().add_modifier(Modifier::REVERSED);
     bar(buffer, area, 0, "", inverse);
+    let server = text::server_state(model);
+    let is_alarm = model.taken_call().is_some() && text::is_server_alarm(model);
+    let kept = if is_alarm {
+        GAP + fit::width(&server) + 1
+    } else {
+        0
+    };
+    let room = usize::from(area.width).saturating_sub(kept);
     let mut used = 0;
-    for (words, is_loud) in own_state(model) {
+    for (words, is_loud) in fitting(own_state(model), room) {
         let cells = fit::width(&words);
         if used + cells > usize::from(area.width) {
             break;
@@ -108,7 +117,6 @@ pub(super) fn draw_status(model: &Model, area: Rect, buffer: &mut Buffer) {
         fit::put(buffer, rest, 0, &words, style);
         used += cells;
     }
-    let server = text::server_state(model);
     let cells = fit::width(&server);
     if used + GAP + cells < usize::from(area.width) {
         let start = area.width - cells as u16 - 1;
@@ -124,6 +132,19 @@ pub(super) fn draw_status(model: &Model, area: Rect, buffer: &mut Buffer) {
             inverse,
         );
     }
+}
+
+/// Those of the parts that fit into so many cells, in their order: from the end those go first that need not stand out.
+fn fitting(mut parts: Vec<(String, bool)>, room: usize) -> Vec<(String, bool)> {
+    let cells = |parts: &[(String, bool)]| -> usize {
+        let widths = parts.iter().map(|(words, _)| fit::width(words));
+        widths.sum()
+    };
+    while parts.len() > 1 && cells(&parts) > room {
+        let quiet = parts.iter().rposition(|(_, is_loud)| !is_loud);
+        parts.remove(quiet.unwrap_or(parts.len() - 1));
+    }
+    parts
 }
 
 /// The parts of the own state, most important first; true for what must stand out.

@@ -92,6 +92,23 @@ pub(super) fn panes(model: &Model, area: Rect) -> Option<Panes> {
     })
 }
 
+/// Where a sentence stands that must not cover the row in which something is typed: above it, where there is room.
+pub(super) fn beside_field(message: Rect, cursor: Option<(u16, u16)>) -> Rect {
+    let rows = message.y..message.bottom();
+    match cursor {
+        Some((_, row)) if rows.contains(&row) && row >= message.height => Rect {
+            y: row - message.height,
+            ..message
+        },
+        Some((_, row)) if rows.contains(&row) => Rect {
+            y: row + 1,
+            height: message.bottom() - row - 1,
+            ..message
+        },
+        _ => message,
+    }
+}
+
 /// Contacts and call side by side, or the one that matters now.
 fn split(model: &Model, main: Rect, is_wide: bool) -> (Option<Rect>, Option<Rect>) {
     let has_contacts = !model.contacts().is_empty();

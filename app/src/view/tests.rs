@@ -210,6 +210,12 @@ fn check_at(sizes: &[(u16, u16)], name: &str, look: Look, events: Vec<Event>) {
     }
 }
 
+/// Compares this one screen with what was kept.
+fn check_screen(name: &str, model: &Model, size: (u16, u16)) {
+    let name = format!("{name}_{}x{}", size.0, size.1);
+    insta::assert_snapshot!(name, drawn(model, size));
+}
+
 /// Pictures have come until now.
 fn keep_pictures(model: &mut Model) {
     let now_ms = model.now_ms();

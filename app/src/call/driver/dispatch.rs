@@ -131,21 +131,6 @@ impl Dispatch {
         }
     }
 
-    /// Looks at what is heard, now and then.
-    pub(super) fn watch_sound(&mut self, now: Instant) {
-        if self.times.ended.is_some() || !self.sound_watch.is_due(now) {
-            return;
-        }
-        if let Some((media, _)) = &self.media {
-            if !self.own.muted {
-                self.sound_watch.unmuted();
-            }
-            for event in self.sound_watch.look(now, media.heard()) {
-                self.call(event);
-            }
-        }
-    }
-
     pub(super) fn accepted(&mut self, media: Media) {
         self.own.camera = media == Media::Video;
     }
@@ -154,7 +139,7 @@ impl Dispatch {
     pub(super) fn switch(&mut self, command: Command) -> bool {
         let before = self.own;
         match command {
-            Command::Muted(muted) => self.own.muted = muted,
+            Command::Muted(muted) => self.mute(muted),
             Command::CameraOn(on) => self.own.camera = on,
             Command::Camera(camera) => self.take_camera(camera),
             Command::Devices => {}

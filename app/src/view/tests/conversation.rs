@@ -103,6 +103,42 @@ fn a_text_is_written() {
     check("writing", COLOUR, events);
 }
 
+const LONG: &str = "bob was not reached: the server has it, and hands it over as soon as bob's program runs again, be that tomorrow.";
+
+#[test]
+fn a_sentence_leaves_what_is_typed_in_sight() {
+    let fields = [
+        ("text", vec![letter('t')]),
+        ("link", vec![letter('+')]),
+        ("filter", vec![letter('/')]),
+        ("palette", vec![letter(':')]),
+    ];
+    for (columns, rows) in SIZES {
+        for (field, opened) in &fields {
+            for told in [
+                Event::Notice(LONG.to_owned()),
+                Event::Failed(LONG.to_owned()),
+            ] {
+                let mut events = vec![Event::Resize(columns, rows)];
+                events.extend(super::conversation::events());
+                events.extend(opened.clone());
+                events.extend("zyx".chars().map(letter));
+                events.push(told);
+                let model = model(COLOUR, events);
+                let screen = drawn(&model, (columns, rows)).to_string();
+                assert!(screen.contains("zyx"), "{field} {columns}x{rows}\n{screen}");
+            }
+        }
+    }
+    let mut events = vec![Event::Resize(80, 24)];
+    events.extend(super::conversation::events());
+    events.push(letter('t'));
+    events.extend("See you".chars().map(letter));
+    events.push(Event::Failed(LONG.to_owned()));
+    let model = model(COLOUR, events);
+    check_screen("writing_beside_a_failure", &model, (80, 24));
+}
+
 #[test]
 fn where_nothing_fits_the_conversation_gives_way_and_what_is_typed_stays() {
     check_at(&[(39, 9), (20, 5)], "conversation", COLOUR, events());

@@ -128,6 +128,32 @@ fn the_picture_is_asked_for_while_its_figures_are_read() {
 }
 
 #[test]
+fn alarms_stand_before_meters_where_not_all_fits() {
+    let gone = crate::event::Levels {
+        mic_gone: true,
+        speaker_gone: true,
+        ..crate::event::Levels::of(-30.0, -30.0)
+    };
+    let levels = |levels| Event::Call(CALL, CallEvent::Levels(levels));
+    let down = Event::Server {
+        up: false,
+        reason: Some("connection refused".to_owned()),
+    };
+    let mut events = in_call(true, false);
+    events.extend([
+        levels(crate::event::Levels::of(-30.0, -30.0)),
+        down,
+        levels(gone),
+    ]);
+    let model = model(PLAIN, events);
+    check_screen("alarms", &model, (80, 24));
+    let screen = drawn(&model, (80, 24)).to_string();
+    for alarm in ["MUTED", "NO MICROPHONE", "NO SPEAKER", "SERVER DOWN"] {
+        assert!(screen.contains(alarm), "{alarm}: {screen}");
+    }
+}
+
+#[test]
 fn devices_that_are_away_stand_in_the_bar_and_in_the_figures_until_they_are_back() {
     let levels = |gone| {
         let levels = crate::event::Levels {

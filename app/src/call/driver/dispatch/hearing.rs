@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use hullo_media::jitter::SoundClock;
 use hullo_media::session::SessionStats;
 
+use super::super::super::side::SideState;
 use super::Dispatch;
 use crate::event::CallEvent;
 use crate::report::{Percentiles, Stats};
@@ -21,9 +22,48 @@ pub(super) struct Hearing {
     pub(super) lip_sync: Option<Percentiles>,
     /// How long sound waits for pictures; told again to a loudspeaker opened anew.
     wait: Duration,
+    /// The microphone is away, which the far side is told as muted.
+    mic_gone: bool,
 }
 
 impl Dispatch {
+    /// What the far side is told of us: without a microphone there is nothing to hear.
+    pub(in super::super) fn told(&self) -> SideState {
+        SideState {
+            muted: self.own.muted || self.hearing.mic_gone,
+            ..self.own
+        }
+    }
+
+    /// Looks at what is heard here, now and then. True when the far side must be told.
+    pub(in super::super) fn watch_sound(&mut self, now: Instant) -> bool {
+        if self.times.ended.is_some() || !self.sound_watch.is_due(now) {
+            return false;
+        }
+        let Some((media, _)) = &self.media else {
+            return false;
+        };
+        if !self.own.muted {
+            self.sound_watch.unmuted();
+        }
+        let before = self.told();
+        let heard = media.heard();
+        self.hearing.mic_gone = heard.mic_gone;
+        for event in self.sound_watch.look(now, heard) {
+            self.call(event);
+        }
+        self.told() != before
+    }
+
+    /// The user wants to be muted, or heard, which takes a microphone.
+    pub(super) fn mute(&mut self, muted: bool) {
+        if self.specs.has_no_mic() && !muted {
+            self.call(CallEvent::Notice(crate::text::NO_MIC_CHOSEN.to_owned()));
+            return;
+        }
+        self.own.muted = muted;
+    }
+
     /// What of the far side plays when, if there is news of it.
     pub(in super::super) fn sound_clock(&self) -> Option<Option<SoundClock>> {
         self.media.as_ref()?.0.sound_clock()

@@ -24,6 +24,10 @@ impl Dispatch {
     /// Applies a switch; what the engine must be told.
     pub(in super::super) fn switch(&mut self, command: Command) -> Vec<Input<'static>> {
         let inputs = match command {
+            Command::Muted(false) if self.specs.has_no_mic() => {
+                self.notice(text::NO_MIC_CHOSEN);
+                Vec::new()
+            }
             Command::Muted(muted) => {
                 self.wishes.muted = muted;
                 vec![Input::Capture(Device::Microphone, !muted)]
