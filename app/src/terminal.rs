@@ -61,6 +61,11 @@ const RELEASES_OFF: &str = "\x1b[<u";
 const END_UPDATE: &str = "\x1b[?2026l";
 /// How long a terminal gets to take what gives it back.
 const RESTORE_WAIT: Duration = Duration::from_millis(500);
+/// How long what is still typed or pasted is waited for at the end: a moment, longer where something came, and no longer
+/// than the last.
+const DROP_FIRST: Duration = Duration::from_millis(10);
+const DROP_QUIET: Duration = Duration::from_millis(100);
+const DROP_MAX: Duration = Duration::from_secs(2);
 /// How long Ctrl-Z waits for what is to be said first: a loop that hangs must not keep the user from the shell.
 const FAREWELL_WAIT: Duration = Duration::from_millis(600);
 /// Said on the page of the shell that comes back.
@@ -180,7 +185,32 @@ fn give_back(words: &str, pauses: bool) {
     if thread::current().name() != Some(INPUT_THREAD) {
         late::wait(Instant::now);
     }
+    // What is typed after Ctrl-Z is meant for the shell.
+    if !pauses {
+        drop_input();
+    }
     let _ = disable_raw_mode();
+}
+
+/// Drops what waits in the terminal's input and what follows at once: the shell would run the rest of a paste.
+fn drop_input() {
+    let stdin = rustix::stdio::stdin();
+    let end = Instant::now() + DROP_MAX;
+    let mut quiet = DROP_FIRST;
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        let wait = Timespec::try_from(quiet.min(left)).ok();
+        let ready = rustix::event::poll(&mut [PollFd::new(&stdin, PollFlags::IN)], wait.as_ref());
+        // Never read: the input thread may have taken it meanwhile, and a reading would wait for more.
+        let flushed = match ready {
+            Err(Errno::INTR) => continue,
+            Ok(1..) => rustix::termios::tcflush(stdin, rustix::termios::QueueSelector::IFlush),
+            _ => return,
+        };
+        if flushed.is_err() {
+            return;
+        }
+        quiet = DROP_QUIET;
+    }
 }
 
 /// Whether Ctrl-Z can stop the program: a shell waits for it that lets it go on.

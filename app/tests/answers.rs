@@ -1,4 +1,5 @@
-//! A terminal that answers late: what it says to the program must not be typed into the shell that comes back.
+//! A terminal that answers late, and a paste that goes on: what was said to the program must not be typed into the shell
+//! that comes back.
 
 #![allow(
     clippy::unwrap_used,
@@ -188,4 +189,25 @@ fn answers_on_their_way_are_not_typed_into_the_shell() {
     far.write(b"kill %1; fg; exit\n");
     far.until("the end", |shown| contains(shown, "mirror"));
     assert!(far.folder.path().exists());
+}
+
+#[test]
+fn the_rest_of_a_paste_that_ends_the_program_is_not_run_by_the_shell() {
+    const LINES: usize = 20_000;
+    let mut far = Far::start();
+    far.until("the shell", |shown| contains(shown, "shell>"));
+    let hullo = env!("CARGO_BIN_EXE_hullo");
+    far.write(format!("{hullo} mirror --camera test\n").as_bytes());
+    far.until("pictures", has_pictures);
+    let begin = far.shown.len();
+    far.write("q\necho pasted\n".repeat(LINES).as_bytes());
+    far.until("the end", |shown| contains(shown, "\x1b[?1049l"));
+    far.settle();
+    far.write(b"\necho the answer is $((6 * 7))\n");
+    far.until("what the shell says", |shown| {
+        contains(shown, "the answer is 42\r\n")
+    });
+    let after = String::from_utf8_lossy(&far.shown[begin..]).into_owned();
+    assert!(!after.contains("pasted"), "{after:?}");
+    far.write(b"exit\n");
 }
