@@ -130,8 +130,8 @@ pub struct Net {
 }
 
 impl Net {
-    /// Opens the profile's store and starts. `on_event` runs on the thread: it must pass on and return, and must
-    /// neither ask this handle nor drop it.
+    /// Opens the profile's store and starts. `on_event` is told [`NetEvent::Ready`] before this returns; then it
+    /// runs on the thread: it must pass on and return, and must neither ask this handle nor drop it.
     ///
     /// # Errors
     /// [`NetError::Channel`] for a store that cannot be used, [`NetError::Start`] for the system's own failures.
@@ -171,7 +171,9 @@ impl Net {
         let (asks, inbox) = mpsc::channel(COMMANDS_MAX);
         let lobby = lobby_rng.map(|rng| Lobby::new(&channel, Instant::now(), epoch(), rng));
         let (lobby, answers) = lobby.transpose()?.unzip();
-        let shell = Shell::new(channel, lobby, on_event);
+        let mut shell = Shell::new(channel, lobby, on_event);
+        // Before anybody can ask: a command that comes at once finds contacts and groups known.
+        shell.tell_ready();
         let thread = std::thread::Builder::new()
             .name("net".to_owned())
             .spawn(move || runtime.block_on(shell.run(inbox, answers)))
@@ -365,10 +367,6 @@ impl Shell {
     ) {
         // Without a lobby there is nobody who would answer.
         let mut answers = answers.unwrap_or_else(|| mpsc::channel(1).1);
-        match self.ready() {
-            Ok(ready) => (self.on_event)(ready),
-            Err(error) => tracing::error!(%error, "the store failed at the start"),
-        }
         self.tell_unseen();
         let Some(mut reports) = self.inbox.take() else {
             return;
@@ -445,6 +443,13 @@ impl Shell {
         match self.channel.unseen() {
             Ok(unseen) => (self.on_event)(NetEvent::Unseen(unseen)),
             Err(error) => tracing::error!(%error, "what is unseen could not be counted"),
+        }
+    }
+
+    fn tell_ready(&mut self) {
+        match self.ready() {
+            Ok(ready) => (self.on_event)(ready),
+            Err(error) => tracing::error!(%error, "the store failed at the start"),
         }
     }
 

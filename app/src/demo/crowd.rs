@@ -55,7 +55,8 @@ impl Crowd {
     pub fn start(count: u16, mut tell: impl FnMut(&str)) -> io::Result<Self> {
         tell(&text::crowd_starts(count));
         let folder = TempDir::with_prefix("hullo-demo")?;
-        let listen = ["serve", "--listen", "127.0.0.1:0"];
+        // Whoever is killed is in the call for another twenty seconds: nobody waits for that.
+        let listen = ["serve", "--listen", "127.0.0.1:0", "--drain", "0"];
         let mut server = Process::spawn(&folder.path().join("server"), &listen, None)?;
         let url = member(&server.wait_for("ready")?, "url")?;
         let names: Vec<&str> = NAMES

@@ -115,6 +115,13 @@ fn server_with(
 }
 
 #[test]
+fn contacts_and_groups_are_told_before_anybody_can_ask() {
+    let person = Person::new("alice");
+    let first = person.events.try_recv();
+    assert!(matches!(first, Ok(NetEvent::Ready { .. })));
+}
+
+#[test]
 fn two_people_become_contacts_over_a_real_relay_and_exchange_payloads() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(&folder, 0).unwrap();
