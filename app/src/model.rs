@@ -168,6 +168,8 @@ pub struct Call {
     pub step: Option<String>,
     /// The end was asked for at this time and has not come yet.
     pub(crate) hanging_up_at_ms: Option<u64>,
+    /// The invitation never left: nobody was called.
+    pub(crate) is_unsent: bool,
     /// This is the call during which the warning about addresses is shown.
     pub shows_ip_warning: bool,
     /// What the group was called whose call it is, where we are no longer in that group.

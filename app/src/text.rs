@@ -97,6 +97,9 @@ pub(crate) const FOLLOWING: &str = "Another terminal has this profile's screen: 
      (accept, reject, mute, hangup …). `quit` ends only this one.";
 pub(crate) const KEPT: &str = "The message is kept and goes out by itself with the next hullo that can: do not send it again.";
 pub(crate) const GAVE_UP: &str = "You hung up before it was answered.";
+pub(crate) const TIME_RAN_OUT: &str = "The time ran out before it was answered.";
+pub(crate) const STOPPED_BEFORE: &str = "The program was stopped before it was answered.";
+pub(crate) const NEVER_SENT: &str = "The call could not be sent: nobody was called.";
 pub(crate) const DECLINED_HERE: &str = "You declined.";
 pub(crate) const INVITE_TITLE: &str = "Invite somebody";
 pub(crate) const INVITE_SAY: &str = "Or say this code, while this program runs, within 10 minutes:";

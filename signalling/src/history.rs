@@ -286,7 +286,7 @@ fn ended(
     match (reason, direction) {
         (EndReason::PeerIncompatible(words), _) => CallOutcome::failed(words),
         (EndReason::FailedToConnect, _) => CallOutcome::failed(&reason.to_string()),
-        (EndReason::Lost, _) => over(outcome, clock, true),
+        (EndReason::Lost | EndReason::FarGone, _) => over(outcome, clock, true),
         _ if !rings => over(outcome, clock, false),
         (EndReason::Busy, _) => CallOutcome::Busy,
         (EndReason::Declined, _) => CallOutcome::Declined,

@@ -185,7 +185,7 @@ impl Board {
         }
         let invitation = match message {
             Message::Invitation(invitation) => invitation,
-            Message::End(_) => {
+            Message::End(_) | Message::Gone(_) => {
                 let is_it =
                     |late: &Late| late.contact == contact && late.invitation.call_id == call_id;
                 let Some(at) = self.late.iter().position(is_it) else {

@@ -117,7 +117,7 @@ impl Calls {
         message: &Message,
     ) -> Vec<Outcome> {
         match message {
-            Message::End(id) => {
+            Message::End(id) | Message::Gone(id) => {
                 self.take_back(|other, invitation| (other, invitation.call_id) == (contact, *id))
             }
             _ => Vec::new(),

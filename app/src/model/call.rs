@@ -52,6 +52,7 @@ impl Call {
             stats: None,
             step: None,
             hanging_up_at_ms: None,
+            is_unsent: false,
             shows_ip_warning: false,
             gone_group: None,
         }

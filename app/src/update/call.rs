@@ -177,7 +177,7 @@ fn changed(model: &mut Model, number: CallNumber, state: CallState, effects: &mu
     if state == CallState::Connected {
         call.step = None;
     }
-    call.state = in_own_words(state, call.direction);
+    call.state = in_own_words(state, call.direction, call.is_unsent);
     let is_back = call.state == CallState::Connected && call.seat.is_deafened();
     let (party, report, is_live) = (call.party, state_report(call), call.is_live());
     if is_back {
@@ -203,7 +203,7 @@ fn welcome(model: &mut Model, is_group: bool) {
 }
 
 /// The reasons are the call's; whoever ended it is told so.
-fn in_own_words(state: CallState, direction: Direction) -> CallState {
+fn in_own_words(state: CallState, direction: Direction, is_unsent: bool) -> CallState {
     let CallState::Ended {
         reason,
         words,
@@ -213,9 +213,11 @@ fn in_own_words(state: CallState, direction: Direction) -> CallState {
         return state;
     };
     let (reason, duration) = (*reason, *duration);
-    // Also where the time was over or a signal came, which is the reason then.
     let is_given_up = *words == EndReason::Cancelled.to_string();
     let words = match (reason, direction) {
+        ("seconds", Direction::Outgoing) if is_given_up => text::TIME_RAN_OUT,
+        ("signal", Direction::Outgoing) if is_given_up => text::STOPPED_BEFORE,
+        (_, Direction::Outgoing) if is_given_up && is_unsent => text::NEVER_SENT,
         (_, Direction::Outgoing) if is_given_up => text::GAVE_UP,
         ("declined", Direction::Incoming) => text::DECLINED_HERE,
         _ => return state,

@@ -165,6 +165,8 @@ pub enum EndReason {
     Cancelled,
     /// Media could flow, and then no more.
     Lost,
+    /// The other side's program ended in the midst of the call, not by anybody's wish; told as lost.
+    FarGone,
     /// Accepted, but the session did not come about in time.
     FailedToConnect,
     /// The other side's program cannot hold this call safely. Holds what to tell the person.
@@ -198,7 +200,7 @@ impl EndReason {
             Self::Unanswered => "unanswered",
             Self::AnsweredElsewhere => "answered_elsewhere",
             Self::Cancelled => "cancelled",
-            Self::Lost => "lost",
+            Self::Lost | Self::FarGone => "lost",
             Self::FailedToConnect => "failed_to_connect",
             Self::PeerIncompatible(_) => "peer_incompatible",
         }
@@ -217,6 +219,7 @@ impl fmt::Display for EndReason {
             Self::AnsweredElsewhere => "The call was answered on another device.",
             Self::Cancelled => "The caller gave up.",
             Self::Lost => "The connection was lost.",
+            Self::FarGone => "The other side's program ended unexpectedly: nobody hung up.",
             Self::FailedToConnect => {
                 "The two programs could not reach each other: a firewall may block UDP between them."
             }

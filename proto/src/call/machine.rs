@@ -328,8 +328,11 @@ impl CallMachine {
         }
         match (&self.state, message) {
             (State::Ended, _) => self.ignore(),
-            (State::AwaitAccept { .. }, Message::End(_)) => self.end(EndReason::Cancelled),
+            (State::AwaitAccept { .. }, Message::End(_) | Message::Gone(_)) => {
+                self.end(EndReason::Cancelled);
+            }
             (_, Message::End(_)) => self.end(EndReason::FarHungUp),
+            (_, Message::Gone(_)) => self.end(EndReason::FarGone),
             (State::AwaitOffer { .. }, Message::Ringing(_)) => self.tell(CallState::Ringing),
             (State::AwaitOffer { .. }, Message::Refused { reason, .. }) => self.end(match reason {
                 RefusalReason::Busy => EndReason::Busy,

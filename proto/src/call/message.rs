@@ -50,6 +50,9 @@ pub enum Message {
     Extra(Extra),
     /// `x.call.end`: either side is done.
     End(CallId),
+    /// `x.call.end` with `gone`, which others take for the same: the sender's program died in the call and says so when it
+    /// runs again. Nobody hung up.
+    Gone(CallId),
     /// `x.hullo.ringing`: the callee's program shows the call.
     Ringing(CallId),
     /// `x.hullo.refused`: the callee does not take the call.
@@ -249,6 +252,7 @@ impl Message {
             | Self::Answer(Answer { call_id, .. })
             | Self::Extra(Extra { call_id, .. })
             | Self::End(call_id)
+            | Self::Gone(call_id)
             | Self::Ringing(call_id)
             | Self::Refused { call_id, .. }
             | Self::Restart(Restart { call_id, .. }) => Some(*call_id),
@@ -263,7 +267,7 @@ impl Message {
             Self::Offer(_) => "x.call.offer",
             Self::Answer(_) => "x.call.answer",
             Self::Extra(_) => "x.call.extra",
-            Self::End(_) => "x.call.end",
+            Self::End(_) | Self::Gone(_) => "x.call.end",
             Self::Ringing(_) => "x.hullo.ringing",
             Self::Refused { .. } => "x.hullo.refused",
             Self::Restart(_) => "x.hullo.restart",

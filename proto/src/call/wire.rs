@@ -66,6 +66,14 @@ struct IdParams {
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
+struct EndParams {
+    call_id: String,
+    #[serde(default)]
+    gone: bool,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct InvitationParams {
     call_id: String,
     invitation: InvitationBody,
@@ -224,7 +232,15 @@ pub(super) fn parse(json: &[u8]) -> Result<Message, MessageError> {
                 candidates,
             })
         }
-        "x.call.end" => Message::End(parse_call_id(&read::<IdParams>(params)?.call_id)?),
+        "x.call.end" => {
+            let EndParams { call_id, gone } = read(params)?;
+            let call_id = parse_call_id(&call_id)?;
+            if gone {
+                Message::Gone(call_id)
+            } else {
+                Message::End(call_id)
+            }
+        }
         "x.hullo.ringing" => Message::Ringing(parse_call_id(&read::<IdParams>(params)?.call_id)?),
         "x.hullo.refused" => {
             let RefusedParams { call_id, reason } = read(params)?;
@@ -283,6 +299,10 @@ pub(super) fn write(message: &Message, message_id: [u8; 12]) -> Result<Vec<u8>, 
                     rtc_ice_candidates: write_candidates(&extra.candidates),
                 },
             },
+        }),
+        Message::Gone(call_id) => to_value(EndParams {
+            call_id: write_call_id(*call_id),
+            gone: true,
         }),
         Message::End(call_id) | Message::Ringing(call_id) => to_value(IdParams {
             call_id: write_call_id(*call_id),

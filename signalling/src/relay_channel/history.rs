@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use hullo_proto::call::{CallId, Invitation, Message};
+use hullo_proto::call::{CallId, EndReason, Invitation, Message};
 use rand::Rng;
 use rand_chacha::ChaCha20Rng;
 use zeroize::Zeroizing;
@@ -103,12 +103,23 @@ fn note_call(
     let sign = match message {
         Message::Offer(_) if by_callee => Sign::Offer,
         Message::Refused { reason, .. } if by_callee => Sign::Refused(*reason),
-        Message::End(_) => Sign::End {
+        Message::Gone(_) if is_taken(&entry) => {
+            Sign::Progress(CallProgress::Ended(EndReason::FarGone))
+        }
+        Message::End(_) | Message::Gone(_) => Sign::End {
             by_us: by == Direction::Outgoing,
         },
         _ => return Ok(Vec::new()),
     };
     moved_on(rows, &entry, &sign, clock)
+}
+
+/// Whether the two were in the call, or about to be.
+fn is_taken(entry: &HistoryEntry) -> bool {
+    let EntryKind::Call { outcome, .. } = &entry.kind else {
+        return false;
+    };
+    matches!(outcome, CallOutcome::Accepted | CallOutcome::InCall { .. })
 }
 
 fn invited(
@@ -349,7 +360,12 @@ impl RelayChannel {
         let contact = entry.contact;
         let changes = self.store.transaction(|rows| -> Result<_, ChannelError> {
             let changes = abandon(rows, entry, clock)?;
-            if tell && let Ok(payload) = Message::End(call_id).write(id) {
+            let end = if is_taken(entry) {
+                Message::Gone(call_id)
+            } else {
+                Message::End(call_id)
+            };
+            if tell && let Ok(payload) = end.write(id) {
                 let content = Content::Payload(Zeroizing::new(payload));
                 match seal_content(rows, rng, copied, contact, &content) {
                     // Whoever takes no messages any more waits for no call either.

@@ -150,7 +150,7 @@ fn drive(world: &mut World, person: usize, driver: &mut Driver) {
                 world.progress(person, CALL, CallProgress::Connected);
                 *driver = Driver::InCall;
             }
-            (Message::End(_), _) => *driver = Driver::Free,
+            (Message::End(_) | Message::Gone(_), _) => *driver = Driver::Free,
             _ => {}
         }
     }
@@ -309,7 +309,7 @@ fn a_program_that_was_killed_in_a_call_leaves_its_length_and_tells_the_other() {
     assert_eq!(world.calls(ANN), ["out call cut_off 21"]);
     assert_eq!(
         world.calls(BOB),
-        ["in call ended 28"],
+        ["in call cut_off 28"],
         "it was told at once"
     );
 }

@@ -98,6 +98,9 @@ pub(in crate::update) fn unsent(model: &mut Model, contact: ContactId, effects: 
             && call.state == CallState::Inviting
     };
     if model.live_call().is_some_and(is_lost) {
+        if let Some(call) = model.live_call_mut() {
+            call.is_unsent = true;
+        }
         once::note_unsent(model);
         end(model, effects);
     }

@@ -316,18 +316,32 @@ proptest::proptest! {
 }
 
 #[test]
-fn who_gave_up_is_told_so_whatever_ended_the_program() {
-    let mut program = Program::talking();
-    program.take(state(CallState::Ended {
-        reason: "seconds",
+fn only_who_hung_up_is_told_so() {
+    for (reason, told) in [
+        ("hung_up", text::GAVE_UP),
+        ("seconds", text::TIME_RAN_OUT),
+        ("signal", text::STOPPED_BEFORE),
+    ] {
+        let mut program = Program::talking();
+        program.take(given_up(reason));
+        assert_eq!(end_words(&program), told);
+    }
+}
+
+fn given_up(reason: &'static str) -> Event {
+    state(CallState::Ended {
+        reason,
         words: hullo_proto::call::EndReason::Cancelled.to_string(),
         duration: std::time::Duration::ZERO,
-    }));
+    })
+}
+
+fn end_words(program: &Program) -> &str {
     let call = program.model.call.as_ref().unwrap();
     let CallState::Ended { words, .. } = &call.state else {
         panic!("it is over");
     };
-    assert_eq!(words, text::GAVE_UP);
+    words
 }
 
 #[test]
@@ -339,4 +353,6 @@ fn an_invitation_that_cannot_leave_ends_its_call() {
     let effects = program.take(Event::History(unsent));
     assert!(effects.contains(&Effect::HangUp(OUT)), "{effects:?}");
     assert_eq!(program.says(), "the disk is full");
+    program.take(given_up("hung_up"));
+    assert_eq!(end_words(&program), text::NEVER_SENT);
 }

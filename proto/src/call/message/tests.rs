@@ -105,6 +105,7 @@ fn every_message_comes_back() {
             candidates: candidates.clone(),
         }),
         Message::End(call_id),
+        Message::Gone(call_id),
         Message::Ringing(call_id),
         Message::Refused {
             call_id,

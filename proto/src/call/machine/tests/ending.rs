@@ -58,6 +58,19 @@ fn every_way_to_end_a_call() {
     }
 }
 
+#[test]
+fn a_program_that_died_did_not_hang_up() {
+    for (stage, told) in [
+        (Stage::Invited, "cancelled"),
+        (Stage::Connected, "far_gone"),
+    ] {
+        let (_, mut callee) = pair(stage);
+        let (answer, news) = callee.message(&Message::Gone(ID));
+        assert_eq!(news, [ended(told)], "{stage:?}");
+        assert!(answer.is_empty() && callee.machine.is_ended());
+    }
+}
+
 /// The news of an end for this reason.
 fn ended(name: &str) -> String {
     format!("State(Ended({}))", variant(name))
