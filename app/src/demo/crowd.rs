@@ -56,7 +56,7 @@ impl Crowd {
         tell(&text::crowd_starts(count));
         let folder = TempDir::with_prefix("hullo-demo")?;
         // Whoever is killed is in the call for another twenty seconds: nobody waits for that.
-        let listen = ["serve", "--listen", "127.0.0.1:0", "--drain", "0"];
+        let listen = ["serve", "--listen", "127.0.0.1:0", "--drain", "1"];
         let mut server = Process::spawn(&folder.path().join("server"), &listen, None)?;
         let url = member(&server.wait_for("ready")?, "url")?;
         let names: Vec<&str> = NAMES
