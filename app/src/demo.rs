@@ -177,14 +177,12 @@ impl Process {
         let end = hullo_media::clock::now() + limit;
         loop {
             let line = self.lines.recv_deadline(end).map_err(|_| {
-                io::Error::other(format!(
-                    "A part of the demo did not start. Its last words: {}",
-                    if self.last.is_empty() {
-                        "none"
-                    } else {
-                        &self.last
+                io::Error::other(match words_of(&self.last) {
+                    Some(words) => {
+                        format!("A part of the demo did not get on. Its last words: {words}")
                     }
-                ))
+                    None => "A part of the demo did not get on, and did not say why: this machine may be too busy. Try again, or with fewer people.".to_owned(),
+                })
             })?;
             if let Ok(event) = serde_json::from_str::<Value>(&line)
                 && fits(&event)
@@ -202,6 +200,15 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a helper said last, where it is a sentence.
+fn words_of(line: &str) -> Option<String> {
+    let event: Value = serde_json::from_str(line).ok()?;
+    let words = ["text", "words"]
+        .iter()
+        .find_map(|name| event[name].as_str())?;
+    Some(crate::people::sentence(words))
 }
 
 fn text(event: &Value, member: &str) -> io::Result<String> {
@@ -227,5 +234,20 @@ pub fn choose_devices(options: &mut Options) {
         && !open_speaker(&SpeakerSpec::Device(None)).is_ok_and(|speaker| speaker.is_some())
     {
         options.speaker = Some(SpeakerSpec::None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_of_a_helper_are_words() {
+        let failed = r#"{"event":"error","text":"the disk is full","at_ms":3}"#;
+        assert_eq!(words_of(failed).as_deref(), Some("The disk is full."));
+        let group = r#"{"event":"group","name":"demo","members":[],"at_ms":3}"#;
+        for line in [group, "", "[1]", "panicked"] {
+            assert_eq!(words_of(line), None, "{line}");
+        }
     }
 }

@@ -146,6 +146,8 @@ pub enum Event {
     History(HistoryEvent),
     /// Something the user asked for failed; words that say what to do.
     Failed(String),
+    /// The link or code to be added was refused; words that say what to do.
+    NotAdded(String),
     /// Something to know from the start on that is no failure: it is shown also where a call begins at once.
     Notice(String),
     /// A second passed, or a deadline of the model is due.

@@ -168,6 +168,8 @@ pub struct Call {
     pub step: Option<String>,
     /// The end was asked for at this time and has not come yet.
     pub(crate) hanging_up_at_ms: Option<u64>,
+    /// Since when it is being sent.
+    pub(crate) inviting_at_ms: Option<u64>,
     /// The invitation never left: nobody was called.
     pub(crate) is_unsent: bool,
     /// This is the call during which the warning about addresses is shown.
@@ -315,6 +317,8 @@ pub struct Model {
     pub clock: WallClock,
     /// What lies over the main view.
     pub overlay: Option<Overlay>,
+    /// The link or code that is being redeemed, as it was typed: back in its field where it is refused.
+    pub(crate) adding: Option<Field>,
     /// Palette, filter, and what settings and log show.
     pub layers: Layers,
     /// Words to compare, of contacts with whom that was begun.
@@ -373,6 +377,7 @@ impl Model {
             unseen: None,
             clock: WallClock::default(),
             overlay: None,
+            adding: None,
             layers: Layers::default(),
             words: BTreeMap::new(),
             invited: None,

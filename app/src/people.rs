@@ -192,6 +192,10 @@ impl People {
                     words,
                 ))]
             }
+            ChannelEvent::Failed {
+                what: Wish::Add,
+                reason,
+            } => vec![Event::NotAdded(sentence(&reason.to_string()))],
             ChannelEvent::Failed { reason, .. } => {
                 vec![Event::Failed(sentence(&reason.to_string()))]
             }

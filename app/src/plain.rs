@@ -256,7 +256,7 @@ fn call(state: &str, name: &str, words: Option<&str>, duration_ms: u64) -> Strin
 fn participant(change: &str, name: &str, on: Option<bool>) -> String {
     match (change, on.unwrap_or(true)) {
         ("muted", true) => format!("{name} is muted."),
-        ("muted", false) => format!("{name} is no longer muted."),
+        ("muted", false) => format!("{name}'s microphone is on."),
         ("camera", true) => format!("{name}'s camera is on."),
         ("camera", false) => format!("{name}'s camera is off."),
         ("hold", true) => format!("{name} has put the call on hold."),

@@ -268,6 +268,11 @@ impl Server {
         self.address
     }
 
+    /// What the operator must know of the TURN server that runs here, if one does.
+    pub fn turn_words(&self) -> Option<&'static str> {
+        self.turn.as_ref().map(|_| turn::STARTED)
+    }
+
     /// Where media of group calls comes in; `None`: there are none, for want of an IPv4 address.
     pub fn media(&self) -> Option<&MediaPorts> {
         self.media.as_ref()

@@ -321,7 +321,12 @@ impl Errand<'_> {
     }
 
     fn contacts(&mut self) -> Result<(), Failure> {
-        for contact in self.net.contacts()? {
+        let contacts = self.net.contacts()?;
+        if contacts.is_empty() {
+            let text = text::NOBODY_YET.to_owned();
+            return self.tell(&Report::Notice { text });
+        }
+        for contact in contacts {
             let report = self.remembered(&contact);
             self.tell(&report)?;
         }

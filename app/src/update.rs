@@ -92,6 +92,10 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Log(lines) => model.layers.log = lines,
         Event::History(news) => history::take(model, news, effects_of),
         Event::Failed(words) => take_failure(model, words, effects_of),
+        Event::NotAdded(words) => {
+            keys::add_again(model);
+            take_failure(model, words, effects_of);
+        }
         Event::Notice(words) => notice_of_start(model, words, effects_of),
         Event::Tick => layers::tick(model, effects_of),
         Event::Stop(reason) => stop(model, reason, effects_of),

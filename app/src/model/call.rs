@@ -52,10 +52,22 @@ impl Call {
             stats: None,
             step: None,
             hanging_up_at_ms: None,
+            inviting_at_ms: None,
             is_unsent: false,
             shows_ip_warning: false,
             gone_group: None,
         }
+    }
+
+    /// The invitation was sent so long ago that a program that runs would have answered.
+    #[must_use]
+    pub fn waits_long(&self, now_ms: u64) -> bool {
+        /// Longer than any server takes to hand a message over.
+        const ANSWER_MS: u64 = 5_000;
+        let sent_at = self
+            .inviting_at_ms
+            .filter(|_| self.state == CallState::Inviting && self.direction == Direction::Outgoing);
+        sent_at.is_some_and(|at| now_ms.saturating_sub(at) > ANSWER_MS)
     }
 
     /// Not ended yet.

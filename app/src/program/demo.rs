@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use hullo_media::source::MicSpec;
+use hullo_proto::group::group_call::MICROPHONE_OFF_FROM;
+
 use super::{Face, Failure, OTHER, line_front, main_loop};
 use crate::cli::Options;
 use crate::demo::Demo;
@@ -101,18 +104,29 @@ fn of_a_group(options: &Options, people: u16, face: Face) -> Result<u8, Failure>
     if face == Face::Screen {
         return Ok(status);
     }
-    let mine = summary.unwrap_or_default().people;
     let saw = crowd.saw();
+    let summary = summary.unwrap_or_default();
+    // Whoever comes into a full call begins muted: then nobody hears a word unless it is asked for.
+    let has_no_mic = options.mic == Some(MicSpec::None);
+    let is_muted = (saw.people >= MICROPHONE_OFF_FROM || has_no_mic) && summary.audio.sent == 0;
+    let mine = summary.people;
     let heard = mine.iter().filter(|person| person.audio_frames > 0).count();
     let seen = mine
         .iter()
         .filter(|person| person.video_decoded > 0)
         .count();
     let text = format!(
-        "You heard {heard} and saw {seen} of {} people; {} heard you and {} saw you.",
-        saw.people, saw.heard, saw.seen
+        "You heard {heard} and saw {seen} of {} people; {} and {} saw you.",
+        saw.people,
+        if is_muted {
+            "you were muted".to_owned()
+        } else {
+            format!("{} heard you", saw.heard)
+        },
+        saw.seen
     );
     let _ = line_front(face).report(0, &Report::Notice { text });
-    let is_good = [heard, seen, saw.heard, saw.seen] == [saw.people; 4];
+    let is_good =
+        [heard, seen, saw.seen] == [saw.people; 3] && (is_muted || saw.heard == saw.people);
     Ok(if is_good { 0 } else { OTHER })
 }

@@ -80,6 +80,9 @@ pub fn run(wanted: Wanted, folder: PathBuf, front: &mut dyn Front) -> Result<u8,
         }
         None => say(NO_CALLS.to_owned()),
     }
+    if let Some(words) = server.turn_words() {
+        say(words.to_owned());
+    }
     let over = seconds.map_or_else(never, |seconds| at(started + seconds));
     let mut news = server.news();
     loop {

@@ -21,6 +21,8 @@ mod coturn;
 
 /// Its usual port (RFC 8656 §18.6).
 const PORT: u16 = 3_478;
+/// What the operator is told where coturn runs here: its own port and those it relays on (its defaults).
+pub(super) const STARTED: &str = "A TURN server runs here and carries calls for those who cannot reach each other: open TCP and UDP 3478, and UDP 49152-65535 (its relays), in the firewall too.";
 /// A secret is some 60 bytes; a larger file is something else.
 const SECRET_BYTES_MAX: u64 = 4_096;
 /// Allocations of one user name: both sessions of a call, over two address families, twice.

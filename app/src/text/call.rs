@@ -49,6 +49,17 @@ pub(crate) fn missed_because(name: &str, why: Unrung) -> String {
 pub(crate) const ASKING_TURN: &str =
     "relay_only is set: your server is asked for a TURN server first.";
 
+/// `hullo contacts` without any.
+pub(crate) const NOBODY_YET: &str =
+    "No contacts yet: `hullo invite` makes a link for somebody, `hullo add LINK` takes one.";
+
+/// The server took the invitation, and nothing came back.
+pub(crate) fn not_answered(name: &str) -> String {
+    format!(
+        "The server has it; {name}'s Hullo has not answered yet: it may not run. {{hang_up}} gives up."
+    )
+}
+
 /// Only relayed calls are allowed, and no relay for them is known.
 pub const NO_TURN: &str = "No call is possible: relay_only is set in config.toml, and no TURN server is, nor does your server give one. Name one under [[turn]], or remove relay_only to call directly, which shows your IP address.";
 

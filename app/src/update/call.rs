@@ -170,6 +170,9 @@ fn changed(model: &mut Model, number: CallNumber, state: CallState, effects: &mu
     if state == CallState::Connected {
         call.connected_at_ms.get_or_insert(now_ms);
     }
+    if state == CallState::Inviting {
+        call.inviting_at_ms.get_or_insert(now_ms);
+    }
     if state == CallState::Connecting {
         // Another call of the group took this one's place: those who are in it come anew.
         call.people.clear();

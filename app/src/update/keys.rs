@@ -112,6 +112,17 @@ pub(super) fn paste(model: &mut Model, pasted: &str) {
     }
 }
 
+/// What was typed was refused: it is back in its field, unless something else has the keys meanwhile.
+pub(super) fn add_again(model: &mut Model) {
+    let is_free = model.overlay.is_none()
+        && model.writing_to().is_none()
+        && model.layers.palette.is_none()
+        && model.incoming.is_none();
+    if let Some(field) = model.adding.take().filter(|_| is_free) {
+        model.overlay = Some(Overlay::Add(field));
+    }
+}
+
 /// Does it, or says why not.
 fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) -> Result<(), String> {
     if model.mode == Mode::Mirror && !keymap::is_valid(model, action) {
@@ -272,6 +283,7 @@ fn confirm(model: &mut Model, effects: &mut Vec<Effect>) -> Result<(), String> {
                 return Err(text::NOTHING_TYPED.to_owned());
             }
             effects.push(Effect::Add(field.text().to_owned()));
+            model.adding = Some(field.clone());
             model.overlay = None;
             say(model, text::ADDING);
             Ok(())

@@ -354,6 +354,12 @@ fn letters_are_text_while_a_field_has_the_keys() {
     let added = Effect::Add("mvHxq?".to_owned());
     assert_eq!(program.take(enter).first(), Some(&added));
     assert!(program.model.overlay.is_none());
+    // A refused one is not typed again from the start.
+    program.take(Event::NotAdded("no such code".to_owned()));
+    assert!(
+        matches!(&program.model.overlay, Some(Overlay::Add(field)) if field.text() == "mvHxq?")
+    );
+    assert_eq!(program.says(), "no such code");
 }
 
 #[test]

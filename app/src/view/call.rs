@@ -137,6 +137,10 @@ fn draw_waiting(model: &Model, call: &Call, below: Rect, buffer: &mut Canvas<'_,
     };
     let waiting = match &model.server {
         Server::Down(reason) if call.state == CallState::Inviting => text::server_down(reason),
+        Server::Up if call.waits_long(model.now_ms) => {
+            let name = text::shown(model.name_of_party(call.party));
+            model.keymap.fill(&text::not_answered(&name))
+        }
         _ => model.keymap.fill(text::waiting(call)),
     };
     let step = call
