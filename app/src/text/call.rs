@@ -55,9 +55,7 @@ pub(crate) const NOBODY_YET: &str =
 
 /// The server took the invitation, and nothing came back.
 pub(crate) fn not_answered(name: &str) -> String {
-    format!(
-        "The server has it; {name}'s Hullo has not answered yet: it may not run. {{hang_up}} gives up."
-    )
+    format!("The server has it; {name}'s Hullo has not answered yet: it may not run.")
 }
 
 /// Only relayed calls are allowed, and no relay for them is known.

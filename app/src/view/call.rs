@@ -128,6 +128,9 @@ fn draw_call<'m>(
     None
 }
 
+/// From this height on a row of air stands before the warning.
+const ROWS_WITH_AIR: u16 = 8;
+
 /// What is being waited for, until sound flows.
 fn draw_waiting(model: &Model, call: &Call, below: Rect, buffer: &mut Canvas<'_, '_>) {
     let warning = if call.shows_ip_warning {
@@ -139,7 +142,7 @@ fn draw_waiting(model: &Model, call: &Call, below: Rect, buffer: &mut Canvas<'_,
         Server::Down(reason) if call.state == CallState::Inviting => text::server_down(reason),
         Server::Up if call.waits_long(model.now_ms) => {
             let name = text::shown(model.name_of_party(call.party));
-            model.keymap.fill(&text::not_answered(&name))
+            text::not_answered(&name)
         }
         _ => model.keymap.fill(text::waiting(call)),
     };
@@ -150,7 +153,9 @@ fn draw_waiting(model: &Model, call: &Call, below: Rect, buffer: &mut Canvas<'_,
     let step = step.map(text::sentence);
     let mut lines = vec![waiting.as_str()];
     lines.extend(step.as_deref());
-    lines.extend(["", warning]);
+    // Where there is little room the warning comes before air.
+    lines.extend((below.height >= ROWS_WITH_AIR).then_some(""));
+    lines.push(warning);
     fit::put_centred(buffer, below, &lines, Style::new());
 }
 
