@@ -46,6 +46,8 @@ const READY_MAX: usize = 75;
 const READY_MIN: usize = 15;
 /// Share of pictures that sound waits for, per cent: the rest is late.
 const IN_TIME_PERCENT: usize = 90;
+/// What all of the newest pictures need, sound waits for at once: a quarter of a second.
+const READY_NEWEST: usize = 4;
 /// Without a picture for so long sound waits for none.
 const PICTURE_AGE_MAX: Duration = Duration::from_secs(2);
 /// A change of the wait that is worth telling.
@@ -171,6 +173,8 @@ impl LipSync {
         let mut sorted: Vec<i64> = self.ready.iter().copied().collect();
         sorted.sort_unstable();
         let ready = sorted[(sorted.len() - 1) * IN_TIME_PERCENT / 100];
+        let newest = self.ready.iter().rev().take(READY_NEWEST).min();
+        let ready = newest.map_or(ready, |newest| ready.max(*newest));
         let quickest = self.sound_offset(&clock) - us(clock.delay);
         let wait = ready - us(TOLERANCE) - quickest;
         Duration::from_micros(u64::try_from(wait).unwrap_or(0))

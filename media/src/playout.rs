@@ -18,6 +18,11 @@ const IN_TIME_PERCENT_LOSSY: usize = 100;
 const WAIT_MAX: Duration = Duration::from_millis(350);
 /// Lateness below this is scheduling, not worth any delay.
 const WAIT_MIN: Duration = Duration::from_millis(25);
+/// How fast the wait grows for pictures that are late by no more than [`UNSEEN`] beyond it, for each picture: sound has to
+/// follow, and lips are off until it has.
+const GROW: Duration = Duration::from_millis(4);
+/// So late a picture is no freeze yet (W3C: 150 ms more than the mean between two).
+const UNSEEN: Duration = Duration::from_millis(120);
 /// How fast the wait shrinks again: a millisecond for each picture, which nobody sees.
 const SHRINK: Duration = Duration::from_millis(1);
 /// The quickest way of the last 10 to 20 s is the reference: clocks drift, routes change.
@@ -128,7 +133,12 @@ impl Playout {
         } else {
             needed.min(self.wait_max())
         };
-        self.wait = needed.max(self.wait.saturating_sub(SHRINK));
+        self.wait = if needed > self.wait {
+            let at_once = needed.saturating_sub(UNSEEN);
+            needed.min(at_once.max(self.wait + GROW))
+        } else {
+            needed.max(self.wait.saturating_sub(SHRINK))
+        };
     }
 }
 
