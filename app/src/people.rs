@@ -182,22 +182,13 @@ impl People {
                     reason => Event::Server { up, reason },
                 }]
             }
-            ChannelEvent::Failed {
-                what: Wish::Send(contact),
-                reason,
-            } => {
+            ChannelEvent::Failed { what, reason } => {
                 let words = sentence(&reason.to_string());
-                vec![Event::History(HistoryEvent::Unsent(
-                    ContactId(contact.0),
-                    words,
-                ))]
-            }
-            ChannelEvent::Failed {
-                what: Wish::Add,
-                reason,
-            } => vec![Event::NotAdded(sentence(&reason.to_string()))],
-            ChannelEvent::Failed { reason, .. } => {
-                vec![Event::Failed(sentence(&reason.to_string()))]
+                vec![match what {
+                    Wish::Send(to) => Event::History(HistoryEvent::Unsent(ContactId(to.0), words)),
+                    Wish::Add => Event::NotAdded(words),
+                    _ => Event::Failed(words),
+                }]
             }
             ChannelEvent::Withdrawn { count } => {
                 vec![Event::Withdrawn { count }]

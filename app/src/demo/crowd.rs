@@ -182,8 +182,11 @@ fn make_group(homes: &[PathBuf], names: &[&str]) -> io::Result<()> {
     for name in &names[1..] {
         Process::spawn(first, &["group", "add", GROUP, name], None)?.wait_for("group")?;
     }
+    // Nobody goes before all have heard: what the first still has to tell would wait until it runs again.
     for process in &mut running {
         process.wait_until(SETTLED, |event| is_whole(event, names.len()))?;
+    }
+    for process in &mut running {
         process.write("quit");
     }
     for process in &mut running {
