@@ -321,12 +321,7 @@ impl Errand<'_> {
     }
 
     fn contacts(&mut self) -> Result<(), Failure> {
-        let contacts = self.net.contacts()?;
-        if contacts.is_empty() {
-            let text = text::NOBODY_YET.to_owned();
-            return self.tell(&Report::Notice { text });
-        }
-        for contact in contacts {
+        for contact in self.net.contacts()? {
             let report = self.remembered(&contact);
             self.tell(&report)?;
         }

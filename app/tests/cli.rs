@@ -417,6 +417,8 @@ fn a_contact_can_be_forgotten_and_a_profile_without_a_server_waits_for_nobody() 
     assert_eq!(unknown.code, 3, "{}", unknown.shown());
     bob.run(&["contacts", "--remove", "alice"]).success();
     assert!(bob.run(&["contacts", "--json"]).success().events.is_empty());
+    let none = bob.run(&["contacts", "--plain"]).success();
+    assert!(none.says("No contacts yet"), "{}", none.shown());
     let fresh = Home::new().run(&["answer", "--mic", "none", "--speaker", "none"]);
     assert_eq!(fresh.code, 5, "{}", fresh.shown());
 }

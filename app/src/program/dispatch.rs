@@ -6,6 +6,7 @@ use super::{Face, Failure, OTHER, config, demo, line_front, main_loop, setup};
 use crate::cli::{Action, Cli, Options};
 use crate::config::Chosen;
 use crate::event::Media;
+use crate::front::Front;
 use crate::model::Mode;
 use crate::profile;
 use crate::report::Report;
@@ -118,6 +119,39 @@ fn mirror(options: &Options, folder: &Path, face: Face) -> Result<u8, Failure> {
 
 fn errand(small: Small, folder: &Path, options: &Options, face: Face) -> Result<u8, Failure> {
     let (server, seconds) = (options.server.as_deref(), options.seconds);
-    let done = small.run(folder, server, seconds, &mut *line_front(face));
-    done.map(|()| 0)
+    // Whoever reads JSON sees an empty list in what does not come.
+    let tells_none = face != Face::Json && matches!(small, Small::Contacts);
+    let mut front = Counted {
+        front: line_front(face),
+        reports: 0,
+    };
+    small.run(folder, server, seconds, &mut front)?;
+    if tells_none && front.reports == 0 {
+        let text = crate::text::NOBODY_YET.to_owned();
+        // It is done, whether or not somebody still reads.
+        drop(front.report(0, &Report::Notice { text }));
+    }
+    Ok(0)
+}
+
+/// Knows whether anything was told.
+struct Counted {
+    front: Box<dyn Front>,
+    reports: usize,
+}
+
+impl Front for Counted {
+    fn report(&mut self, at_ms: u64, report: &Report) -> std::io::Result<()> {
+        self.reports += 1;
+        self.front.report(at_ms, report)
+    }
+
+    fn value(&mut self, report: &serde_json::Value, words: Option<&str>) -> std::io::Result<()> {
+        self.reports += 1;
+        self.front.value(report, words)
+    }
+
+    fn picture(&mut self, lines: &[String]) -> std::io::Result<()> {
+        self.front.picture(lines)
+    }
 }
