@@ -237,7 +237,8 @@ fn check(world: &mut World, crash: Option<(usize, usize)>) {
                 "out call ended 0",
             ]
             .contains(&ann[0].as_str())
-                && ["in call missed", "in call ended 0"].contains(&bob[0].as_str())
+                && ["in call missed", "in call cut_off 0", "in call ended 0"]
+                    .contains(&bob[0].as_str())
         }
         Some(_) => {
             [
@@ -250,6 +251,7 @@ fn check(world: &mut World, crash: Option<(usize, usize)>) {
                 && [
                     "out call cancelled",
                     "out call declined",
+                    "out call cut_off 0",
                     "out call ended 0",
                 ]
                 .contains(&ann[0].as_str())
