@@ -65,6 +65,11 @@ const GROW_TOWARDS_PERCENT: f64 = 30.0;
 const GROW_PERCENT: f64 = 1.0;
 const GROW_PERCENT_FASTER: f64 = 1.6;
 const GROW_PERCENT_MAX: f64 = 18.0;
+/// With pictures a line that is full shows a queue every four or five seconds. Without one for longer it carries more: for each
+/// second beyond these the growth is faster by so many per cent, up to the most.
+const GROW_LONG_QUIET: Duration = Duration::from_secs(4);
+const GROW_PERCENT_LONG: f64 = 4.0;
+const GROW_PERCENT_LONG_MAX: f64 = 25.0;
 /// On a line that loses packets each queue makes repairs late, so that it is tried more slowly: this much, and more only
 /// once nothing queued for [`LOSSY_QUIET`].
 const GROW_PERCENT_LOSSY: f64 = 1.0;
@@ -466,13 +471,16 @@ impl RateController {
         } else if is_known {
             GROW_TOWARDS_PERCENT
         } else {
-            let most = if self.is_lossy(now) {
+            let steady = (GROW_PERCENT + GROW_PERCENT_FASTER * quiet).min(GROW_PERCENT_MAX);
+            if self.is_lossy(now) {
                 let longer = (quiet - LOSSY_QUIET.as_secs_f64()).max(0.0);
-                (GROW_PERCENT_LOSSY + longer).min(GROW_PERCENT_MAX)
+                steady.min(GROW_PERCENT_LOSSY + longer)
+            } else if self.has_pictures {
+                let longer = (quiet - GROW_LONG_QUIET.as_secs_f64()).max(0.0);
+                (steady + GROW_PERCENT_LONG * longer).min(GROW_PERCENT_LONG_MAX)
             } else {
-                GROW_PERCENT_MAX
-            };
-            (GROW_PERCENT + GROW_PERCENT_FASTER * quiet).min(most)
+                steady
+            }
         };
         let more = self.target_bps as f64 * percent / 100.0 * elapsed.as_secs_f64().min(1.0);
         self.aim((self.target_bps + more as u64).min(unproven));
