@@ -59,16 +59,21 @@ fn contacts(server: &Server) -> (Home, Home) {
 /// Both have heard of each other: alice stayed until bob was there.
 fn ready_contacts(server: &Server) -> (Home, Home) {
     let (alice, bob) = (Home::new(), Home::new());
-    for (home, name) in [(&alice, "alice"), (&bob, "bob")] {
+    make_contacts(server, &alice, &bob);
+    (alice, bob)
+}
+
+/// The same in homes that are there already.
+fn make_contacts(server: &Server, alice: &Home, bob: &Home) {
+    for (home, name) in [(alice, "alice"), (bob, "bob")] {
         home.run(&["name", name, "--server", server.url()])
             .success();
     }
-    let mut invite = Hullo::spawn(&alice, &["invite", "--wait", "--json"]);
+    let mut invite = Hullo::spawn(alice, &["invite", "--wait", "--json"]);
     let link = invite.wait_for("invite", PATIENCE)["link"].clone();
     bob.run_with_input(&["add", "-", "--json"], link.as_str().unwrap())
         .success();
     invite.finish(PATIENCE).success();
-    (alice, bob)
 }
 
 fn call_args<'a>(first: &[&'a str]) -> Vec<&'a str> {

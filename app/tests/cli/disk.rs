@@ -45,15 +45,7 @@ fn a_full_disk_is_read_all_the_same_and_named_where_something_is_to_be_kept() {
     let Some(disk) = Disk::mount(alice.path().join("profile")) else {
         return;
     };
-    for (home, name) in [(&alice, "alice"), (&bob, "bob")] {
-        home.run(&["name", name, "--server", server.url()])
-            .success();
-    }
-    let mut invite = Hullo::spawn(&alice, &["invite", "--wait", "--json"]);
-    let link = invite.wait_for("invite", PATIENCE)["link"].clone();
-    bob.run_with_input(&["add", "-", "--json"], link.as_str().unwrap())
-        .success();
-    invite.finish(PATIENCE).success();
+    make_contacts(&server, &alice, &bob);
     let mut answers = Hullo::spawn(&bob, &call_args(&["answer"]));
     answers.wait_for("server", PATIENCE);
 
